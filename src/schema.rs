@@ -1,0 +1,138 @@
+//! What a snapshot must know of a database to make it again, and how its tables are owned.
+//!
+//! These types stand in every manifest as CBOR; a field's number is never used again for another.
+
+use minicbor::{Decode, Encode};
+
+/// How the rows of a table are owned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Ownership {
+    /// It is the register.
+    #[n(0)]
+    Register,
+    /// Its rows belong to customers.
+    #[n(1)]
+    Owned,
+    /// It is everybody's, as a person has said.
+    #[n(2)]
+    Shared,
+    /// Several paths lead to the register and disagree for at least one row.
+    #[n(3)]
+    Ambiguous,
+    /// No path leads to the register, and nobody has said whose it is.
+    #[n(4)]
+    Unsettled,
+}
+
+/// A column of a table whose values are stored.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Column {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// Its declared type, as written.
+    #[n(1)]
+    pub declared: String,
+    /// Whether NULL is refused (also where the primary key implies it).
+    #[n(2)]
+    pub not_null: bool,
+}
+
+/// A foreign key (or an `also` column) whose target may belong to another customer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Reference {
+    /// The referring columns, as indexes into [`Table::columns`].
+    #[n(0)]
+    pub columns: Vec<usize>,
+    /// The table referred to, as an index into [`Schema::tables`].
+    #[n(1)]
+    pub parent: usize,
+    /// The columns referred to, as indexes into the parent's [`Table::columns`], or none where the
+    /// parent's rowid alias is meant.
+    #[n(2)]
+    pub parent_columns: Vec<ParentColumn>,
+}
+
+/// A column of the table that a [`Reference`] points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ParentColumn {
+    /// The rowid alias (INTEGER PRIMARY KEY).
+    #[n(0)]
+    Rowid,
+    /// A stored column, as an index into [`Table::columns`].
+    #[n(1)]
+    Column(#[n(0)] usize),
+}
+
+/// One table that can be backed up.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Table {
+    /// Its name, exactly.
+    #[n(0)]
+    pub name: String,
+    /// The columns whose values are stored with each row: no generated ones, and without the
+    /// rowid alias, which is the row's rowid.
+    #[n(1)]
+    pub columns: Vec<Column>,
+    /// The INTEGER PRIMARY KEY column, if there is one.
+    #[n(2)]
+    pub rowid_alias: Option<Column>,
+    /// Whether rows have a rowid.
+    #[n(3)]
+    pub has_rowid: bool,
+    /// How it is owned.
+    #[n(4)]
+    pub ownership: Ownership,
+    /// The class of its rows that belong to customers, as configured: none is `customer`.
+    #[n(5)]
+    pub class: Option<String>,
+    /// The owning path for people, such as `order_id -> orders.customer_id -> customers`.
+    #[n(6)]
+    pub path: String,
+    /// Foreign keys to the register and to owned tables, self-references and `also` included,
+    /// whatever the ownership of this table.
+    #[n(7)]
+    pub references: Vec<Reference>,
+    /// What a person should look at, in words.
+    #[n(8)]
+    pub warnings: Vec<String>,
+}
+
+/// What a snapshot must know of a database to make it again, and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Schema {
+    /// The engine and its version, such as `SQLite 3.50.4`.
+    #[n(0)]
+    pub engine: String,
+    /// `encoding`, `page_size`, `auto_vacuum`, `user_version`, `application_id`, `journal_mode`:
+    /// what must be set by PRAGMA, as text, in the order in which it must be set.
+    #[n(1)]
+    pub pragmas: Vec<(String, String)>,
+    /// Every statement of the schema in the order in which the engine lists them.
+    #[n(2)]
+    pub statements: Vec<Statement>,
+    /// The tables whose rows are read.
+    #[n(3)]
+    pub tables: Vec<Table>,
+    /// `sqlite_sequence`: table and counter.
+    #[n(4)]
+    pub sequences: Vec<(String, i64)>,
+    /// What is in the database and cannot be restored, each in words (virtual tables).
+    #[n(5)]
+    pub not_restorable: Vec<String>,
+}
+
+/// One entry of the database's own schema table.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Statement {
+    /// `table`, `index`, `trigger` or `view`.
+    #[n(0)]
+    pub kind: String,
+    /// Its name.
+    #[n(1)]
+    pub name: String,
+    /// The SQL, exactly as stored.
+    #[n(2)]
+    pub sql: String,
+}

@@ -1,0 +1,131 @@
+//! Sources: databases that yield their rows with owners in one consistent view, and take rows back.
+//!
+//! A source knows nothing of keys, packs and stores. It tells of every row who owns it, by the
+//! register's key or as a part of a table, and of every foreign key whose target belongs to
+//! somebody else, whom. Which domain that is, the flow decides.
+
+use crate::ids::{Class, SourceName};
+use crate::schema::Table;
+use crate::value::{CustomerKey, Value, ValueRef};
+
+pub mod sqlite;
+
+/// One customer as the register holds it, met at the start of every reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterRow {
+    /// By what the same reading's rows name this customer: see [`Owner::Customer`].
+    pub token: Value,
+    /// The register's key.
+    pub key: CustomerKey,
+    /// The column that tells two holders of a re-used key apart; none if none is configured.
+    pub since: Option<Value>,
+    /// The name for people, if a name column is configured. Never stored.
+    pub name: Option<String>,
+}
+
+/// Whose a row is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Owner<'a> {
+    /// A customer, named by the token of a [`RegisterRow`]. A token that the register does not
+    /// hold makes the row an orphan of its table.
+    Customer(ValueRef<'a>),
+    /// Everybody's: the table as a whole (shared, ambiguous and unsettled tables).
+    Table,
+    /// Nobody's, in a table that is owned: the owner is NULL or dangling.
+    Orphan,
+}
+
+/// One row, on its way out of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// The table, as an index into [`Schema::tables`](crate::schema::Schema::tables).
+    pub table: usize,
+    /// The row's rowid; none for WITHOUT ROWID tables.
+    pub rowid: Option<i64>,
+    /// Whose it is.
+    pub owner: Owner<'a>,
+    /// The stored columns' values, in the order of [`Table::columns`].
+    pub cells: &'a [ValueRef<'a>],
+    /// For each of the [`Table::references`], in their order: the token of the customer who owns
+    /// the row that this row refers to, `Null` if it refers to nothing or to a row of no customer.
+    pub targets: &'a [ValueRef<'a>],
+}
+
+/// What the configuration says of the register, for the source that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterRule {
+    /// The register's table.
+    pub table: String,
+    /// Its key column or columns.
+    pub key: Vec<String>,
+    /// A column that never changes.
+    pub since: Option<String>,
+    /// The column with the name for people.
+    pub name: Option<String>,
+}
+
+/// One `[[source.owns]]` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnsRule {
+    /// The table whose rows are owned.
+    pub table: String,
+    /// By what; none where the foreign keys say it.
+    pub by: Option<By>,
+    /// An SQL condition that a row must meet for this rule to apply to it.
+    pub filter: Option<String>,
+    /// The class of the rows, if it is not `customer`.
+    pub class: Option<String>,
+    /// A column that names a second customer in the row, and does not own it.
+    pub also: Option<String>,
+}
+
+/// The three forms of `by`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// `"column"` (or `"k1,k2"` for a composite key): it holds the customer's key.
+    Key(Vec<String>),
+    /// `"column -> table"`: it holds the key of a row of an owned table.
+    Through {
+        /// The columns of this table.
+        columns: Vec<String>,
+        /// The owned table.
+        table: String,
+    },
+    /// `"<- table.column"`: the register (or an owned table) points to the row.
+    PointedAtBy {
+        /// The table that points here.
+        table: String,
+        /// Its columns.
+        columns: Vec<String>,
+    },
+}
+
+/// What the configuration says of one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The source's name.
+    pub source: SourceName,
+    /// The register, if this source holds it.
+    pub register: Option<RegisterRule>,
+    /// Tables in which a person has found nothing personal.
+    pub shared: Vec<String>,
+    /// Ownership that foreign keys do not tell.
+    pub owns: Vec<OwnsRule>,
+}
+
+/// How a value stands in a row that is being restored.
+#[derive(Clone, Copy, Debug)]
+pub enum Cell<'a> {
+    /// As it was.
+    Kept(ValueRef<'a>),
+    /// It referred to a customer who has been forgotten. Equal numbers referred to the same row.
+    Lost(u64),
+}
+
+/// The class that [`Table::class`] stands for, given the numbers of the configured classes.
+pub fn class_of(table: &Table, number: impl Fn(&str) -> Option<Class>) -> Option<Class> {
+    match table.class.as_deref() {
+        None => Some(Class::CUSTOMER),
+        Some(name) => number(name),
+    }
+}

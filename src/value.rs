@@ -1,0 +1,131 @@
+//! What a cell of a database row holds, exactly as the engine stores it.
+
+use std::fmt;
+
+/// One value of a row, owned. Text is bytes, because SQLite does not promise that it is UTF-8.
+///
+/// Equality is by storage class and bits: `-0.0` differs from `0.0`, and `1` from `1.0`.
+#[derive(Clone)]
+pub enum Value {
+    /// NULL.
+    Null,
+    /// A 64-bit signed integer.
+    Int(i64),
+    /// An IEEE 754 double.
+    Real(f64),
+    /// Text, in UTF-8 unless the database holds something else.
+    Text(Vec<u8>),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl Value {
+    /// The same value, borrowed.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(i) => ValueRef::Int(*i),
+            Self::Real(r) => ValueRef::Real(*r),
+            Self::Text(t) => ValueRef::Text(t),
+            Self::Blob(b) => ValueRef::Blob(b),
+        }
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+impl Eq for Value {}
+
+impl std::hash::Hash for Value {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::Null => {}
+            Self::Int(i) => i.hash(state),
+            Self::Real(r) => r.to_bits().hash(state),
+            Self::Text(b) | Self::Blob(b) => b.hash(state),
+        }
+    }
+}
+
+/// Shows the storage class alone: values belong to customers and must not reach a log.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::Int(_) => "Int(…)",
+            Self::Real(_) => "Real(…)",
+            Self::Text(_) => "Text(…)",
+            Self::Blob(_) => "Blob(…)",
+        })
+    }
+}
+
+/// One value of a row, borrowed; see [`Value`].
+#[derive(Clone, Copy)]
+pub enum ValueRef<'a> {
+    /// NULL.
+    Null,
+    /// A 64-bit signed integer.
+    Int(i64),
+    /// An IEEE 754 double.
+    Real(f64),
+    /// Text, in UTF-8 unless the database holds something else.
+    Text(&'a [u8]),
+    /// Bytes.
+    Blob(&'a [u8]),
+}
+
+impl ValueRef<'_> {
+    /// An owned copy.
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Int(i) => Value::Int(i),
+            Self::Real(r) => Value::Real(r),
+            Self::Text(t) => Value::Text(t.to_vec()),
+            Self::Blob(b) => Value::Blob(b.to_vec()),
+        }
+    }
+}
+
+impl PartialEq for ValueRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            (Self::Real(a), Self::Real(b)) => a.to_bits() == b.to_bits(),
+            (Self::Text(a), Self::Text(b)) | (Self::Blob(a), Self::Blob(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+impl Eq for ValueRef<'_> {}
+
+impl fmt::Debug for ValueRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_value().fmt(f)
+    }
+}
+
+/// A customer's key in the register: one value per key column, in the configured order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CustomerKey(pub Vec<Value>);
+
+impl CustomerKey {
+    /// The key as people type it: integers in decimal, text as it is, bytes as `x'…'`, the columns
+    /// of a composite key joined by commas. It is the `id` of the command line's output.
+    pub fn text(&self) -> String {
+        let column = |value: &Value| match value {
+            Value::Null => "NULL".to_owned(),
+            Value::Int(i) => i.to_string(),
+            Value::Real(r) => format!("{r:?}"),
+            Value::Text(t) => String::from_utf8_lossy(t).into_owned(),
+            Value::Blob(b) => format!("x'{}'", crate::ids::hex(b)),
+        };
+        self.0.iter().map(column).collect::<Vec<_>>().join(",")
+    }
+}
