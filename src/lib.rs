@@ -2,6 +2,7 @@
 
 pub mod ids;
 pub mod report;
+pub mod rules;
 pub mod schema;
 pub mod source;
 pub mod value;
