@@ -26,6 +26,7 @@ mod period;
 mod places;
 mod problem;
 mod raw;
+mod recipients;
 mod shape;
 mod sources;
 mod stores;

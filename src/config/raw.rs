@@ -186,7 +186,10 @@ pub struct Rule {
 
 /// One text, or a list of them.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a text or a list of texts")]
+#[serde(
+    untagged,
+    expecting = "invalid type, expected a text or a list of texts"
+)]
 pub enum OneOrMore {
     One(String),
     More(Vec<String>),

@@ -47,7 +47,22 @@ fn syntax(message: &str) -> String {
 fn tell(error: &Error, problems: &mut Problems<'_>) {
     let Some((field, known)) = unknown_field(error.message()) else {
         problems.lossy = true;
-        problems.refused(error.span().as_ref(), error.message());
+        match error.span() {
+            // What serde knows of two ways to write a table is no help to a person.
+            Some(span)
+                if error
+                    .message()
+                    .starts_with("invalid type: map, expected a seq") =>
+            {
+                let hint = "write its header in double brackets, such as `[[source]]`";
+                problems.at(
+                    &span,
+                    "one table stands where a list of tables belongs",
+                    hint,
+                );
+            }
+            span => problems.refused(span.as_ref(), error.message()),
+        }
         return;
     };
     let what = format!("unknown key `{field}`");
@@ -142,5 +157,9 @@ mod tests {
         let found = complaints("[store]\nname = 'a'\n");
         assert_eq!(found.len(), 1, "{found:#?}");
         assert_eq!(found[0].0, Some(1));
+        assert!(
+            found[0].2.as_ref().unwrap().contains("double brackets"),
+            "{found:#?}"
+        );
     }
 }

@@ -63,13 +63,12 @@ fn defined_source(
 ) -> Option<SourceName> {
     let name: SourceName = check.name(source)?;
     let known = sources_named(file);
+    if known.is_empty() {
+        return None; // That there is none at all is told elsewhere.
+    }
     if !known.contains(&name.as_str()) {
         let what = format!("the register's source {:?} is not defined", name.as_str());
-        let hint = if known.is_empty() {
-            "add a `[[source]]` of that name".to_owned()
-        } else {
-            format!("the sources that are: {}", known.join(", "))
-        };
+        let hint = format!("the sources that are: {}", known.join(", "));
         check.problems.at(&source.span(), what, hint);
         return None;
     }
@@ -116,17 +115,15 @@ fn source(
     );
     let name = name.and_then(|name| check.name::<SourceName>(name));
     let usable = kind(check, written);
-    let path = check.required(
-        raw.path.as_ref(),
-        Some(&span).filter(|_| raw.url.is_none()),
-        "a source has no path",
-        "add `path = \"/…\"`, the database's file",
-    );
+    if usable == Some(true) {
+        let hint = "add `path = \"/…\"`, the database's file";
+        check.required(raw.path.as_ref(), Some(&span), "a source has no path", hint);
+    }
     let kind = match usable {
         Some(true) => Kind::Database,
         _ => Kind::Folder,
     };
-    let path = path.and_then(|text| {
+    let path = raw.path.as_ref().and_then(|text| {
         let path = check.path(text, "path")?;
         places.push(Place::new(
             kind,
