@@ -24,7 +24,7 @@ pub(super) struct Check<'a, 't> {
 
 impl Check<'_, '_> {
     /// The value of a key that must be there. `table` is where the table begins.
-    pub fn required<'r, T>(
+    pub(super) fn required<'r, T>(
         &mut self,
         value: Option<&'r T>,
         table: Option<&Range<usize>>,
@@ -38,7 +38,7 @@ impl Check<'_, '_> {
     }
 
     /// A text that is not empty.
-    pub fn text(&mut self, text: &Text, key: &str) -> Option<String> {
+    pub(super) fn text(&mut self, text: &Text, key: &str) -> Option<String> {
         if text.get_ref().trim().is_empty() {
             let what = format!("`{key}` is empty");
             self.problems
@@ -49,12 +49,12 @@ impl Check<'_, '_> {
     }
 
     /// A text that may be left out, but not be empty.
-    pub fn optional(&mut self, text: Option<&Text>, key: &str) -> Option<String> {
+    pub(super) fn optional(&mut self, text: Option<&Text>, key: &str) -> Option<String> {
         text.and_then(|text| self.text(text, key))
     }
 
     /// A path, relative to the file's folder where it may be.
-    pub fn path(&mut self, text: &Text, key: &str) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, text: &Text, key: &str) -> Option<PathBuf> {
         let written = Path::new(self.nonempty(text, key)?);
         if self.system && written.is_relative() {
             let what = format!("`{key}` is a relative path: {:?}", text.get_ref());
@@ -73,7 +73,7 @@ impl Check<'_, '_> {
     }
 
     /// The name of a source or a store.
-    pub fn name<T: FromStr<Err = BadName>>(&mut self, text: &Text) -> Option<T> {
+    pub(super) fn name<T: FromStr<Err = BadName>>(&mut self, text: &Text) -> Option<T> {
         match text.get_ref().parse() {
             Ok(name) => Some(name),
             Err(error) => {
@@ -85,7 +85,12 @@ impl Check<'_, '_> {
     }
 
     /// One of a few words.
-    pub fn word<T: Copy>(&mut self, text: &Text, key: &str, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        text: &Text,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         let written = text.get_ref().as_str();
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == written) {
             return Some(*meaning);
@@ -96,7 +101,7 @@ impl Check<'_, '_> {
     }
 
     /// Complains of a word that is none of `known`.
-    pub fn unknown_word(&mut self, text: &Text, key: &str, known: &[&str]) {
+    pub(super) fn unknown_word(&mut self, text: &Text, key: &str, known: &[&str]) {
         let hint = match nearest(text.get_ref(), known) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("write {}", alternatives(known)),
@@ -106,7 +111,7 @@ impl Check<'_, '_> {
     }
 
     /// A length of time.
-    pub fn period(&mut self, text: &Text, key: &str) -> Option<Period> {
+    pub(super) fn period(&mut self, text: &Text, key: &str) -> Option<Period> {
         match text.get_ref().parse() {
             Ok(period) => Some(period),
             Err(error) => {
@@ -120,12 +125,17 @@ impl Check<'_, '_> {
     }
 
     /// A length of time that has a default.
-    pub fn period_or(&mut self, text: Option<&Text>, key: &str, default: Period) -> Option<Period> {
+    pub(super) fn period_or(
+        &mut self,
+        text: Option<&Text>,
+        key: &str,
+        default: Period,
+    ) -> Option<Period> {
         text.map_or(Some(default), |text| self.period(text, key))
     }
 
     /// A schedule, if there is one.
-    pub fn cron(&mut self, text: Option<&Text>) -> Option<Cron> {
+    pub(super) fn cron(&mut self, text: Option<&Text>) -> Option<Cron> {
         let text = text?;
         match text.get_ref().parse() {
             Ok(cron) => Some(cron),
@@ -139,14 +149,14 @@ impl Check<'_, '_> {
     }
 
     /// A table's columns, as in `key`.
-    pub fn columns(&mut self, text: &Text, key: &str) -> Option<Vec<String>> {
+    pub(super) fn columns(&mut self, text: &Text, key: &str) -> Option<Vec<String>> {
         super::names::columns(text.get_ref())
             .map_err(|error| self.bad_names(text, key, &error))
             .ok()
     }
 
     /// Complains of names that cannot be read.
-    pub fn bad_names(&mut self, text: &Text, key: &str, error: &super::names::BadNames) {
+    pub(super) fn bad_names(&mut self, text: &Text, key: &str, error: &super::names::BadNames) {
         let what = format!("`{key}` cannot be read: {error}");
         let hint = match key {
             "by" => r#"write "column", "a,b", "column -> table" or "<- table.column""#,
@@ -156,7 +166,7 @@ impl Check<'_, '_> {
     }
 
     /// Complains of each second one of a name.
-    pub fn distinct<'t>(&mut self, names: impl Iterator<Item = &'t Text>, what: &str) {
+    pub(super) fn distinct<'t>(&mut self, names: impl Iterator<Item = &'t Text>, what: &str) {
         let mut seen: Vec<&str> = Vec::new();
         for name in names {
             let text = name.get_ref().as_str();

@@ -8,7 +8,7 @@ use crate::rules::By;
 
 /// What is wrong with such a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadNames {
+pub(super) enum BadNames {
     /// A name is missing, before or after a comma, an arrow or a dot.
     #[error("a name is missing")]
     Missing,

@@ -36,7 +36,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub fn new(kind: Kind, name: Option<&Text>, path: &Path, span: Option<Range<usize>>) -> Self {
+    pub(super) fn new(
+        kind: Kind,
+        name: Option<&Text>,
+        path: &Path,
+        span: Option<Range<usize>>,
+    ) -> Self {
         let what = match kind {
             Kind::StateDir => "the state directory",
             Kind::HostKey => "the host key",
@@ -67,7 +72,7 @@ pub(super) struct Places {
 impl Places {
     /// Notes what is wrong on the disk; `file` is the configuration itself. What cannot be looked
     /// at is not complained of: it may not exist yet.
-    pub fn check(&self, file: &Path, problems: &mut Problems<'_>) {
+    pub(super) fn check(&self, file: &Path, problems: &mut Problems<'_>) {
         self.check_modes(file, problems);
         let settled: Vec<PathBuf> = self.list.iter().map(|place| settle(&place.path)).collect();
         for (i, inner) in self.list.iter().enumerate() {

@@ -112,7 +112,7 @@ pub(super) struct Problems<'a> {
 }
 
 impl<'a> Problems<'a> {
-    pub fn new(file: &'a Path, text: &'a str) -> Self {
+    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
         Self {
             file,
             text,
@@ -122,17 +122,22 @@ impl<'a> Problems<'a> {
     }
 
     /// Something at these bytes of the text is wrong.
-    pub fn at(&mut self, span: &Range<usize>, what: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn at(
+        &mut self,
+        span: &Range<usize>,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.push(Some(span), what.into(), Some(hint.into()));
     }
 
     /// The same, where nothing better can be said than what is wrong.
-    pub fn refused(&mut self, span: Option<&Range<usize>>, what: impl Into<String>) {
+    pub(super) fn refused(&mut self, span: Option<&Range<usize>>, what: impl Into<String>) {
         self.push(span, what.into(), None);
     }
 
     /// Something is not there that must be: in the table at `span`, or in the file as a whole.
-    pub fn missing(
+    pub(super) fn missing(
         &mut self,
         span: Option<&Range<usize>>,
         what: impl Into<String>,
@@ -153,7 +158,7 @@ impl<'a> Problems<'a> {
     }
 
     /// The problems found, in the order of the file; those of the file as a whole come last.
-    pub fn into_list(mut self) -> Vec<Problem> {
+    pub(super) fn into_list(mut self) -> Vec<Problem> {
         self.list
             .sort_by_key(|problem| problem.at.unwrap_or((usize::MAX, 0)));
         self.list

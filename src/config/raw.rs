@@ -10,12 +10,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 /// A text and where it stands.
-pub type Text = Spanned<String>;
+pub(super) type Text = Spanned<String>;
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct File {
+pub(super) struct File {
     pub state_dir: Option<Text>,
     pub time_zone: Option<Text>,
     pub customers: Option<Spanned<Customers>>,
@@ -33,7 +33,7 @@ pub struct File {
 /// `[customers]`: the register.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Customers {
+pub(super) struct Customers {
     pub source: Option<Text>,
     pub table: Option<Text>,
     pub key: Option<Text>,
@@ -44,7 +44,7 @@ pub struct Customers {
 /// `[keys]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Keys {
+pub(super) struct Keys {
     pub recovery: Option<Spanned<Vec<Text>>>,
     pub host: Option<Text>,
 }
@@ -52,7 +52,7 @@ pub struct Keys {
 /// `[[source]]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Source {
+pub(super) struct Source {
     pub name: Option<Text>,
     pub kind: Option<Text>,
     pub path: Option<Text>,
@@ -67,7 +67,7 @@ pub struct Source {
 /// `[[source.owns]]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Owns {
+pub(super) struct Owns {
     pub table: Option<Text>,
     pub by: Option<Text>,
     #[serde(rename = "where")]
@@ -79,7 +79,7 @@ pub struct Owns {
 /// `[source.hide]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Hide {
+pub(super) struct Hide {
     pub mode: Option<Text>,
     pub column: Option<Text>,
     pub value: Option<Spanned<toml::Value>>,
@@ -88,7 +88,7 @@ pub struct Hide {
 /// `[[store]]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Store {
+pub(super) struct Store {
     pub name: Option<Text>,
     pub url: Option<Text>,
     pub keys: Option<bool>,
@@ -98,7 +98,7 @@ pub struct Store {
 /// `[snapshots]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Snapshots {
+pub(super) struct Snapshots {
     pub keep: Option<Spanned<Keep>>,
     pub full: Option<Text>,
     pub dead_for: Option<Text>,
@@ -108,7 +108,7 @@ pub struct Snapshots {
 /// `keep` in `[snapshots]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Keep {
+pub(super) struct Keep {
     pub daily: u32,
     pub weekly: u32,
     pub monthly: u32,
@@ -117,7 +117,7 @@ pub struct Keep {
 /// `[schedule]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Schedule {
+pub(super) struct Schedule {
     pub incremental: Option<Text>,
     pub full: Option<Text>,
     pub retention: Option<Text>,
@@ -126,7 +126,7 @@ pub struct Schedule {
 /// `[admin]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Admin {
+pub(super) struct Admin {
     pub socket: Option<Text>,
     pub roles: Roles,
 }
@@ -134,7 +134,7 @@ pub struct Admin {
 /// `[admin.roles]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Roles {
+pub(super) struct Roles {
     pub admin: Vec<Text>,
     pub dpo: Vec<Text>,
     pub operator: Vec<Text>,
@@ -146,7 +146,7 @@ pub struct Roles {
 /// `[retention]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Retention {
+pub(super) struct Retention {
     pub fuse: Option<Spanned<Fuse>>,
     pub deadline: Option<Text>,
     pub vanished: Option<Spanned<Vanished>>,
@@ -157,7 +157,7 @@ pub struct Retention {
 /// `fuse` in `[retention]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Fuse {
+pub(super) struct Fuse {
     pub share: Option<Spanned<f64>>,
     pub number: Option<u64>,
 }
@@ -165,7 +165,7 @@ pub struct Fuse {
 /// `vanished` in `[retention]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Vanished {
+pub(super) struct Vanished {
     pub after: Option<Text>,
     pub then: Option<Text>,
 }
@@ -173,7 +173,7 @@ pub struct Vanished {
 /// `[[retention.rule]]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Rule {
+pub(super) struct Rule {
     pub class: Option<Text>,
     pub basis: Option<Text>,
     pub start: Option<Spanned<OneOrMore>>,
@@ -190,7 +190,7 @@ pub struct Rule {
     untagged,
     expecting = "invalid type, expected a text or a list of texts"
 )]
-pub enum OneOrMore {
+pub(super) enum OneOrMore {
     One(String),
     More(Vec<String>),
 }

@@ -243,7 +243,7 @@ pub(super) fn secret(file: &raw::File) -> Option<std::ops::Range<usize>> {
     file.stores
         .iter()
         .filter_map(|store| store.get_ref().options.as_ref())
-        .flat_map(|options| options.get_ref())
+        .flat_map(Spanned::get_ref)
         .find(|(key, _)| {
             let key = key.to_ascii_lowercase();
             SECRET.iter().any(|word| key.contains(word))

@@ -224,7 +224,7 @@ fn a_secret_in_a_file_that_others_can_read_is_refused() {
         );
     }
     fs::set_permissions(
-        &written(dir.path(), &minimal()),
+        written(dir.path(), &minimal()),
         fs::Permissions::from_mode(0o606),
     )
     .unwrap();
