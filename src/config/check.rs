@@ -106,7 +106,7 @@ impl Check<'_, '_> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("write {}", alternatives(known)),
         };
-        let what = format!("unknown {key} {:?}", text.get_ref());
+        let what = format!("`{key}` cannot be {:?}", text.get_ref());
         self.problems.at(&text.span(), what, hint);
     }
 

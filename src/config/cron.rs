@@ -30,7 +30,7 @@ pub enum BadCron {
     #[error("a schedule has six fields, and this one has {0}")]
     Fields(usize),
     /// One field cannot be understood.
-    #[error("{text:?} is not a {field}")]
+    #[error("{text:?} is no {field}")]
     Field {
         /// Which of the six.
         field: &'static str,

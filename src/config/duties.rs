@@ -82,7 +82,9 @@ pub(super) fn admin(check: &mut Check<'_, '_>, file: &raw::File) -> Option<Optio
     }
     let words = Role::ALL.map(|role| (role.as_str(), role));
     let see = raw.roles.see_hidden.iter();
-    let see: Vec<_> = see.map(|text| check.word(text, "role", &words)).collect();
+    let see: Vec<_> = see
+        .map(|text| check.word(text, "see_hidden", &words))
+        .collect();
     let mut checked = Vec::new();
     for (role, members) in roles {
         checked.push((role, members.into_iter().collect::<Option<_>>()?));
@@ -237,9 +239,9 @@ fn at_end(check: &mut Check<'_, '_>, written: &Spanned<raw::Rule>) -> Option<AtE
         }
         ("anonymise", _) => {
             let hint = "add `columns = [\"…\"]`, the columns to empty";
-            check
-                .problems
-                .at(&text.span(), "anonymising needs columns", hint);
+            let place = columns.map_or(text.span(), Spanned::span);
+            let what = "anonymising needs columns";
+            check.problems.missing(Some(&place), what, hint);
             None
         }
         ("erase" | "review", Some(columns)) => {

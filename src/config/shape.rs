@@ -26,14 +26,10 @@ pub(super) fn read(text: &str, problems: &mut Problems<'_>) -> Option<raw::File>
         match serde::Deserialize::deserialize(Deserializer::from(document.clone())) {
             Ok(file) => return Some(file),
             Err(error) => {
-                let refused = error.span();
-                let removed = refused
-                    .as_ref()
-                    .is_some_and(|span| remove(document.get_mut(), span));
-                tell(&error, problems);
-                if !removed {
-                    return None;
-                }
+                let span = error.span();
+                let removed = span.and_then(|span| remove(document.get_mut(), &span));
+                tell(&error, removed, problems);
+                removed?;
             }
         }
     }
@@ -43,17 +39,14 @@ fn syntax(message: &str) -> String {
     format!("this is not TOML: {message}")
 }
 
-/// Notes one refusal of the deserializer.
-fn tell(error: &Error, problems: &mut Problems<'_>) {
+/// Notes one refusal of the deserializer; `found` is the type of what was refused.
+fn tell(error: &Error, found: Option<&str>, problems: &mut Problems<'_>) {
     let Some((field, known)) = unknown_field(error.message()) else {
         problems.lossy = true;
-        match error.span() {
-            // What serde knows of two ways to write a table is no help to a person.
-            Some(span)
-                if error
-                    .message()
-                    .starts_with("invalid type: map, expected a seq") =>
-            {
+        // Serde has no dates: it takes one for a map, like a table.
+        let expected = error.message().strip_prefix("invalid type: map, expected ");
+        match (error.span(), expected, found) {
+            (Some(span), Some("a sequence"), Some("table")) => {
                 let hint = "write its header in double brackets, such as `[[source]]`";
                 problems.at(
                     &span,
@@ -61,7 +54,11 @@ fn tell(error: &Error, problems: &mut Problems<'_>) {
                     hint,
                 );
             }
-            span => problems.refused(span.as_ref(), error.message()),
+            (span, Some(expected), Some(found)) => {
+                let what = format!("invalid type: {found}, expected {expected}");
+                problems.refused(span.as_ref(), what);
+            }
+            (span, _, _) => problems.refused(span.as_ref(), error.message()),
         }
         return;
     };
@@ -85,26 +82,24 @@ fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
     Some((field, known))
 }
 
-/// Removes the innermost entry whose key or value stands where `span` is; false if there is none.
-fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
-    if table
-        .iter_mut()
-        .any(|(_, value)| remove_within(value, span))
-    {
-        return true;
+/// Removes the innermost entry whose key or value stands where `span` is, and gives its type.
+fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<&'static str> {
+    let within = |(_, value): (_, &mut Spanned<DeValue<'_>>)| remove_within(value, span);
+    if let Some(found) = table.iter_mut().find_map(within) {
+        return Some(found);
     }
-    let found = table.iter().find_map(|(key, value)| {
+    let key = table.iter().find_map(|(key, value)| {
         let here = contains(&key.span(), span) || contains(&value.span(), span);
         here.then(|| key.clone())
-    });
-    found.is_some_and(|key| table.remove(&key).is_some())
+    })?;
+    Some(table.remove(&key)?.get_ref().type_str())
 }
 
-fn remove_within(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
+fn remove_within(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> Option<&'static str> {
     match value.get_mut() {
         DeValue::Table(table) => remove(table, span),
-        DeValue::Array(array) => array.iter_mut().any(|item| remove_within(item, span)),
-        _ => false,
+        DeValue::Array(array) => array.iter_mut().find_map(|item| remove_within(item, span)),
+        _ => None,
     }
 }
 

@@ -69,7 +69,7 @@ fn defined_source(
     if !known.contains(&name.as_str()) {
         let what = format!("the register's source {:?} is not defined", name.as_str());
         let hint = format!("the sources that are: {}", known.join(", "));
-        check.problems.at(&source.span(), what, hint);
+        check.problems.missing(Some(&source.span()), what, hint);
         return None;
     }
     Some(name)

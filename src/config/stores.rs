@@ -129,16 +129,13 @@ fn store(
         Some((url, path))
     });
     let options = options(check, raw);
-    if let Some(options) = raw
-        .options
-        .as_ref()
-        .filter(|options| !options.get_ref().is_empty())
-        && place.is_some()
+    if let Some(written) = raw.options.as_ref().filter(|_| place.is_some())
+        && !written.get_ref().is_empty()
     {
         let what = "a store in a directory takes no options";
         check
             .problems
-            .at(&options.span(), what, "take `options` out");
+            .at(&written.span(), what, "take `options` out");
     }
     let (url, path) = place?;
     Some(Store {
@@ -150,58 +147,56 @@ fn store(
     })
 }
 
+const URL_HINT: &str = "write \"file:///…\" with an absolute path";
+
 /// Reads a store's URL, of which only those of directories can be used.
 fn location(check: &mut Check<'_, '_>, text: &Text) -> Option<(Url, PathBuf)> {
-    const LATER: [&str; 4] = ["s3", "az", "gs", "memory"];
-    const HINT: &str = "write \"file:///…\" with an absolute path";
-    let (span, written) = (text.span(), text.get_ref());
-    let Ok(url) = Url::parse(written) else {
-        let what = format!("{written:?} is not a URL");
-        check.problems.at(&span, what, HINT);
-        return None;
+    let written = text.get_ref();
+    let url = Url::parse(written).ok();
+    let (what, hint) = match &url {
+        None => (format!("{written:?} is not a URL"), URL_HINT.to_owned()),
+        Some(url) if !url.username().is_empty() || url.password().is_some() => (
+            "a store's URL holds credentials".to_owned(),
+            "take them out; they come from the environment or a systemd credential".to_owned(),
+        ),
+        Some(url) if url.scheme() != "file" => other_scheme(url.scheme()),
+        Some(_) if !written.starts_with("file:///") => (
+            format!("{written:?} does not name a directory by an absolute path"),
+            URL_HINT.to_owned(),
+        ),
+        Some(url) => match directory(url) {
+            Some(path) => return Some((url.clone(), path)),
+            None => (
+                format!("{written:?} does not name a directory"),
+                "write `?` as `%3F` and `#` as `%23` in a URL".to_owned(),
+            ),
+        },
     };
-    if !url.username().is_empty() || url.password().is_some() {
-        let what = "a store's URL holds credentials";
-        let hint = "take them out; they come from the environment or a systemd credential";
-        check.problems.at(&span, what, hint);
-        return None;
+    check.problems.at(&text.span(), what, hint);
+    None
+}
+
+/// What is wrong with any scheme but `file`, and what to write.
+fn other_scheme(scheme: &str) -> (String, String) {
+    const LATER: [&str; 4] = ["s3", "az", "gs", "memory"];
+    if LATER.contains(&scheme) {
+        return (
+            format!("stores at \"{scheme}://\" cannot be used in this version"),
+            "only \"file://\" can; take this store out until then".to_owned(),
+        );
     }
-    match url.scheme() {
-        "file" if written.starts_with("file:///") => {}
-        "file" => {
-            let what = format!("{written:?} does not name a directory by an absolute path");
-            check.problems.at(&span, what, HINT);
-            return None;
-        }
-        scheme => {
-            let (what, hint) = if LATER.contains(&scheme) {
-                let what = format!("stores at \"{scheme}://\" cannot be used in this version");
-                (
-                    what,
-                    "only \"file://\" can; take this store out until then".to_owned(),
-                )
-            } else {
-                let hint = match nearest(scheme, &["file", "memory"]) {
-                    Some(meant) => format!("did you mean \"{meant}://\"?"),
-                    None => HINT.to_owned(),
-                };
-                (format!("unknown kind of store \"{scheme}:\""), hint)
-            };
-            check.problems.at(&span, what, hint);
-            return None;
-        }
-    }
-    // A URL with a query or a fragment would silently name another directory than it seems to.
+    let hint = match nearest(scheme, &["file", "memory"]) {
+        Some(meant) => format!("did you mean \"{meant}://\"?"),
+        None => URL_HINT.to_owned(),
+    };
+    (format!("unknown kind of store \"{scheme}:\""), hint)
+}
+
+/// The directory that a `file` URL names. With a query or a fragment it would name another one
+/// than it seems to.
+fn directory(url: &Url) -> Option<PathBuf> {
     let plain = url.query().is_none() && url.fragment().is_none();
-    match url.to_file_path() {
-        Ok(path) if plain => Some((url, path)),
-        _ => {
-            let what = format!("{written:?} does not name a directory");
-            let hint = "write `?` as `%3F` and `#` as `%23` in a URL";
-            check.problems.at(&span, what, hint);
-            None
-        }
-    }
+    url.to_file_path().ok().filter(|_| plain)
 }
 
 fn options(check: &mut Check<'_, '_>, raw: &raw::Store) -> Option<BTreeMap<String, String>> {

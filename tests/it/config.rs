@@ -136,7 +136,7 @@ full = '0 0 2 * *'
     assert!(
         error
             .to_string()
-            .contains("\n  line 9, column 8: unknown kind \"sqllite\"\n"),
+            .contains("\n  line 9, column 8: `kind` cannot be \"sqllite\"\n"),
         "{error}"
     );
 }
@@ -230,4 +230,82 @@ fn a_secret_in_a_file_that_others_can_read_is_refused() {
     .unwrap();
     let all = Config::load(&path).unwrap_err().to_string();
     assert!(all.contains("everybody can write to this file"), "{all}");
+}
+
+mod damage {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample() -> String {
+        let (_, text) = files("config").pop().unwrap();
+        assert!(
+            text.contains("[[retention.rule]]"),
+            "the sample with every setting"
+        );
+        text
+    }
+
+    fn is_understood_or_refused_in_words(text: &str) {
+        let path = Path::new("/etc/tenure/tenure.toml");
+        if let Err(error) = refuse(path, text) {
+            assert!(!error.problems().is_empty());
+            let lines = text.matches('\n').count() + 1;
+            for (line, column) in error.problems().iter().filter_map(|problem| problem.at) {
+                assert!((1..=lines).contains(&line) && column >= 1, "{error}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Each line of the sample in turn is left out, doubled, cut or filled with nonsense.
+        #[test]
+        fn a_damaged_sample_is_understood_or_refused_in_words(
+            line: prop::sample::Index,
+            cut: prop::sample::Index,
+            kind in 0..4,
+            nonsense in "[a-z=\\[\\]{}\"'#., 0-9ü-]{0,12}",
+        ) {
+            let text = sample();
+            let lines: Vec<&str> = text.lines().collect();
+            let index = line.index(lines.len());
+            let damaged: Vec<String> = lines.iter().enumerate().map(|(i, line)| match kind {
+                _ if i != index => (*line).to_owned(),
+                0 => String::new(),
+                1 => format!("{line}\n{line}"),
+                2 => line.chars().take(cut.index(line.len() + 1)).collect(),
+                _ => nonsense.clone(),
+            }).collect();
+            is_understood_or_refused_in_words(&damaged.join("\n"));
+        }
+    }
+
+    /// Every value of the sample in turn has another type.
+    #[test]
+    fn a_wrong_type_anywhere_is_refused_at_its_line() {
+        let text = sample();
+        let mut tried = 0;
+        for (index, line) in text.lines().enumerate() {
+            let Some((key, value)) = line.split_once(" = ").filter(|(key, _)| !key.contains('#'))
+            else {
+                continue;
+            };
+            if value.starts_with('[') && !value.contains(']') || key.trim() == "value" {
+                continue;
+            }
+            let mut lines: Vec<&str> = text.lines().collect();
+            let wrong = format!("{key} = 1979-05-27");
+            lines[index] = &wrong;
+            let error =
+                refuse(Path::new("/etc/tenure/tenure.toml"), &lines.join("\n")).unwrap_err();
+            let first = error.problems()[0].clone();
+            assert_eq!(
+                first.at.map(|(line, _)| line),
+                Some(index + 1),
+                "{wrong}: {error}"
+            );
+            assert_eq!(error.problems().len(), 1, "{wrong}: {error}");
+            tried += 1;
+        }
+        assert!(tried > 50, "{tried}");
+    }
 }
