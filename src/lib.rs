@@ -3,5 +3,6 @@
 pub mod ids;
 pub mod report;
 pub mod schema;
+pub mod secret;
 pub mod source;
 pub mod value;
