@@ -5,9 +5,11 @@
 // flows: verbs, the only place where edges meet
 
 // edges: each speaks to one outside thing, never to another edge
+pub mod catalog;
 pub mod config;
 pub mod keyring;
 pub mod source;
+pub mod spill;
 pub mod store;
 
 // formats: bytes in, bytes out; no clock, no network, no async

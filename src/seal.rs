@@ -35,6 +35,7 @@
 //! | 9 | reason | leaf | |
 //! | 10 | the host's copy of the keyring | epoch | incarnation |
 //! | 11 | field of the catalog | leaf | name of the field |
+//! | 12 | frame of a spill file (never stored) | offset | |
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
@@ -45,6 +46,8 @@ use crate::secret::Seed;
 
 /// The longest plain text of one frame: 256 MiB.
 pub const MAX_PLAIN: usize = 256 << 20;
+/// The longest frame that is encrypted: AES-GCM's own limit is higher.
+pub const MAX_FRAME: usize = 2 << 30;
 /// What sealing adds to a frame.
 pub const TAG: usize = 16;
 /// What a frame adds to its bytes.
@@ -92,6 +95,8 @@ pub enum Kind {
     HostKeyring = 10,
     /// A field of the catalog.
     CatalogField = 11,
+    /// A frame of a temporary file.
+    Spill = 12,
 }
 
 /// The associated data of one sealing.

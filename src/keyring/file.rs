@@ -114,7 +114,11 @@ impl Keyring {
     /// The keyring's bytes, signed.
     pub fn encode(&self, writer: &SigningKey) -> Zeroizing<Vec<u8>> {
         let journal = cbor::to_vec(&self.journal);
-        let size: usize = self.forest.trees().map(|(_, tree)| 12 + tree.as_bytes().len()).sum();
+        let size: usize = self
+            .forest
+            .trees()
+            .map(|(_, tree)| 12 + tree.as_bytes().len())
+            .sum();
         // Reserved at once: growing would leave copies of seeds behind.
         let mut out = Zeroizing::new(Vec::with_capacity(81 + journal.len() + size + SIGNATURE));
         out.extend_from_slice(MAGIC);
@@ -152,9 +156,15 @@ impl Keyring {
         if found != repo || root != *fingerprint {
             return Err(KeyringError::Foreign);
         }
-        let signed = bytes.len().checked_sub(SIGNATURE).ok_or(KeyringError::Torn)?;
+        let signed = bytes
+            .len()
+            .checked_sub(SIGNATURE)
+            .ok_or(KeyringError::Torn)?;
         verify(inc)
-            .and_then(|key| key.verify("keyring", &bytes[..signed], &bytes[signed..]).ok())
+            .and_then(|key| {
+                key.verify("keyring", &bytes[..signed], &bytes[signed..])
+                    .ok()
+            })
             .ok_or(KeyringError::NotSigned)?;
         let len = u32::from_be_bytes(r.array()?) as usize;
         let journal = cbor::from_slice(r.take(len)?)?;
@@ -168,7 +178,14 @@ impl Keyring {
         if r.0.len() != SIGNATURE {
             return Err(KeyringError::Torn);
         }
-        Ok(Self { repo, inc, epoch, fingerprint: root, journal, forest })
+        Ok(Self {
+            repo,
+            inc,
+            epoch,
+            fingerprint: root,
+            journal,
+            forest,
+        })
     }
 }
 
@@ -179,7 +196,10 @@ pub fn path(inc: Incarnation, epoch: u64) -> String {
 
 /// The way back of [`path`].
 pub fn parse_path(path: &str) -> Option<(Incarnation, u64)> {
-    let (inc, epoch) = path.strip_prefix("keyring/")?.strip_suffix(".age")?.split_once('/')?;
+    let (inc, epoch) = path
+        .strip_prefix("keyring/")?
+        .strip_suffix(".age")?
+        .split_once('/')?;
     Some((inc.parse().ok()?, epoch.parse().ok()?))
 }
 
@@ -214,7 +234,12 @@ fn host_key(host: &Seed, epoch: &Seed, salt: &[u8]) -> Seed {
 }
 
 fn host_place(repo: RepoId) -> Place<'static> {
-    Place { repo, kind: Kind::HostKeyring, number: 0, field: b"" }
+    Place {
+        repo,
+        kind: Kind::HostKeyring,
+        number: 0,
+        field: b"",
+    }
 }
 
 /// Seals a keyring's bytes and the signing key for the host, under both halves.
@@ -229,7 +254,11 @@ pub fn seal_for_host(
     let mut plain = Zeroizing::new(Vec::with_capacity(32 + keyring.len()));
     plain.extend_from_slice(writer.seed().expose());
     plain.extend_from_slice(keyring);
-    let sealed = seal::encrypt(&host_key(host, epoch, &salt), &host_place(repo), seal::plain_frame(&plain));
+    let sealed = seal::encrypt(
+        &host_key(host, epoch, &salt),
+        &host_place(repo),
+        seal::plain_frame(&plain),
+    );
     let mut out = Vec::with_capacity(HOST_HEADER + sealed.len());
     out.extend_from_slice(HOST_MAGIC);
     out.push(VERSION);
@@ -276,13 +305,20 @@ mod tests {
         for n in [2, 3] {
             forest.insert(Incarnation([n; 8]), Tree::plant(Seed::from_bytes([n; 32])));
         }
-        forest.puncture(&[Domain { arrival: 9, ..Domain::meta(INC) }]);
+        forest.puncture(&[Domain {
+            arrival: 9,
+            ..Domain::meta(INC)
+        }]);
         Keyring {
             repo: REPO,
             inc: INC,
             epoch: 5,
             fingerprint: signing(1).verify_key(),
-            journal: vec![Position { inc: INC, len: 3, hash: [4; 32] }],
+            journal: vec![Position {
+                inc: INC,
+                len: 3,
+                hash: [4; 32],
+            }],
             forest,
         }
     }
@@ -298,9 +334,19 @@ mod tests {
         let back = decode(&bytes).unwrap();
         assert_eq!((back.epoch, &back.journal), (5, &keyring.journal));
         assert_eq!(back.encode(&signing(7)), bytes);
-        let punctured = Domain { arrival: 9, ..Domain::meta(INC) };
+        let punctured = Domain {
+            arrival: 9,
+            ..Domain::meta(INC)
+        };
         assert!(back.forest.key(punctured).is_none());
-        assert!(back.forest.key(Domain { arrival: 8, ..punctured }).is_some());
+        assert!(
+            back.forest
+                .key(Domain {
+                    arrival: 8,
+                    ..punctured
+                })
+                .is_some()
+        );
         assert_eq!(parse_path(&back.path()), Some((INC, 5)));
         assert_eq!(parse_path("keyring/x/1.age"), None);
     }
@@ -309,7 +355,10 @@ mod tests {
     fn what_is_not_this_repository_s_keyring_is_refused_by_name() {
         let good = keyring().encode(&signing(7));
         let err = |bytes: &[u8]| decode(bytes).err();
-        assert_eq!(err(&keyring().encode(&signing(8))), Some(KeyringError::NotSigned));
+        assert_eq!(
+            err(&keyring().encode(&signing(8))),
+            Some(KeyringError::NotSigned)
+        );
         assert_eq!(err(&good[..20]), Some(KeyringError::Torn));
         assert_eq!(err(&good[..good.len() - 1]), Some(KeyringError::NotSigned));
         for (at, wanted) in [
@@ -331,7 +380,10 @@ mod tests {
         lying[nodes] += 1;
         let signature = signing(7).sign("keyring", &lying);
         lying.extend_from_slice(&signature);
-        assert!(matches!(err(&lying), Some(KeyringError::Torn | KeyringError::Tree(_))));
+        assert!(matches!(
+            err(&lying),
+            Some(KeyringError::Torn | KeyringError::Tree(_))
+        ));
     }
 
     #[test]
@@ -347,6 +399,9 @@ mod tests {
         }
         let foreign = open_for_host(&sealed, RepoId([9; 16]), &seed(1), &seed(2)).err();
         assert_eq!(foreign, Some(KeyringError::Foreign));
-        assert_eq!(open_for_host(&sealed[..30], REPO, &seed(1), &seed(2)).err(), Some(KeyringError::Torn));
+        assert_eq!(
+            open_for_host(&sealed[..30], REPO, &seed(1), &seed(2)).err(),
+            Some(KeyringError::Torn)
+        );
     }
 }

@@ -37,7 +37,9 @@ impl Recipient {
     /// Reads `age1…`.
     pub fn parse(text: &str) -> Result<Self, RecoveryError> {
         let parsed = text.parse();
-        parsed.map(Self).map_err(|_| RecoveryError::BadRecipient(text.to_owned()))
+        parsed
+            .map(Self)
+            .map_err(|_| RecoveryError::BadRecipient(text.to_owned()))
     }
 }
 
@@ -90,7 +92,8 @@ pub fn identities(text: &str) -> Result<Vec<Identity>, RecoveryError> {
 
 /// The fingerprint that an identity file carries as a comment.
 pub fn fingerprint(text: &str) -> Option<VerifyKey> {
-    text.lines().find_map(|line| line.strip_prefix(FINGERPRINT)?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix(FINGERPRINT)?.trim().parse().ok())
 }
 
 /// Encrypts to all recipients (age-encryption.org/v1, binary).
@@ -103,7 +106,9 @@ pub fn encrypt(recipients: &[Recipient], plain: &[u8]) -> Result<Vec<u8>, Recove
     let all = recipients.iter().map(|r| &r.0 as &dyn age::Recipient);
     let encryptor = age::Encryptor::with_recipients(all).map_err(|e| wrap(e.into()))?;
     let mut out = Vec::with_capacity(plain.len() + plain.len() / 1024 + 512);
-    let mut writer = encryptor.wrap_output(&mut out).map_err(|e| wrap(e.into()))?;
+    let mut writer = encryptor
+        .wrap_output(&mut out)
+        .map_err(|e| wrap(e.into()))?;
     writer.write_all(plain).map_err(|e| wrap(e.into()))?;
     writer.finish().map_err(|e| wrap(e.into()))?;
     Ok(out)
@@ -137,13 +142,26 @@ mod tests {
 
     #[test]
     fn any_recipient_opens_and_nobody_else() {
-        let (a, b, c) = (Identity::generate(), Identity::generate(), Identity::generate());
+        let (a, b, c) = (
+            Identity::generate(),
+            Identity::generate(),
+            Identity::generate(),
+        );
         let sealed = encrypt(&[a.recipient(), b.recipient()], b"keyring").unwrap();
         for identity in [a, b] {
-            assert_eq!(decrypt(&[identity], &sealed).unwrap().as_slice(), b"keyring");
+            assert_eq!(
+                decrypt(&[identity], &sealed).unwrap().as_slice(),
+                b"keyring"
+            );
         }
-        assert!(matches!(decrypt(&[c], &sealed), Err(RecoveryError::Decrypt(_))));
-        assert!(matches!(encrypt(&[], b"x"), Err(RecoveryError::NoRecipients)));
+        assert!(matches!(
+            decrypt(&[c], &sealed),
+            Err(RecoveryError::Decrypt(_))
+        ));
+        assert!(matches!(
+            encrypt(&[], b"x"),
+            Err(RecoveryError::NoRecipients)
+        ));
     }
 
     #[test]
@@ -153,8 +171,17 @@ mod tests {
         let text = identity.to_file(&key);
         assert_eq!(fingerprint(&text), Some(key));
         assert!(holds_identity_of(&text, &[identity.recipient()]));
-        assert!(!holds_identity_of(&text, &[Identity::generate().recipient()]));
-        assert!(matches!(identities("# nothing\n"), Err(RecoveryError::NoIdentity)));
-        assert!(matches!(Recipient::parse("age1x"), Err(RecoveryError::BadRecipient(_))));
+        assert!(!holds_identity_of(
+            &text,
+            &[Identity::generate().recipient()]
+        ));
+        assert!(matches!(
+            identities("# nothing\n"),
+            Err(RecoveryError::NoIdentity)
+        ));
+        assert!(matches!(
+            Recipient::parse("age1x"),
+            Err(RecoveryError::BadRecipient(_))
+        ));
     }
 }

@@ -58,7 +58,10 @@ pub enum Cause {
 impl StoreError {
     /// Whether the object simply is not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(&self.cause, Cause::Store(object_store::Error::NotFound { .. }))
+        matches!(
+            &self.cause,
+            Cause::Store(object_store::Error::NotFound { .. })
+        )
     }
 
     /// Whether another object stands where one was to be put.
@@ -139,13 +142,19 @@ impl Store {
     fn failed(&self, doing: &'static str, object: &str) -> impl FnOnce(Cause) -> StoreError {
         let store = self.name.clone();
         let object = object.to_owned();
-        move |cause| StoreError { store, doing, object, cause }
+        move |cause| StoreError {
+            store,
+            doing,
+            object,
+            cause,
+        }
     }
 
     fn put(&self, path: &str, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
         let options = PutOptions::from(mode);
         let payload = PutPayload::from_bytes(bytes);
-        let put = self.inner.put_opts(&Location::from(path), payload, options);
+        let location = Location::from(path);
+        let put = self.inner.put_opts(&location, payload, options);
         self.runtime.block_on(put).map(|_| ())
     }
 
@@ -158,7 +167,9 @@ impl Store {
                 }
                 Err(self.failed("write", path)(Cause::Conflict))
             }
-            done => done.map_err(Cause::from).map_err(self.failed("write", path)),
+            done => done
+                .map_err(Cause::from)
+                .map_err(self.failed("write", path)),
         }
     }
 
@@ -188,7 +199,9 @@ impl Store {
             }
             Ok(found.bytes().await?)
         };
-        self.runtime.block_on(get).map_err(self.failed("read", path))
+        self.runtime
+            .block_on(get)
+            .map_err(self.failed("read", path))
     }
 
     /// A whole object, or none if it is not there.
@@ -213,7 +226,10 @@ impl Store {
     /// Every object under a folder, by path from the store's root, with its size in bytes.
     pub fn list(&self, folder: &str) -> Result<BTreeMap<String, u64>> {
         let prefix = Location::from(folder);
-        let list = self.inner.list(Some(&prefix)).map_ok(|m| (m.location.to_string(), m.size));
+        let list = self
+            .inner
+            .list(Some(&prefix))
+            .map_ok(|m| (m.location.to_string(), m.size));
         self.runtime
             .block_on(list.try_collect())
             .map_err(Cause::from)
@@ -260,9 +276,14 @@ impl Store {
         let mut freed = 0;
         for folder in folders {
             let folder = dir.join(folder);
-            for name in fsx::names(&folder).map_err(Cause::from).map_err(self.failed("list", ""))? {
+            for name in fsx::names(&folder)
+                .map_err(Cause::from)
+                .map_err(self.failed("list", ""))?
+            {
                 let path = folder.join(&name);
-                let staged = name.split_once('#').is_some_and(|(_, n)| n.parse::<u64>().is_ok());
+                let staged = name
+                    .split_once('#')
+                    .is_some_and(|(_, n)| n.parse::<u64>().is_ok());
                 if staged && path.is_file() {
                     freed += fs::metadata(&path).map_or(0, |m| m.len());
                     fsx::remove(&path)
@@ -280,7 +301,9 @@ mod tests {
     use super::*;
 
     fn with_store(test: impl FnOnce(&Store, &Path)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("store");
         let name = "local".parse().unwrap();
@@ -292,14 +315,26 @@ mod tests {
     #[test]
     fn an_object_is_put_once_and_the_same_again_is_no_conflict() {
         with_store(|store, _| {
-            store.put_new("packs/a", Bytes::from_static(b"one")).unwrap();
-            store.put_new("packs/a", Bytes::from_static(b"one")).unwrap();
+            store
+                .put_new("packs/a", Bytes::from_static(b"one"))
+                .unwrap();
+            store
+                .put_new("packs/a", Bytes::from_static(b"one"))
+                .unwrap();
             for other in [&b"two"[..], b"o", b"longer"] {
-                let error = store.put_new("packs/a", Bytes::copy_from_slice(other)).unwrap_err();
-                assert!(error.is_conflict() || matches!(error.cause, Cause::TooLarge(_)), "{error}");
+                let error = store
+                    .put_new("packs/a", Bytes::copy_from_slice(other))
+                    .unwrap_err();
+                assert!(
+                    error.is_conflict() || matches!(error.cause, Cause::TooLarge(_)),
+                    "{error}"
+                );
             }
             assert_eq!(store.get("packs/a", 3).unwrap(), "one");
-            assert!(matches!(store.get("packs/a", 2).unwrap_err().cause, Cause::TooLarge(3)));
+            assert!(matches!(
+                store.get("packs/a", 2).unwrap_err().cause,
+                Cause::TooLarge(3)
+            ));
             assert_eq!(store.get_range("packs/a", 1..3).unwrap(), "ne");
         });
     }
@@ -307,13 +342,20 @@ mod tests {
     #[test]
     fn deleting_is_repeatable_and_listings_tell_sizes() {
         with_store(|store, root| {
-            store.put_new("keyring/x/1.age", Bytes::from_static(b"12345")).unwrap();
-            store.replace("keyring/x/2.age", Bytes::from_static(b"123")).unwrap();
+            store
+                .put_new("keyring/x/1.age", Bytes::from_static(b"12345"))
+                .unwrap();
+            store
+                .replace("keyring/x/2.age", Bytes::from_static(b"123"))
+                .unwrap();
             let listed = store.list("keyring").unwrap();
-            assert_eq!(listed.into_iter().map(|(p, n)| format!("{p} {n}")).collect::<Vec<_>>(), [
-                "keyring/x/1.age 5",
-                "keyring/x/2.age 3"
-            ]);
+            assert_eq!(
+                listed
+                    .into_iter()
+                    .map(|(p, n)| format!("{p} {n}"))
+                    .collect::<Vec<_>>(),
+                ["keyring/x/1.age 5", "keyring/x/2.age 3"]
+            );
             for _ in 0..2 {
                 store.destroy("keyring/x/1.age").unwrap();
                 store.delete("keyring/x/2.age").unwrap();
