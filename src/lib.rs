@@ -1,5 +1,6 @@
 //! Tenure keeps customer data for exactly as long as it may be kept.
 
+pub mod demo;
 pub mod ids;
 pub mod report;
 pub mod schema;
