@@ -123,17 +123,13 @@ const MAIL: &[&str] = &[
     "post.example",
 ];
 const STARTS: &[&str] = &[
-    "b", "br", "d", "dr", "f", "fl", "g", "gr", "h", "k", "kl", "l", "m", "n", "p", "r", "s",
-    "sch", "st", "t", "tr", "v", "w", "z",
+    "b", "br", "d", "f", "fl", "g", "h", "k", "kl", "l", "m", "n", "p", "r", "s", "st", "t", "v",
+    "w", "z",
 ];
-const VOWELS: &[&str] = &["a", "e", "i", "o", "u", "ei", "au", "ie"];
-const ENDS: &[&str] = &["", "", "l", "n", "r", "s", "t", "ck", "nd", "rn"];
-const FAMILY_ENDS: &[&str] = &[
-    "er", "mann", "sen", "ova", "ini", "ez", "ski", "son", "ard", "",
-];
-const CITY_ENDS: &[&str] = &[
-    "burg", "ton", "ville", "stad", "dorf", "by", "hausen", "field", "a",
-];
+const VOWELS: &[&str] = &["a", "a", "e", "e", "i", "o", "u", "ei"];
+const ENDS: &[&str] = &["", "", "", "", "l", "n", "r", "s", "t", "nd"];
+const FAMILY_ENDS: &[&str] = &["er", "sen", "ova", "ini", "ez", "son", "as"];
+const CITY_ENDS: &[&str] = &["burg", "ton", "ville", "stad", "dorf", "by", "field", "a"];
 const THINGS: &[&str] = &[
     "lamp", "chair", "kettle", "shelf", "clock", "bag", "knife", "rug",
 ];
@@ -172,7 +168,7 @@ pub const COUNTRIES: &[Country] = &[
 /// Something to buy.
 #[derive(Clone, Debug)]
 pub struct Product {
-    /// Its number in the shop, such as `KX-40213`.
+    /// Its number in the shop, such as `KX40213`.
     pub sku: String,
     /// What it is called.
     pub name: String,
@@ -292,7 +288,7 @@ impl Words {
 fn product(random: &mut Random, n: usize) -> Product {
     let letters = [b'A' + random.below(26) as u8, b'A' + random.below(26) as u8];
     let sku = format!(
-        "{}{}-{:05}",
+        "{}{}{:05}",
         char::from(letters[0]),
         char::from(letters[1]),
         40_000 + n * 7

@@ -219,8 +219,8 @@ impl Shift<'_> {
         self.tx
             .prepare_cached(
                 "UPDATE orders SET status = CASE status WHEN 'open' THEN 'shipped'
-                 WHEN 'shipped' THEN 'delivered' WHEN 'delivered' THEN 'returned'
-                 ELSE 'refunded' END WHERE id = ?",
+                 WHEN 'shipped' THEN 'done' WHEN 'done' THEN 'back'
+                 ELSE 'settled' END WHERE id = ?",
             )?
             .execute([order])?;
         self.day.changed_orders += 1;

@@ -9,7 +9,7 @@ CREATE VIEW turnover AS
          count(DISTINCT orders.id) AS orders,
          sum(order_items.quantity * order_items.price_cents) AS cents
     FROM orders JOIN order_items ON order_items.order_id = orders.id
-   WHERE orders.status <> 'cancelled'
+   WHERE orders.status <> 'void'
    GROUP BY orders.customer_id;
 CREATE TRIGGER an_order_is_a_contact AFTER INSERT ON orders
 BEGIN
