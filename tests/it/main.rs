@@ -1,0 +1,3 @@
+//! What Tenure does, seen from outside, in one binary.
+
+mod support;
