@@ -7,3 +7,4 @@
 
 pub mod canary;
 pub mod compare;
+pub mod crash;
