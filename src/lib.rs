@@ -1,8 +1,14 @@
 //! Tenure keeps customer data for exactly as long as it may be kept.
 
 // drivers: decide when and for whom; hold no backup logic
+pub mod demo;
 
 // flows: verbs, the only place where edges meet
+pub mod backup;
+pub mod forget;
+pub mod init;
+pub mod repo;
+pub mod restore;
 
 // edges: each speaks to one outside thing, never to another edge
 pub mod catalog;
@@ -26,6 +32,7 @@ pub mod sign;
 
 // vocabulary: imports nothing of ours
 pub mod clock;
+pub mod error;
 pub mod fsx;
 pub mod ids;
 pub mod report;

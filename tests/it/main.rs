@@ -11,3 +11,4 @@
 
 mod config;
 mod layers;
+mod support;

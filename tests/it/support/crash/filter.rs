@@ -1,0 +1,149 @@
+//! Which calls are stopped at, and the seccomp program that stops at them.
+
+use std::io;
+
+use nix::libc;
+
+/// The classes of calls that are steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// What gives, takes or changes names, makes durable, or cuts files.
+    Durable,
+    /// These, and every write to a file.
+    DurableAndWrites,
+}
+
+/// One system call.
+pub struct Call {
+    number: libc::c_long,
+    /// As in the manual.
+    pub name: &'static str,
+    /// It counts only if its first argument is a file.
+    pub only_files: bool,
+}
+
+/// All calls; those that count only for files come last.
+const ALL: &[Call] = &[
+    #[cfg(target_arch = "x86_64")]
+    step(libc::SYS_rename, "rename"),
+    #[cfg(target_arch = "x86_64")]
+    step(libc::SYS_link, "link"),
+    #[cfg(target_arch = "x86_64")]
+    step(libc::SYS_unlink, "unlink"),
+    #[cfg(target_arch = "x86_64")]
+    step(libc::SYS_rmdir, "rmdir"),
+    step(libc::SYS_renameat, "renameat"),
+    step(libc::SYS_renameat2, "renameat2"),
+    step(libc::SYS_linkat, "linkat"),
+    step(libc::SYS_unlinkat, "unlinkat"),
+    step(libc::SYS_fsync, "fsync"),
+    step(libc::SYS_fdatasync, "fdatasync"),
+    step(libc::SYS_sync_file_range, "sync_file_range"),
+    step(libc::SYS_msync, "msync"),
+    step(libc::SYS_syncfs, "syncfs"),
+    step(libc::SYS_sync, "sync"),
+    step(libc::SYS_ftruncate, "ftruncate"),
+    step(libc::SYS_truncate, "truncate"),
+    write(libc::SYS_write, "write"),
+    write(libc::SYS_pwrite64, "pwrite64"),
+    write(libc::SYS_writev, "writev"),
+    write(libc::SYS_pwritev, "pwritev"),
+    write(libc::SYS_pwritev2, "pwritev2"),
+];
+
+const fn step(number: libc::c_long, name: &'static str) -> Call {
+    Call {
+        number,
+        name,
+        only_files: false,
+    }
+}
+
+const fn write(number: libc::c_long, name: &'static str) -> Call {
+    Call {
+        number,
+        name,
+        only_files: true,
+    }
+}
+
+impl Calls {
+    /// The calls of the class.
+    pub fn list(self) -> &'static [Call] {
+        match self {
+            Self::Durable => &ALL[..ALL.partition_point(|call| !call.only_files)],
+            Self::DurableAndWrites => ALL,
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURE: u32 = 0xc000_003e; // AUDIT_ARCH_X86_64
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xc000_00b7; // AUDIT_ARCH_AARCH64
+/// Where `struct seccomp_data` holds the number of the call, and the architecture.
+const NUMBER_AT: u32 = 0;
+const ARCHITECTURE_AT: u32 = 4;
+
+/// Stops at each of the calls, with its index as the message, and lets all others pass; so too the
+/// calls of another architecture, whose numbers mean something else.
+pub fn program(calls: &[Call]) -> Vec<libc::sock_filter> {
+    let load = |at| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at);
+    let end = |verdict| statement(libc::BPF_RET | libc::BPF_K, verdict);
+    let all = u8::try_from(calls.len() * 2 + 1).expect("a jump reaches 255 instructions");
+    let mut program = vec![
+        load(ARCHITECTURE_AT),
+        unless(ARCHITECTURE, all),
+        load(NUMBER_AT),
+    ];
+    for (index, call) in calls.iter().enumerate() {
+        let number = u32::try_from(call.number).expect("the numbers of calls are small");
+        program.push(unless(number, 1));
+        program.push(end(libc::SECCOMP_RET_TRACE | index as u32));
+    }
+    program.push(end(libc::SECCOMP_RET_ALLOW));
+    program
+}
+
+fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    }
+}
+
+/// Skips so many instructions unless the loaded value is that one.
+fn unless(value: u32, skip: u8) -> libc::sock_filter {
+    let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: skip,
+        k: value,
+    }
+}
+
+/// Puts the filter on this thread and all that it will start. Two system calls and nothing else,
+/// so it may run between fork and exec.
+pub fn install(program: &[libc::sock_filter]) -> io::Result<()> {
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_ptr().cast_mut(), // the kernel copies it and writes nothing
+    };
+    // SAFETY: the calls read the filter, which outlives them, and write no memory of ours.
+    let failed = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const filter,
+            ) != 0
+    };
+    if failed {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,10 @@
+//! What several tests need. None of it shares code with the crate that is tested.
+
+#![allow(
+    dead_code,
+    reason = "each helper is whole, whatever today's tests use of it"
+)]
+
+pub mod canary;
+pub mod compare;
+pub mod crash;
