@@ -34,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (
         "format",
         &[
+            "cbor",
             "certificate",
             "journal",
             "manifest",
@@ -42,6 +43,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "page",
             "piece",
             "seal",
+            "sign",
         ],
     ),
     (
