@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, read once, understood wholly or refused wholly.
 //!
-//! [`raw`] mirrors the file as it is written; [`Config`] is what it means: checked names, absolute
+//! `raw` mirrors the file as it is written; [`Config`] is what it means: checked names, absolute
 //! paths, periods, schedules. Between the two every problem that can be found is found, and all of
 //! them are told at once, each with its line and what to write instead ([`ConfigError`]).
 //!
