@@ -41,6 +41,18 @@ pub struct Entry {
     pub event: Event,
 }
 
+/// An erased customer who would be known again: the one place where a keyed hash of somebody stands
+/// without that one's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Recognised {
+    /// Keyed BLAKE3 of the customer's identity under the recognising key of `meta`.
+    #[n(0)]
+    pub who: KeyedHash,
+    /// The domain that the customer had, in the class `customer`.
+    #[n(1)]
+    pub domain: Domain,
+}
+
 /// The kinds of change.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Event {
@@ -57,16 +69,16 @@ pub enum Event {
         /// The punctured domains.
         #[n(0)]
         domains: Vec<Domain>,
-        /// By what the erased customers are recognised when they are met again.
+        /// The erased customers, to be recognised when they are met again.
         #[n(1)]
-        recognised: Vec<KeyedHash>,
+        recognised: Vec<Recognised>,
     },
     /// A customer who had been erased is let in again, under a new number.
     #[n(3)]
     Readmitted {
         /// As whom the customer had been recognised.
         #[n(0)]
-        recognised: KeyedHash,
+        who: KeyedHash,
         /// The new domain.
         #[n(1)]
         domain: Domain,
@@ -101,18 +113,13 @@ mod tests {
     #[test]
     fn entries_come_back_and_unknown_ones_stop_the_reader() {
         let domain = Domain::meta(Incarnation([3; 8]));
-        let recognised = KeyedHash([4; 16]);
+        let who = KeyedHash([4; 16]);
         let events = [
             Event::Opened {
                 recipients: vec!["age1x".into()],
             },
-            Event::Erased {
-                domains: vec![domain],
-                recognised: vec![recognised],
-            },
-            Event::Readmitted {
-                recognised,
-                domain,
+            Event::Erased { domains: vec![domain], recognised: vec![Recognised { who, domain }] },
+            Event::Readmitted { who, domain,
                 reason: vec![1, 2],
             },
             Event::Recipients { recipients: vec![] },

@@ -135,9 +135,6 @@ pub struct SourceState {
     /// For each of the schema's tables: its number in rows, for life, and its own domains.
     #[n(4)]
     pub tables: Vec<TableState>,
-    /// How many foreign keys of the source led nowhere, which a restored copy may repeat.
-    #[n(5)]
-    pub dangling: u64,
 }
 
 /// What a table is called in rows, and which domains are its own.

@@ -7,13 +7,14 @@
 //!
 //! Changes are grouped: [`Catalog::change`] runs them in one durable transaction.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::clock::Timestamp;
-use crate::ids::{Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
+use crate::ids::{Class, Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
+use crate::journal::Recognised;
 use crate::manifest::SnapshotKind;
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -160,11 +161,15 @@ impl Catalog {
         Ok(count.cast_unsigned())
     }
 
-    /// By what erased customers are recognised.
-    pub fn erased(&self) -> Result<HashSet<KeyedHash>> {
-        let mut statement = self.connection.prepare("SELECT who FROM erased")?;
-        let rows = statement.query_map([], |row| row.get(0))?;
-        rows.map(|row| hash(row?)).collect()
+    /// By what erased customers are recognised, and the domain that each had.
+    pub fn erased(&self) -> Result<HashMap<KeyedHash, Domain>> {
+        let mut statement = self.connection.prepare("SELECT inc, arrival, who FROM erased")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        rows.map(|row| {
+            let (inc, arrival, who) = row?;
+            Ok((hash(who)?, domain(inc, arrival)?))
+        })
+        .collect()
     }
 
     /// All snapshots, oldest first.
@@ -378,18 +383,16 @@ impl Change<'_> {
     }
 
     /// Removes customers who are erased, and remembers by what they are recognised.
-    pub fn erase(&self, domains: &[Domain], recognised: &[KeyedHash]) -> Result<()> {
-        let mut delete = self
-            .transaction
-            .prepare_cached("DELETE FROM customer WHERE inc = ? AND arrival = ?")?;
-        for domain in domains.iter().filter(|domain| domain.class.0 != 0) {
+    pub fn erase(&self, domains: &[Domain], recognised: &[Recognised]) -> Result<()> {
+        let sql = "DELETE FROM customer WHERE inc = ? AND arrival = ?";
+        let mut delete = self.transaction.prepare_cached(sql)?;
+        for domain in domains.iter().filter(|domain| domain.class == Class::CUSTOMER) {
             delete.execute(params![&domain.inc.0[..], domain.arrival])?;
         }
-        let mut insert = self
-            .transaction
-            .prepare_cached("INSERT OR IGNORE INTO erased VALUES (?)")?;
-        for who in recognised {
-            insert.execute([&who.0[..]])?;
+        let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival) VALUES (?, ?, ?)";
+        let mut insert = self.transaction.prepare_cached(sql)?;
+        for Recognised { who, domain } in recognised {
+            insert.execute(params![&who.0[..], &domain.inc.0[..], domain.arrival])?;
         }
         Ok(())
     }
@@ -479,7 +482,7 @@ fn domain(inc: Vec<u8>, arrival: i64) -> Result<Domain> {
     let arrival = u32::try_from(arrival).map_err(|_| CatalogError::Corrupt)?;
     Ok(Domain {
         inc: incarnation(inc)?,
-        class: crate::ids::Class::CUSTOMER,
+        class: Class::CUSTOMER,
         arrival,
     })
 }

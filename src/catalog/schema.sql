@@ -16,8 +16,10 @@ CREATE TABLE customer (
 ) WITHOUT ROWID;
 CREATE INDEX customer_key ON customer (key);
 
--- Erased customers who would be recognised.
-CREATE TABLE erased (who BLOB PRIMARY KEY) WITHOUT ROWID;
+-- Erased customers who would be recognised, and the domain that each had.
+CREATE TABLE erased (
+    who BLOB PRIMARY KEY, inc BLOB NOT NULL, arrival INTEGER NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE snapshot (
     inc BLOB NOT NULL, number INTEGER NOT NULL, kind INTEGER NOT NULL, base INTEGER NOT NULL,

@@ -48,14 +48,14 @@ fn customers_are_found_by_key_until_they_are_erased() {
     );
     let (gone, key) = person(1);
     catalog
-        .change(|change| change.erase(&[gone.domain], &[gone.who]))
+        .change(|change| change.erase(&[gone.domain], &[Recognised { who: gone.who, domain: gone.domain }]))
         .unwrap();
     let left = catalog.customers_by_key(&key).unwrap();
     assert_eq!(
         left.iter().map(|c| c.domain.arrival).collect::<Vec<_>>(),
         [0, 2]
     );
-    assert_eq!(catalog.erased().unwrap(), HashSet::from([gone.who]));
+    assert_eq!(catalog.erased().unwrap(), HashMap::from([(gone.who, gone.domain)]));
     assert_eq!(catalog.arrivals().unwrap().len(), 2);
     catalog.change(|change| change.readmit(&gone.who)).unwrap();
     assert!(catalog.erased().unwrap().is_empty());

@@ -2,7 +2,8 @@
 //!
 //! The *host secret* is static (best a systemd credential, else a file). The *epoch secret* is a
 //! small file of its own beside the sealed keyring, new in each epoch and overwritten when the next
-//! one has begun. The order of effects: the new secret, the new keyring, and only then the end of
+//! one has begun. A third file is the epoch's age file as it goes to the stores. The order of
+//! effects: the new age file, the new secret, the new keyring, and only then the end of
 //! the old secret. So a crash leaves one epoch that opens, or two, of which the newer counts.
 
 use std::path::{Path, PathBuf};
@@ -127,8 +128,14 @@ impl HostKeyring {
         Ok((writer, keyring))
     }
 
-    /// Writes the copy of a new epoch, and reads it back. Older ones stay for now.
-    pub fn write(&self, keyring: &Keyring, writer: &SigningKey) -> Result<(), HostKeyringError> {
+    /// Writes the copy of a new epoch, with its age file as it will go to every store, and reads it
+    /// back. Older ones stay for now.
+    pub fn write(
+        &self,
+        keyring: &Keyring,
+        writer: &SigningKey,
+        age: &[u8],
+    ) -> Result<(), HostKeyringError> {
         fsx::create_dir(&self.dir)?;
         let epoch = (keyring.inc, keyring.epoch);
         let path = self.path(epoch, "keys");
@@ -140,6 +147,7 @@ impl HostKeyring {
         let bytes = keyring.encode(writer);
         let sealed = file::seal_for_host(keyring.repo, writer, &bytes, &self.host, &secret);
         let sealed = sealed.map_err(unusable)?;
+        fsx::write(&self.path(epoch, "age"), age)?;
         fsx::write(&self.path(epoch, "secret"), secret.expose())?;
         fsx::write(&path, &sealed)?;
         let verify = writer.verify_key();
@@ -150,11 +158,16 @@ impl HostKeyring {
         Ok(())
     }
 
+    /// An epoch's age file. All stores get these very bytes, so putting them can be repeated.
+    pub fn age(&self, inc: Incarnation, epoch: u64) -> Result<Vec<u8>, HostKeyringError> {
+        Ok(fsx::read(&self.path((inc, epoch), "age"), file::MAX)?)
+    }
+
     /// Destroys every copy but that of the given epoch, secrets first, and lists again. Returns
     /// how many files were destroyed.
     pub fn destroy_others(&self, inc: Incarnation, epoch: u64) -> Result<u64, HostKeyringError> {
         let mut destroyed = 0;
-        for half in ["secret", "keys"] {
+        for half in ["secret", "keys", "age"] {
             for other in self
                 .epochs(half)?
                 .into_iter()
@@ -176,7 +189,8 @@ impl HostKeyring {
     /// Whether only the given epoch is here.
     pub fn is_alone(&self, inc: Incarnation, epoch: u64) -> Result<bool, HostKeyringError> {
         let only = vec![(inc, epoch)];
-        Ok(self.epochs("keys")? == only && self.epochs("secret")? == only)
+        let alone = |half| Ok(self.epochs(half)? == only);
+        Ok(alone("keys")? && alone("secret")? && alone("age")?)
     }
 }
 
@@ -223,7 +237,7 @@ mod tests {
         let load = || host.load(REPO, INC, &VerifyKey([9; 32]), &writer.verify_key());
         assert!(matches!(load().err(), Some(HostKeyringError::Missing(_))));
         for epoch in [1, 2] {
-            host.write(&keyring(epoch), &writer).unwrap();
+            host.write(&keyring(epoch), &writer, b"age").unwrap();
         }
         assert_eq!(load().unwrap().1.epoch, 2);
         assert!(!host.is_alone(INC, 2).unwrap());
@@ -234,10 +248,10 @@ mod tests {
             .join(format!("{INC}-0000000003.secret"));
         fsx::write(&torn, &[0; 32]).unwrap();
         assert_eq!(load().unwrap().1.epoch, 2);
-        assert_eq!(host.destroy_others(INC, 2).unwrap(), 3);
+        assert_eq!(host.destroy_others(INC, 2).unwrap(), 4);
         assert!(host.is_alone(INC, 2).unwrap());
         assert_eq!(load().unwrap().0.verify_key(), writer.verify_key());
-        assert_eq!(fsx::names(&dir.path().join("keyring")).unwrap().len(), 2);
+        assert_eq!(fsx::names(&dir.path().join("keyring")).unwrap().len(), 3);
     }
 
     #[test]
@@ -245,7 +259,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let host = opened(dir.path());
         let writer = SigningKey::from_seed(Seed::from_bytes([7; 32]));
-        host.write(&keyring(1), &writer).unwrap();
+        host.write(&keyring(1), &writer, b"age").unwrap();
         let other = tempfile::tempdir().unwrap();
         make_host_secret(&other.path().join("host.key")).unwrap();
         let stolen = HostKeyring::open(&dir.path().join("keyring"), &other.path().join("host.key"));

@@ -60,6 +60,10 @@ pub struct Repository {
 impl Repository {
     /// Opens for reading.
     pub fn read(config: Config, runtime: &Handle) -> Outcome<Self> {
+        Self::open(config, runtime, None)
+    }
+
+    fn open(config: Config, runtime: &Handle, lock: Option<File>) -> Outcome<Self> {
         let state = StateDir::new(&config.state_dir);
         let (fingerprint, certificate) = state.identity()?;
         let host = HostKeyring::open(&state.keyring(), &config.host_key)?;
@@ -83,7 +87,7 @@ impl Repository {
             host,
             writer,
             runtime: runtime.clone(),
-            lock: None,
+            lock,
         };
         repository.open_stores()?;
         Ok(repository)
@@ -95,8 +99,7 @@ impl Repository {
         state.identity()?;
         let lock = state.lock()?;
         state.check_home()?;
-        let mut repository = Self::read(config, runtime)?;
-        repository.lock = Some(lock);
+        let mut repository = Self::open(config, runtime, Some(lock))?;
         let settled = repository.settle().failed_to(|| "get the repository ready for changes")?;
         Ok((repository, settled))
     }

@@ -1,0 +1,489 @@
+//! Reads every source in one consistent view each, and sorts the rows by domain.
+//!
+//! The register is read first: it tells who the customers are. Who is new gets the next arrival,
+//! and that is durable in the catalog before anything is sealed under it: a crash must not let two
+//! customers meet in one domain. Who was erased and is met again is left out.
+
+use std::collections::HashMap;
+
+use crate::catalog::{Change, Customer, Numbered};
+use crate::error::{Context, Failure, Outcome};
+use crate::ids::{Class, Domain, Incarnation, KeyedHash};
+use crate::keyring::tree::Forest;
+use crate::manifest::{SourceState, TableState};
+use crate::piece::{self, Cell, Identity};
+use crate::report::{Report, Unit};
+use crate::repo::{Recogniser, Repository};
+use crate::schema::{Ownership, Schema, Table};
+use crate::seal::{self, Kind, Place};
+use crate::secret;
+use crate::source::sqlite::{Database, SqliteError};
+use crate::source::{Owner, RegisterRow, Row, class_of};
+use crate::spill::{Sorted, Sorter};
+use crate::value::{CustomerKey, Value, ValueRef};
+
+/// All rows of all sources, by domain.
+pub struct Gathered {
+    /// The records: see [`SortKey`].
+    pub sorted: Sorted,
+    /// How records' keys tell incarnations.
+    pub ranks: Ranks,
+    /// The sources as they were.
+    pub sources: Vec<SourceState>,
+    /// The classes by number, from 1.
+    pub classes: Vec<String>,
+    /// Customers met.
+    pub customers: u64,
+    /// Rows gathered.
+    pub rows: u64,
+    /// Size of the sources in bytes.
+    pub read_bytes: u64,
+    /// Erased customers who were met again and left out.
+    pub left_out: Vec<CustomerKey>,
+    /// Tables whose owner somebody must settle, and what cannot be restored, in words.
+    pub unsettled: Vec<String>,
+}
+
+/// Incarnations by rank: the high bits of a record's key.
+pub struct Ranks(Vec<Incarnation>);
+
+impl Ranks {
+    fn new(forest: &Forest) -> Self {
+        Self(forest.trees().map(|(inc, _)| inc).collect())
+    }
+
+    /// What a domain is sorted by; the order is that of [`Domain`].
+    fn of(&self, domain: Domain) -> u64 {
+        let rank = self.0.partition_point(|inc| *inc < domain.inc) as u64;
+        rank << 40 | domain.leaf()
+    }
+
+    /// The domain that a record's key names.
+    pub fn domain(&self, key: u64) -> Outcome<Domain> {
+        let inc = self.0.get((key >> 40) as usize);
+        inc.and_then(|inc| Domain::from_leaf(*inc, key & ((1 << 40) - 1)))
+            .ok_or_else(|| Failure::new("a record names no domain"))
+    }
+}
+
+/// The low half of the key of the record that holds a customer's identity: before all rows.
+pub const IDENTITY: u64 = 0;
+
+/// The low half of a row's key.
+fn row_key(source: u32, table: u32) -> u64 {
+    (u64::from(source) + 1) << 32 | u64::from(table)
+}
+
+/// The source of a row's record.
+pub fn source_of(key: u64) -> u32 {
+    ((key >> 32) - 1) as u32
+}
+
+/// A customer of the register.
+#[derive(Clone, Copy)]
+struct Met {
+    domain: Domain,
+    erased: bool,
+}
+
+/// Reads all sources.
+pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathered> {
+    let mut opened = Vec::new();
+    for source in &repository.config.sources {
+        let database = Database::open(&source.path, &source.rules)
+            .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
+        opened.push((source.clone(), database));
+    }
+    // The register tells who the rows of all others belong to.
+    let register = repository.config.register.clone();
+    opened.sort_by_key(|(source, _)| source.name != register);
+    let numbers = number(repository, &opened)?;
+    let spill = repository.state.path().join("spill");
+    crate::fsx::create_dir(&spill)?;
+    let mut gatherer = Gatherer {
+        repo: repository.id(),
+        sorter: Sorter::new(&spill),
+        ranks: Ranks::new(&repository.keyring.forest),
+        people: HashMap::new(),
+        left_out: Vec::new(),
+        rows: 0,
+        record: Vec::new(),
+    };
+    let (_, first) = opened.first().ok_or_else(|| Failure::new("there is no source"))?;
+    gatherer.meet(repository, first, &numbers.classes)?;
+    let customers = gatherer.people.values().filter(|met| !met.erased).count() as u64;
+    let total = opened.iter().map(|(_, db)| db.counts().map(|c| c.iter().sum::<u64>())).sum::<Result<u64, SqliteError>>()?;
+    report.begin("reading", Some(total), Unit::Items);
+    let (mut sources, mut unsettled, mut read_bytes) = (Vec::new(), Vec::new(), 0);
+    for ((source, database), numbered) in opened.iter().zip(&numbers.sources) {
+        unsettled.extend(to_be_settled(source.name.as_str(), database.schema()));
+        read_bytes += database.file_bytes()?;
+        let tables = gatherer
+            .source(repository, database, numbered, &numbers, report)
+            .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
+        sources.push(SourceState {
+            number: numbered.number,
+            name: source.name.to_string(),
+            file_name: file_name(&source.path),
+            schema: database.schema().clone(),
+            tables,
+        });
+    }
+    report.end();
+    drop(opened);
+    Ok(Gathered {
+        sorted: gatherer.sorter.finish()?,
+        ranks: gatherer.ranks,
+        sources,
+        classes: numbers.classes,
+        customers,
+        rows: gatherer.rows,
+        read_bytes,
+        left_out: gatherer.left_out,
+        unsettled,
+    })
+}
+
+fn file_name(path: &std::path::Path) -> String {
+    path.file_name().map_or_else(|| "database".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// What keeps a snapshot from being whole until somebody sees to it.
+fn to_be_settled(source: &str, schema: &Schema) -> Vec<String> {
+    let tables = schema.tables.iter().filter_map(|table| match table.ownership {
+        Ownership::Ambiguous => Some(format!("{source}: table {:?} is ambiguous", table.name)),
+        Ownership::Unsettled => Some(format!("{source}: table {:?} is unsettled", table.name)),
+        Ownership::Register | Ownership::Owned | Ownership::Shared => None,
+    });
+    let others = schema.not_restorable.iter().map(|what| format!("{source}: {what}"));
+    tables.chain(others).collect()
+}
+
+/// The numbers of what the configuration and the schemas name.
+struct Numbers {
+    classes: Vec<String>,
+    by_class: HashMap<String, Class>,
+    sources: Vec<NumberedSource>,
+}
+
+struct NumberedSource {
+    number: u32,
+    tables: Vec<TableState>,
+}
+
+/// Looks up, or gives, the numbers that sources, tables and classes have for life.
+fn number(
+    repository: &mut Repository,
+    opened: &[(crate::config::Source, Database)],
+) -> Outcome<Numbers> {
+    let inc = repository.inc();
+    let own = |arrival| Domain { inc, class: Class::OWN, arrival };
+    let class_names: Vec<String> =
+        repository.config.class_names().into_iter().map(str::to_owned).collect();
+    let mut class_hashes = Vec::new();
+    for name in &class_names {
+        class_hashes.push((name.clone(), repository.name_hash(&[name])?));
+    }
+    let mut hashes = Vec::new();
+    for (source, database) in opened {
+        let name = source.name.as_str();
+        let tables = database.schema().tables.iter();
+        let tables: Vec<_> =
+            tables.map(|table| repository.name_hash(&[name, &table.name])).collect::<Outcome<_>>()?;
+        hashes.push((repository.name_hash(&[name])?, tables, database.schema()));
+    }
+    let numbers = repository.catalog.change(|change: &Change<'_>| -> Outcome<Numbers> {
+        let mut by_class = HashMap::new();
+        for (name, hash) in &class_hashes {
+            let number = change.number(Numbered::Class, hash)?;
+            let number = u8::try_from(number).map_err(|_| Failure::new("there are too many classes"))?;
+            by_class.insert(name.clone(), Class(number));
+        }
+        let mut sources = Vec::new();
+        for (source, tables, schema) in &hashes {
+            let mut states = Vec::new();
+            for (table, hash) in schema.tables.iter().zip(tables) {
+                states.push(table_state(change, table, hash, own)?);
+            }
+            sources.push(NumberedSource { number: change.number(Numbered::Source, source)?, tables: states });
+        }
+        let mut classes = vec![String::new(); by_class.values().map(|c| c.0 as usize).max().unwrap_or(0)];
+        for (name, class) in &by_class {
+            classes[class.0 as usize - 1].clone_from(name);
+        }
+        Ok(Numbers { classes, by_class, sources })
+    })?;
+    Ok(numbers)
+}
+
+fn table_state(
+    change: &Change<'_>,
+    table: &Table,
+    hash: &KeyedHash,
+    own: impl Fn(u32) -> Domain,
+) -> Outcome<TableState> {
+    let owned = matches!(table.ownership, Ownership::Register | Ownership::Owned);
+    let domain = |kind| Ok::<_, Failure>(Some(own(change.number(kind, hash)?)));
+    Ok(TableState {
+        number: change.number(Numbered::Table, hash)?,
+        whole: if owned { None } else { domain(Numbered::WholeTable)? },
+        orphans: if owned { domain(Numbered::Orphans)? } else { None },
+        rows: 0,
+    })
+}
+
+struct Gatherer {
+    repo: crate::ids::RepoId,
+    sorter: Sorter,
+    ranks: Ranks,
+    /// The register's customers by token.
+    people: HashMap<Value, Met>,
+    left_out: Vec<CustomerKey>,
+    rows: u64,
+    record: Vec<u8>,
+}
+
+impl Gatherer {
+    /// Reads the register: who is known, who is new, and who had been erased.
+    fn meet(
+        &mut self,
+        repository: &mut Repository,
+        register: &Database,
+        classes: &[String],
+    ) -> Outcome<()> {
+        let recogniser = Recogniser::new(repository)?;
+        let known = repository.catalog.arrivals()?;
+        let erased = repository.catalog.erased()?;
+        let mut new: Vec<(Value, Identity)> = Vec::new();
+        register.register(&mut |row: RegisterRow| -> Outcome<()> {
+            let identity = Identity { key: row.key, since: row.since.filter(|s| *s != Value::Null) };
+            let who = recogniser.who(&identity);
+            if let Some(domain) = known.get(&who) {
+                self.people.insert(row.token, Met { domain: *domain, erased: false });
+                self.remember(*domain, &identity, classes)?;
+            } else if let Some(domain) = erased.get(&who) {
+                self.people.insert(row.token, Met { domain: *domain, erased: true });
+                self.left_out.push(identity.key);
+            } else {
+                new.push((row.token, identity));
+            }
+            Ok(())
+        })?;
+        for (token, identity, domain) in admit(repository, &recogniser, new)? {
+            self.remember(domain, &identity, classes)?;
+            self.people.insert(token, Met { domain, erased: false });
+        }
+        Ok(())
+    }
+
+    /// A record that comes before a customer's rows, for pages to carry, in each class.
+    fn remember(&mut self, domain: Domain, identity: &Identity, classes: &[String]) -> Outcome<()> {
+        let bytes = identity.encode();
+        for class in 1..=classes.len() as u8 {
+            let key = self.ranks.of(Domain { class: Class(class), ..domain });
+            self.sorter.push((key, IDENTITY), &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn find(&self, token: ValueRef<'_>) -> Option<Met> {
+        if let Some(met) = self.people.get(&token.to_value()) {
+            return Some(*met);
+        }
+        // Another database may hold the register's key as text, or as a number.
+        let other = match token {
+            ValueRef::Int(i) => Value::Text(i.to_string().into_bytes()),
+            ValueRef::Text(t) => Value::Int(std::str::from_utf8(t).ok()?.parse().ok()?),
+            _ => return None,
+        };
+        self.people.get(&other).copied()
+    }
+
+    /// Reads one source's rows.
+    fn source(
+        &mut self,
+        repository: &Repository,
+        database: &Database,
+        numbered: &NumberedSource,
+        numbers: &Numbers,
+        report: &dyn Report,
+    ) -> Outcome<Vec<TableState>> {
+        let schema = database.schema();
+        let class = |table: &Table| {
+            class_of(table, |name| numbers.by_class.get(name).copied())
+                .ok_or_else(|| Failure::new(format!("table {:?} has no class", table.name)))
+        };
+        let classes = schema.tables.iter().map(class).collect::<Outcome<Vec<_>>>()?;
+        let mut states = Vec::new();
+        for (index, table) in schema.tables.iter().enumerate() {
+            let state = numbered.tables[index];
+            let (before, mut since) = (self.rows, 0);
+            database.rows(index, &mut |row: Row<'_>| -> Outcome<()> {
+                since += 1;
+                if since == 4096 {
+                    report.advance(std::mem::take(&mut since));
+                }
+                let place = InTable { table, state, classes: &classes, source: numbered.number, index };
+                self.row(repository, &place, &row)
+            })?;
+            report.advance(since);
+            states.push(TableState { rows: self.rows - before, ..state });
+        }
+        Ok(states)
+    }
+
+    /// Takes one row: finds its domain, seals what leads to others, and hands it to the sorter.
+    fn row(&mut self, repository: &Repository, place: &InTable<'_>, row: &Row<'_>) -> Outcome<()> {
+        let none = || Failure::new(format!("table {:?} has no domain for a row", place.table.name));
+        let domain = match row.owner {
+            Owner::Table => place.state.whole.ok_or_else(none)?,
+            Owner::Orphan => place.state.orphans.ok_or_else(none)?,
+            Owner::Customer(token) => match self.find(token) {
+                Some(met) if met.erased => return Ok(()),
+                Some(met) => Domain { class: place.classes[place.index], ..met.domain },
+                None => place.state.orphans.ok_or_else(none)?,
+            },
+        };
+        let references = self.references(repository, place, row, domain);
+        let cells = row.cells.iter().enumerate().map(|(column, value)| {
+            match references.iter().rev().find(|(at, ..)| *at == column) {
+                Some((_, domain, sealed)) => Cell::Reference { domain: *domain, sealed },
+                None => Cell::Value(*value),
+            }
+        });
+        let mut record = std::mem::take(&mut self.record);
+        record.clear();
+        piece::encode_row(&mut record, place.state.number, row.rowid, cells);
+        let key = (self.ranks.of(domain), row_key(place.source, place.state.number));
+        self.sorter.push(key, &record)?;
+        self.record = record;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// The columns that lead to other customers: to whom, and the value sealed under that one's key.
+    fn references(
+        &self,
+        repository: &Repository,
+        place: &InTable<'_>,
+        row: &Row<'_>,
+        owner: Domain,
+    ) -> Vec<(usize, Domain, Vec<u8>)> {
+        let mut found = Vec::new();
+        for (reference, target) in place.table.references.iter().zip(row.targets) {
+            let Some(met) = Some(*target).filter(|t| *t != ValueRef::Null).and_then(|t| self.find(t)) else {
+                continue;
+            };
+            let own = owner.class != Class::OWN
+                && (owner.inc, owner.arrival) == (met.domain.inc, met.domain.arrival);
+            if own {
+                continue;
+            }
+            let target = Domain { class: place.classes[reference.parent], ..met.domain };
+            let key = repository.keyring.forest.key(target).filter(|_| !met.erased);
+            let nullable = |column: &&usize| !place.table.columns[**column].not_null;
+            let any_nullable = reference.columns.iter().any(|column| nullable(&column));
+            // Where some columns of a composite key may be NULL, it is those that give way.
+            for column in reference.columns.iter().filter(|c| !any_nullable || nullable(c)) {
+                let sealed = key.as_ref().map_or_else(Vec::new, |key| {
+                    piece::seal_reference(self.repo, target, key, row.cells[*column])
+                });
+                found.push((*column, target, sealed));
+            }
+        }
+        found
+    }
+}
+
+/// Where a row stands.
+struct InTable<'a> {
+    table: &'a Table,
+    state: TableState,
+    /// The class of each table of the source.
+    classes: &'a [Class],
+    source: u32,
+    index: usize,
+}
+
+/// Gives new customers their arrivals, durably.
+fn admit(
+    repository: &mut Repository,
+    recogniser: &Recogniser,
+    new: Vec<(Value, Identity)>,
+) -> Outcome<Vec<(Value, Identity, Domain)>> {
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inc = repository.inc();
+    let first = repository.catalog.change(|change| change.next_customer())?;
+    let mut admitted = Vec::with_capacity(new.len());
+    let mut seen = HashMap::new();
+    let mut next = first;
+    for (token, identity) in new {
+        let who = recogniser.who(&identity);
+        // Two rows with one key, where the register allows that, are one customer.
+        let arrival = *seen.entry(who).or_insert_with(|| {
+            next += 1;
+            next - 1
+        });
+        admitted.push((token, identity, Domain { inc, class: Class::CUSTOMER, arrival }));
+    }
+    add_customers(repository, recogniser, &admitted, next)?;
+    Ok(admitted)
+}
+
+fn add_customers(
+    repository: &mut Repository,
+    recogniser: &Recogniser,
+    admitted: &[(Value, Identity, Domain)],
+    next: u32,
+) -> Outcome<()> {
+    let (repo, forest) = (repository.id(), &repository.keyring.forest);
+    let mut keys = forest.walker();
+    let mut last = None;
+    repository.catalog.change(|change: &Change<'_>| -> Outcome<()> {
+        for (_, identity, domain) in admitted {
+            if last.replace(*domain) == Some(*domain) {
+                continue;
+            }
+            let key = keys.key(*domain).ok_or_else(|| Failure::new("a new domain has no key"))?;
+            let sealed = seal_identity(repo, *domain, &key, identity)?;
+            let customer = Customer { domain: *domain, who: recogniser.who(identity), sealed };
+            change.add_customer(&customer, &recogniser.key(&identity.key))?;
+        }
+        Ok(change.set_note("next_customer", &next.to_string())?)
+    })
+}
+
+/// Seals an identity for the catalog.
+pub fn seal_identity(
+    repo: crate::ids::RepoId,
+    domain: Domain,
+    key: &secret::DomainKey,
+    identity: &Identity,
+) -> Outcome<Vec<u8>> {
+    let salt: [u8; 16] = secret::random()?;
+    let sealed = seal::encrypt(
+        &key.field_key(&salt, b"catalog identity"),
+        &identity_place(repo, domain),
+        seal::plain_frame(&identity.encode()),
+    );
+    Ok([&salt[..], &sealed].concat())
+}
+
+/// The identity that [`seal_identity`] sealed.
+pub fn open_identity(
+    repo: crate::ids::RepoId,
+    domain: Domain,
+    key: &secret::DomainKey,
+    sealed: &[u8],
+) -> Outcome<Identity> {
+    let (salt, sealed) = sealed.split_at_checked(16).ok_or(crate::cbor::Malformed)?;
+    let key = key.field_key(salt, b"catalog identity");
+    let plain = seal::open(&key, &identity_place(repo, domain), sealed)?;
+    Ok(Identity::decode(&plain)?)
+}
+
+fn identity_place(repo: crate::ids::RepoId, domain: Domain) -> Place<'static> {
+    Place { repo, kind: Kind::CatalogField, number: domain.leaf(), field: b"identity" }
+}

@@ -1,0 +1,246 @@
+//! What every command that changes something does first: it sees that nobody else writes here, opens
+//! stores that are new, and finishes what an interrupted command has begun.
+//!
+//! The order is that of the effects themselves, so that this is also how an erasure is carried out:
+//! the journal's entry; what the catalog says; the keyring's next epoch on this host; that epoch in
+//! every store, read back; then the end of all older ones, seen by listing again. Each step may be
+//! repeated, and none is undone.
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::Repository;
+use super::log::{on_all, second_writer};
+use crate::catalog::{Change, KeyPlace};
+use crate::certificate;
+use crate::clock::Timestamp;
+use crate::error::{Failure, Outcome};
+use crate::fsx;
+use crate::ids::StoreName;
+use crate::journal::Event;
+use crate::keyring::file;
+use crate::keyring::recovery::{self, Recipient};
+use crate::object::{self, Chain};
+use crate::store::Store;
+
+/// What was found and finished.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// What an interrupted command had begun and is done now, in words.
+    pub finished: Vec<String>,
+    /// Stores that may still hold an older keyring.
+    pub pending: Vec<StoreName>,
+}
+
+impl Repository {
+    /// Gets the repository ready for changes. Safe at any moment, and twice.
+    pub fn settle(&mut self) -> Outcome<Settled> {
+        let mut settled = Settled::default();
+        let new = self.prepare_new_stores()?;
+        self.check_sole_writer()?;
+        let meta = self.meta()?;
+        if self.log.resume(&self.stores, &meta)? {
+            settled.finished.push("a journal entry that was being written".into());
+        }
+        if self.log.position().len == 0 {
+            let recipients = self.config.recipients.iter().map(ToString::to_string).collect();
+            self.decide(Event::Opened { recipients })?;
+        }
+        for store in &new {
+            self.adopt(store)?;
+        }
+        self.carry_out_decisions(&mut settled)?;
+        Ok(settled)
+    }
+
+    /// Carries out what the journal has decided and the keyrings do not show yet.
+    pub fn carry_out_decisions(&mut self, settled: &mut Settled) -> Outcome<()> {
+        self.apply_to_catalog()?;
+        if self.begins_new_epoch() {
+            self.begin_epoch()?;
+            settled.finished.push(format!("keyring epoch {}", self.keyring.epoch));
+        }
+        settled.pending = self.place_keyrings()?;
+        self.host.destroy_others(self.inc(), self.keyring.epoch)?;
+        Ok(())
+    }
+
+    /// Gives stores that are empty what makes them stores of this repository.
+    fn prepare_new_stores(&mut self) -> Outcome<Vec<Store>> {
+        let known = self.catalog.key_places()?;
+        let is_new = |store: &&Store| !known.contains_key(store.name().as_str());
+        let new: Vec<Store> = self.stores.iter().filter(is_new).cloned().collect();
+        let own = certificate::path(self.inc());
+        let read = |path: &Path| fsx::read(path, 1 << 20).map(Bytes::from);
+        for store in &new {
+            store.put_new(certificate::ROOT, read(&self.state.root())?)?;
+            store.put_new(&own, read(&self.state.certificate(self.inc()))?)?;
+        }
+        Ok(new)
+    }
+
+    /// From here on a store may hold keyrings, and no erasure is final before it was seen.
+    fn adopt(&mut self, store: &Store) -> Outcome<()> {
+        let configured = self.config.stores.iter().find(|c| c.name == *store.name());
+        let url = configured.map_or(String::new(), |c| c.url.to_string());
+        let name = store.name().as_str().to_owned();
+        self.decide(Event::StoreOpened { name: name.clone(), url: url.clone() })?;
+        let place = KeyPlace { url, epoch: 0, seen: Timestamp::now() };
+        self.catalog.change(|change| change.set_key_place(&name, &place))?;
+        Ok(())
+    }
+
+    /// That no store holds anything under this incarnation's numbers that we did not write.
+    fn check_sole_writer(&self) -> Outcome<()> {
+        let inc = self.inc();
+        let intended = |chain| self.state.intent(chain, inc).exists();
+        let last = self.last_snapshot_number()? + u64::from(intended(Chain::Manifest));
+        let journal_intended = intended(Chain::Journal);
+        let checks = on_all(&self.stores, |store| -> Outcome<()> {
+            self.log.level(store, journal_intended)?;
+            let name = store.name().as_str();
+            for path in store.list(&format!("snapshots/{inc}"))?.keys() {
+                if Chain::Manifest.parse(path).is_some_and(|(_, number)| number > last) {
+                    let what = format!("store {name:?} has {path}, which this host did not write");
+                    return Err(second_writer(what));
+                }
+            }
+            for path in store.list("keyring")?.keys() {
+                let epoch = file::parse_path(path).filter(|(found, _)| *found == inc);
+                if epoch.is_some_and(|(_, epoch)| epoch > self.keyring.epoch) {
+                    let what = format!("store {name:?} has {path}, which this host did not write");
+                    return Err(second_writer(what));
+                }
+            }
+            Ok(())
+        });
+        checks.into_iter().collect()
+    }
+
+    /// The number of the newest snapshot of this incarnation; 0 if there is none.
+    pub fn last_snapshot_number(&self) -> Outcome<u64> {
+        let snapshots = self.catalog.snapshots()?;
+        let own = snapshots.iter().filter(|snapshot| snapshot.id.inc == self.inc());
+        Ok(own.map(|snapshot| snapshot.id.number).max().unwrap_or(0))
+    }
+
+    /// Brings the catalog up to the journal.
+    fn apply_to_catalog(&mut self) -> Outcome<()> {
+        let position = self.log.position();
+        let done = self.catalog.note("journal_applied")?.and_then(|n| n.parse().ok()).unwrap_or(0_u64);
+        let first = position.len - self.log.recent().len() as u64 + 1;
+        let log = &self.log;
+        self.catalog.change(|change: &Change<'_>| {
+            for (number, entry) in (first..).zip(log.recent()) {
+                if number <= done {
+                    continue;
+                }
+                match &entry.event {
+                    Event::Erased { domains, recognised } => change.erase(domains, recognised)?,
+                    Event::Readmitted { who, .. } => change.readmit(who)?,
+                    Event::StoreOpened { .. } | Event::Opened { .. } | Event::Recipients { .. } => {}
+                }
+            }
+            change.set_note("journal_applied", &position.len.to_string())
+        })?;
+        Ok(())
+    }
+
+    /// Whether the journal has decided something that the keyring's file does not show.
+    fn begins_new_epoch(&self) -> bool {
+        let known = self.keyring.journal.first().map_or(0, |position| position.len);
+        let first = self.log.position().len - self.log.recent().len() as u64 + 1;
+        let news = (first..).zip(self.log.recent()).filter(|(number, _)| *number > known);
+        news.into_iter().any(|(_, entry)| {
+            matches!(entry.event, Event::Erased { .. } | Event::Recipients { .. })
+        })
+    }
+
+    /// Writes the keyring's next epoch on this host.
+    fn begin_epoch(&mut self) -> Outcome<()> {
+        self.keyring.forest.puncture(&self.log.erased_recently());
+        self.keyring.epoch += 1;
+        self.keyring.journal = vec![self.log.position()];
+        let recipients = self.recipients()?;
+        let age = recovery::encrypt(&recipients, &self.keyring.encode(&self.writer))?;
+        self.host.write(&self.keyring, &self.writer, &age)?;
+        Ok(())
+    }
+
+    /// Who can recover, as the journal has it: the configuration may have been edited since.
+    pub fn recipients(&self) -> Outcome<Vec<Recipient>> {
+        let newest = self.log.recent().iter().rev().find_map(|entry| match &entry.event {
+            Event::Recipients { recipients } => Some(recipients.clone()),
+            _ => None,
+        });
+        let texts = match newest {
+            Some(recipients) => recipients,
+            None => match self.catalog.note("recipients")? {
+                Some(noted) => noted.split_whitespace().map(str::to_owned).collect(),
+                None => self.config.recipients.iter().map(ToString::to_string).collect(),
+            },
+        };
+        texts.iter().map(|text| Recipient::parse(text).map_err(Failure::from)).collect()
+    }
+
+    /// Puts the newest keyring into every store that may have it, destroys all others there, and
+    /// lists again. Returns the stores where an older one may still be.
+    fn place_keyrings(&mut self) -> Outcome<Vec<StoreName>> {
+        let age = Bytes::from(self.host.age(self.inc(), self.keyring.epoch)?);
+        let path = self.keyring.path();
+        let placed = on_all(&self.stores, |store| {
+            let placed = place_keyring(store, &path, &age);
+            (store.name().clone(), placed)
+        });
+        let mut places = self.catalog.key_places()?;
+        for (name, placed) in placed {
+            if let (Ok(()), Some(place)) = (placed, places.get_mut(name.as_str())) {
+                place.epoch = self.keyring.epoch;
+                place.seen = Timestamp::now();
+                let place = place.clone();
+                self.catalog.change(|change| change.set_key_place(name.as_str(), &place))?;
+            }
+        }
+        let behind = places.iter().filter(|(_, place)| place.epoch < self.keyring.epoch);
+        behind.map(|(name, _)| name.parse().map_err(Failure::from)).collect()
+    }
+
+    /// Places where an older keyring may still be, by what was last seen.
+    pub fn pending_places(&self) -> Outcome<Vec<StoreName>> {
+        let places = self.catalog.key_places()?;
+        let behind = places.iter().filter(|(_, place)| place.epoch < self.keyring.epoch);
+        behind.map(|(name, _)| name.parse().map_err(Failure::from)).collect()
+    }
+
+    /// The newest keyring's age file, as every store should have it.
+    pub fn keyring_age(&self) -> Outcome<Bytes> {
+        Ok(self.host.age(self.inc(), self.keyring.epoch)?.into())
+    }
+
+    /// Reads the host's copy of a control object.
+    pub fn own_object(&self, chain: Chain, number: u64) -> Outcome<Vec<u8>> {
+        Ok(fsx::read(&self.state.object(chain, self.inc(), number), object::MAX)?)
+    }
+}
+
+fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
+    if store.holds_keys() {
+        store.put_new(path, age.clone())?;
+        store.read_back(path, age)?;
+    }
+    let others = |store: &Store| -> Outcome<Vec<String>> {
+        let listed = store.list("keyring")?.into_keys();
+        Ok(listed.filter(|found| !store.holds_keys() || found != path).collect())
+    };
+    for other in others(store)? {
+        store.destroy(&other)?;
+    }
+    match others(store)?.first() {
+        None => Ok(()),
+        Some(left) => {
+            let name = store.name().as_str();
+            Err(Failure::new(format!("store {name:?} still has {left} after it was deleted")))
+        }
+    }
+}
