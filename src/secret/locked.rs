@@ -144,8 +144,9 @@ impl LockedBytes {
     pub fn extend(&mut self, bytes: &[u8]) {
         let used = self.len();
         let room = self.capacity() - used;
-        assert!(bytes.len() <= room, "{} bytes into {room}", bytes.len());
-        self.set_len(used + bytes.len());
+        let more = bytes.len();
+        assert!(more <= room, "{more} bytes do not fit into {room}");
+        self.set_len(used + more);
         self.as_mut_slice()[used..].copy_from_slice(bytes);
     }
 
