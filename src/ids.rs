@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use minicbor::decode::{self, Decode, Decoder};
+use minicbor::encode::{self, Encode, Encoder, Write};
 use serde::Serialize;
 
 /// What is wrong with a text that should be a name or a number of ours.
@@ -76,6 +78,24 @@ macro_rules! bytes_id {
             type Err = BadName;
             fn from_str(text: &str) -> Result<Self, BadName> {
                 unhex(text).map(Self).ok_or_else(|| BadName::new(text, $expected))
+            }
+        }
+
+        /// A byte string.
+        impl<C> Encode<C> for $name {
+            fn encode<W: Write>(
+                &self,
+                e: &mut Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), encode::Error<W::Error>> {
+                e.bytes(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $name {
+            fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+                let bytes = d.bytes()?.try_into();
+                bytes.map(Self).map_err(|_| decode::Error::message($expected))
             }
         }
     };
@@ -153,6 +173,27 @@ impl Domain {
             class: Class(u8::try_from(leaf >> 32).ok()?),
             arrival: leaf as u32,
         })
+    }
+}
+
+/// `[incarnation: bytes(8), leaf: uint]`
+impl<C> Encode<C> for Domain {
+    fn encode<W: Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        e.array(2)?.bytes(&self.inc.0)?.u64(self.leaf())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Domain {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        if d.array()? != Some(2) {
+            return Err(decode::Error::message("a domain has two parts"));
+        }
+        let inc = d.decode()?;
+        Self::from_leaf(inc, d.u64()?).ok_or_else(|| decode::Error::message("a leaf has 40 bits"))
     }
 }
 

@@ -1,9 +1,35 @@
 //! Tenure keeps customer data for exactly as long as it may be kept.
 
-pub mod ids;
+// drivers: decide when and for whom; hold no backup logic
+
+// flows: verbs, the only place where edges meet
+
+// edges: each speaks to one outside thing, never to another edge
+pub mod catalog;
+pub mod config;
 pub mod keyring;
+pub mod source;
+pub mod spill;
+pub mod store;
+
+// formats: bytes in, bytes out; no clock, no network, no async
+pub mod cbor;
+pub mod certificate;
+pub mod journal;
+pub mod manifest;
+pub mod object;
+pub mod pack;
+pub mod page;
+pub mod piece;
+pub mod seal;
+pub mod sign;
+
+// vocabulary: imports nothing of ours
+pub mod clock;
+pub mod fsx;
+pub mod ids;
 pub mod report;
+pub mod rules;
 pub mod schema;
 pub mod secret;
-pub mod source;
 pub mod value;

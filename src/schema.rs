@@ -42,20 +42,24 @@ pub struct Column {
 /// A foreign key (or an `also` column) whose target may belong to another customer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Reference {
-    /// The referring columns, as indexes into [`Table::columns`].
+    /// The referring columns whose values are withheld when the target belongs to another customer,
+    /// as indexes into [`Table::columns`].
     #[n(0)]
     pub columns: Vec<usize>,
     /// The table referred to, as an index into [`Schema::tables`].
     #[n(1)]
     pub parent: usize,
-    /// The columns referred to, as indexes into the parent's [`Table::columns`], or none where the
-    /// parent's rowid alias is meant.
+    /// The columns referred to, one for each of `columns`.
     #[n(2)]
     pub parent_columns: Vec<ParentColumn>,
+    /// Of a composite key, the referring columns that belong to another key of the row too (such as
+    /// a tenant's number) and therefore stay as they are, each with the column it refers to.
+    #[n(3)]
+    pub kept: Vec<(usize, ParentColumn)>,
 }
 
 /// A column of the table that a [`Reference`] points to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum ParentColumn {
     /// The rowid alias (INTEGER PRIMARY KEY).
     #[n(0)]

@@ -42,6 +42,13 @@ pub enum SecretError {
     },
 }
 
+/// `N` bytes of the system's randomness that need not be secret: salts, ids.
+pub fn random<const N: usize>() -> Result<[u8; N], SecretError> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SecretError::NoRandomness)?;
+    Ok(bytes)
+}
+
 /// 32 secret bytes. Overwritten on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Seed([u8; Self::LEN]);

@@ -1,1 +1,29 @@
 //! SQLite databases as sources.
+//!
+//! [`Database`] reads one in a single read transaction: what it is made of (`schema`), whose its
+//! rows are (`plan`, in SQL that `edges` writes), and the rows (`read`). [`Builder`] makes a database
+//! again that is equal to the one that was read: schema text, storage classes, values, rowids,
+//! counters and pragmas. Where a row referred to somebody who has been forgotten, it puts NULL, or a
+//! neutral row that stands for the one who is gone (`tombstone`, `neutral`).
+//!
+//! **Invariant:** a source is never written: the connection is read-only, and leaving it does not
+//! checkpoint.
+//! **Invariant:** nothing spills to SQLite's temporary files: sorting happens in memory.
+
+mod build;
+mod edges;
+mod error;
+mod late;
+mod neutral;
+mod personal;
+mod plan;
+mod read;
+mod schema;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod tombstone;
+
+pub use build::{Builder, Built};
+pub use error::SqliteError;
+pub use read::Database;

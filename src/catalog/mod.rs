@@ -1,0 +1,496 @@
+//! The catalog: a local index and cache, which any store can rebuild.
+//!
+//! It knows customers by domain number and by keyed hash, never by name: the key's hash finds a
+//! customer that somebody asks for, the identity's hash (key and `since`) tells who a register row
+//! is. The identity itself is sealed under the customer's own key. What is deleted here is
+//! overwritten (`secure_delete`).
+//!
+//! Changes are grouped: [`Catalog::change`] runs them in one durable transaction.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::clock::Timestamp;
+use crate::ids::{Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
+use crate::manifest::SnapshotKind;
+
+const SCHEMA: &str = include_str!("schema.sql");
+/// The version of `schema.sql`, kept in `user_version`.
+const VERSION: i64 = 1;
+
+/// What can go wrong with the catalog.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// SQLite's own answer.
+    #[error("the catalog cannot be used")]
+    Sqlite(#[from] rusqlite::Error),
+    /// Written by a later version.
+    #[error("version {0} of the catalog is not known to this version")]
+    UnknownVersion(i64),
+    /// A number in it cannot be.
+    #[error("the catalog holds something that cannot be")]
+    Corrupt,
+    /// There are no numbers left.
+    #[error("there are no free domain numbers left in this incarnation")]
+    Exhausted,
+}
+
+/// A result of the catalog's.
+pub type Result<T> = std::result::Result<T, CatalogError>;
+
+/// A customer as the catalog knows one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// The arrival and incarnation, as the domain of the class `customer`.
+    pub domain: Domain,
+    /// Keyed hash of key and `since`.
+    pub who: KeyedHash,
+    /// The identity, sealed under the domain's key.
+    pub sealed: Vec<u8>,
+}
+
+/// A snapshot as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Which.
+    pub id: SnapshotId,
+    /// Full or incremental.
+    pub kind: SnapshotKind,
+    /// The number of the full one that it builds upon.
+    pub base: u64,
+    /// When the sources began to be read.
+    pub started: Timestamp,
+    /// When the manifest was written.
+    pub finished: Timestamp,
+    /// Customers in it.
+    pub customers: u64,
+    /// Bytes written for it to each store.
+    pub stored_bytes: u64,
+    /// BLAKE3 of its manifest, which the next one carries.
+    pub hash: [u8; 32],
+}
+
+/// What of ours has numbers for life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbered {
+    /// A class, from 1.
+    Class = 0,
+    /// A source, from 0.
+    Source = 1,
+    /// A table of a source, from 0.
+    Table = 2,
+    /// Tenure's own domain of a table as a whole, from 2.
+    WholeTable = 3,
+    /// Tenure's own domain of a table's orphans, from 2 (one row of numbers with `WholeTable`).
+    Orphans = 4,
+}
+
+/// The open catalog.
+pub struct Catalog {
+    connection: Connection,
+}
+
+impl Catalog {
+    /// Opens the catalog, and makes it if there is none.
+    pub fn open(path: &Path) -> Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.execute_batch(
+            "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;
+             PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;",
+        )?;
+        let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        match version {
+            0 => connection.execute_batch(SCHEMA)?,
+            VERSION => {}
+            later => return Err(CatalogError::UnknownVersion(later)),
+        }
+        Ok(Self { connection })
+    }
+
+    /// Runs changes in one transaction, durable when this returns.
+    pub fn change<T, E: From<CatalogError>>(
+        &mut self,
+        change: impl FnOnce(&Change<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let transaction = self.connection.transaction().map_err(CatalogError::from)?;
+        let change_of = Change { transaction };
+        let done = change(&change_of)?;
+        change_of.transaction.commit().map_err(CatalogError::from)?;
+        Ok(done)
+    }
+
+    /// A note of the repository's own, by name.
+    pub fn note(&self, name: &str) -> Result<Option<String>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT value FROM note WHERE name = ?")?;
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    /// The customers of a key: the one who holds it, and those who held it before.
+    pub fn customers_by_key(&self, key: &KeyedHash) -> Result<Vec<Customer>> {
+        let sql =
+            "SELECT inc, arrival, who, sealed FROM customer WHERE key = ? ORDER BY inc, arrival";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([&key.0[..]], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+        rows.map(|row| customer(row?)).collect()
+    }
+
+    /// Every customer's domain by identity hash.
+    pub fn arrivals(&self) -> Result<HashMap<KeyedHash, Domain>> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT inc, arrival, who FROM customer")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        rows.map(|row| {
+            let (inc, arrival, who) = row?;
+            Ok((hash(who)?, domain(inc, arrival)?))
+        })
+        .collect()
+    }
+
+    /// How many customers there are.
+    pub fn customer_count(&self) -> Result<u64> {
+        let sql = "SELECT count(*) FROM customer";
+        let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(count.cast_unsigned())
+    }
+
+    /// By what erased customers are recognised.
+    pub fn erased(&self) -> Result<HashSet<KeyedHash>> {
+        let mut statement = self.connection.prepare("SELECT who FROM erased")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.map(|row| hash(row?)).collect()
+    }
+
+    /// All snapshots, oldest first.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        let sql = "SELECT inc, number, kind, base, started, finished, customers, stored_bytes, hash
+                   FROM snapshot ORDER BY rowid";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            Ok((
+                (
+                    row.get(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                    row.get::<_, i64>(3)?,
+                ),
+                (
+                    row.get(4)?,
+                    row.get(5)?,
+                    row.get::<_, i64>(6)?,
+                    row.get::<_, i64>(7)?,
+                ),
+                row.get::<_, Vec<u8>>(8)?,
+            ))
+        })?;
+        rows.map(|row| {
+            let ((inc, number, kind, base), (started, finished, customers, stored), hash) = row?;
+            Ok(Snapshot {
+                id: SnapshotId {
+                    inc: incarnation(inc)?,
+                    number: number.cast_unsigned(),
+                },
+                kind: if kind == 0 {
+                    SnapshotKind::Full
+                } else {
+                    SnapshotKind::Incremental
+                },
+                base: base.cast_unsigned(),
+                started: Timestamp(started),
+                finished: Timestamp(finished),
+                customers: customers.cast_unsigned(),
+                stored_bytes: stored.cast_unsigned(),
+                hash: hash.try_into().map_err(|_| CatalogError::Corrupt)?,
+            })
+        })
+        .collect()
+    }
+
+    /// Which stores had which snapshots complete when they were last looked at.
+    pub fn complete(&self) -> Result<BTreeMap<SnapshotId, Vec<StoreName>>> {
+        let sql = "SELECT inc, number, store FROM complete ORDER BY inc, number, store";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+        })?;
+        let mut complete: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for row in rows {
+            let (inc, number, store) = row?;
+            let id = SnapshotId {
+                inc: incarnation(inc)?,
+                number: number.cast_unsigned(),
+            };
+            let store = store.parse().map_err(|_| CatalogError::Corrupt)?;
+            complete.entry(id).or_default().push(store);
+        }
+        Ok(complete)
+    }
+
+    /// The stores that may hold keyrings, and the last epoch at which each was seen to hold no
+    /// older one.
+    pub fn key_places(&self) -> Result<BTreeMap<String, KeyPlace>> {
+        let sql = "SELECT store, url, epoch, seen FROM key_place";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            let place = KeyPlace {
+                url: row.get(1)?,
+                epoch: row.get::<_, i64>(2)?.cast_unsigned(),
+                seen: Timestamp(row.get(3)?),
+            };
+            Ok((row.get(0)?, place))
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// The proofs that a recovery identity works: recipient, time, and the file it was in.
+    pub fn proofs(&self) -> Result<Vec<Proof>> {
+        let sql = "SELECT recipient, time, file FROM proof ORDER BY time";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            Ok(Proof {
+                recipient: row.get(0)?,
+                time: Timestamp(row.get(1)?),
+                file: row.get(2)?,
+            })
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+}
+
+/// A store that may hold keyrings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPlace {
+    /// Its address.
+    pub url: String,
+    /// The epoch at which it was last seen to hold the newest keyring and none older; 0 for never.
+    pub epoch: u64,
+    /// When that was.
+    pub seen: Timestamp,
+}
+
+/// That a recovery identity has opened the keyring once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Whose identity.
+    pub recipient: String,
+    /// When.
+    pub time: Timestamp,
+    /// The file that the identity was read from.
+    pub file: String,
+}
+
+/// Changes that are made together or not at all.
+pub struct Change<'c> {
+    transaction: Transaction<'c>,
+}
+
+impl Change<'_> {
+    /// Sets a note of the repository's own.
+    pub fn set_note(&self, name: &str, value: &str) -> Result<()> {
+        let sql = "INSERT INTO note VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute([name, value])?;
+        Ok(())
+    }
+
+    /// The number that something has for life; the next free one of its kind if it has none yet.
+    /// `name` is a keyed hash of what it is called.
+    pub fn number(&self, kind: Numbered, name: &KeyedHash) -> Result<u32> {
+        let sql = "SELECT number FROM number WHERE kind = ? AND name = ?";
+        let found = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row(params![kind as i64, &name.0[..]], |row| row.get(0))
+            .optional()?;
+        if let Some(number) = found {
+            return Ok(number);
+        }
+        let own = [Numbered::WholeTable as i64, Numbered::Orphans as i64];
+        let (kinds, first) = match kind {
+            Numbered::Class => ([0, 0], 1),
+            Numbered::WholeTable | Numbered::Orphans => (own, 2),
+            kind => ([kind as i64; 2], 0),
+        };
+        let sql = "SELECT coalesce(max(number) + 1, ?) FROM number WHERE kind IN (?, ?)";
+        let next: i64 = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row(params![first, kinds[0], kinds[1]], |row| row.get(0))?;
+        let next = u32::try_from(next).map_err(|_| CatalogError::Exhausted)?;
+        let sql = "INSERT INTO number (kind, name, number) VALUES (?, ?, ?)";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute(params![kind as i64, &name.0[..], next])?;
+        Ok(next)
+    }
+
+    /// Forgets a number that stood for something: the next one asked for is new.
+    pub fn retire_number(&self, kind: Numbered, name: &KeyedHash) -> Result<()> {
+        // The row stays under a name that nothing hashes to, so that the number is not given again.
+        let sql = "UPDATE number SET name = randomblob(24) WHERE kind = ? AND name = ?";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute(params![kind as i64, &name.0[..]])?;
+        Ok(())
+    }
+
+    /// The highest number given among Tenure's own domains, plus one.
+    pub fn next_own(&self) -> Result<u32> {
+        let sql = "SELECT coalesce(max(number) + 1, 2) FROM number WHERE kind IN (3, 4)";
+        let next: i64 = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?;
+        u32::try_from(next).map_err(|_| CatalogError::Exhausted)
+    }
+
+    /// The next free arrival of a customer.
+    pub fn next_customer(&self) -> Result<u32> {
+        let sql = "SELECT value FROM note WHERE name = 'next_customer'";
+        let next: Option<String> = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        next.map_or(Ok(0), |next| {
+            next.parse().map_err(|_| CatalogError::Corrupt)
+        })
+    }
+
+    /// Adds a customer.
+    pub fn add_customer(&self, customer: &Customer, key: &KeyedHash) -> Result<()> {
+        let sql = "INSERT INTO customer (inc, arrival, key, who, sealed) VALUES (?, ?, ?, ?, ?)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            &customer.domain.inc.0[..],
+            customer.domain.arrival,
+            &key.0[..],
+            &customer.who.0[..],
+            customer.sealed
+        ])?;
+        Ok(())
+    }
+
+    /// Removes customers who are erased, and remembers by what they are recognised.
+    pub fn erase(&self, domains: &[Domain], recognised: &[KeyedHash]) -> Result<()> {
+        let mut delete = self
+            .transaction
+            .prepare_cached("DELETE FROM customer WHERE inc = ? AND arrival = ?")?;
+        for domain in domains.iter().filter(|domain| domain.class.0 != 0) {
+            delete.execute(params![&domain.inc.0[..], domain.arrival])?;
+        }
+        let mut insert = self
+            .transaction
+            .prepare_cached("INSERT OR IGNORE INTO erased VALUES (?)")?;
+        for who in recognised {
+            insert.execute([&who.0[..]])?;
+        }
+        Ok(())
+    }
+
+    /// No longer recognises a customer as erased.
+    pub fn readmit(&self, who: &KeyedHash) -> Result<()> {
+        let sql = "DELETE FROM erased WHERE who = ?";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute([&who.0[..]])?;
+        Ok(())
+    }
+
+    /// Adds a snapshot that exists.
+    pub fn add_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO snapshot
+                   (inc, number, kind, base, started, finished, customers, stored_bytes, hash)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            &snapshot.id.inc.0[..],
+            snapshot.id.number.cast_signed(),
+            matches!(snapshot.kind, SnapshotKind::Incremental),
+            snapshot.base.cast_signed(),
+            snapshot.started.0,
+            snapshot.finished.0,
+            snapshot.customers.cast_signed(),
+            snapshot.stored_bytes.cast_signed(),
+            &snapshot.hash[..]
+        ])?;
+        Ok(())
+    }
+
+    /// Notes whether a store holds a snapshot complete.
+    pub fn set_complete(&self, id: SnapshotId, store: &StoreName, complete: bool) -> Result<()> {
+        let sql = if complete {
+            "INSERT OR IGNORE INTO complete (inc, number, store) VALUES (?, ?, ?)"
+        } else {
+            "DELETE FROM complete WHERE inc = ? AND number = ? AND store = ?"
+        };
+        self.transaction.prepare_cached(sql)?.execute(params![
+            &id.inc.0[..],
+            id.number.cast_signed(),
+            store.as_str()
+        ])?;
+        Ok(())
+    }
+
+    /// Notes that a store may hold keyrings, or what was seen there.
+    pub fn set_key_place(&self, store: &str, place: &KeyPlace) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO key_place (store, url, epoch, seen) VALUES (?, ?, ?, ?)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            store,
+            place.url,
+            place.epoch.cast_signed(),
+            place.seen.0
+        ])?;
+        Ok(())
+    }
+
+    /// Notes that a recovery identity has opened the keyring.
+    pub fn add_proof(&self, proof: &Proof) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO proof (recipient, file, time) VALUES (?, ?, ?)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            proof.recipient,
+            proof.file,
+            proof.time.0
+        ])?;
+        Ok(())
+    }
+}
+
+fn incarnation(bytes: Vec<u8>) -> Result<Incarnation> {
+    bytes
+        .try_into()
+        .map(Incarnation)
+        .map_err(|_| CatalogError::Corrupt)
+}
+
+fn hash(bytes: Vec<u8>) -> Result<KeyedHash> {
+    bytes
+        .try_into()
+        .map(KeyedHash)
+        .map_err(|_| CatalogError::Corrupt)
+}
+
+fn domain(inc: Vec<u8>, arrival: i64) -> Result<Domain> {
+    let arrival = u32::try_from(arrival).map_err(|_| CatalogError::Corrupt)?;
+    Ok(Domain {
+        inc: incarnation(inc)?,
+        class: crate::ids::Class::CUSTOMER,
+        arrival,
+    })
+}
+
+fn customer((inc, arrival, who, sealed): (Vec<u8>, i64, Vec<u8>, Vec<u8>)) -> Result<Customer> {
+    Ok(Customer {
+        domain: domain(inc, arrival)?,
+        who: hash(who)?,
+        sealed,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The catalog against its promises.
+
+use super::*;
+use crate::ids::Class;
+
+const INC: Incarnation = Incarnation([2; 8]);
+
+fn opened() -> (tempfile::TempDir, Catalog) {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(&dir.path().join("catalog.db")).unwrap();
+    (dir, catalog)
+}
+
+fn person(arrival: u32) -> (Customer, KeyedHash) {
+    let domain = Domain {
+        inc: INC,
+        class: Class::CUSTOMER,
+        arrival,
+    };
+    let who = KeyedHash([arrival as u8; 16]);
+    (
+        Customer {
+            domain,
+            who,
+            sealed: b"sealed".repeat(10),
+        },
+        KeyedHash([100; 16]),
+    )
+}
+
+#[test]
+fn customers_are_found_by_key_until_they_are_erased() {
+    let (dir, mut catalog) = opened();
+    let add = |change: &Change<'_>| {
+        for arrival in 0..3 {
+            let (customer, key) = person(arrival);
+            change.add_customer(&customer, &key)?;
+        }
+        Ok::<_, CatalogError>(())
+    };
+    catalog.change(add).unwrap();
+    assert_eq!(
+        catalog
+            .customers_by_key(&KeyedHash([100; 16]))
+            .unwrap()
+            .len(),
+        3
+    );
+    let (gone, key) = person(1);
+    catalog
+        .change(|change| change.erase(&[gone.domain], &[gone.who]))
+        .unwrap();
+    let left = catalog.customers_by_key(&key).unwrap();
+    assert_eq!(
+        left.iter().map(|c| c.domain.arrival).collect::<Vec<_>>(),
+        [0, 2]
+    );
+    assert_eq!(catalog.erased().unwrap(), HashSet::from([gone.who]));
+    assert_eq!(catalog.arrivals().unwrap().len(), 2);
+    catalog.change(|change| change.readmit(&gone.who)).unwrap();
+    assert!(catalog.erased().unwrap().is_empty());
+    drop(catalog);
+    assert_eq!(
+        Catalog::open(&dir.path().join("catalog.db"))
+            .unwrap()
+            .customer_count()
+            .unwrap(),
+        2
+    );
+}
+
+#[test]
+fn an_own_domain_is_never_taken_for_a_customer() {
+    let (_dir, mut catalog) = opened();
+    let (customer, key) = person(5);
+    catalog
+        .change(|change| change.add_customer(&customer, &key))
+        .unwrap();
+    let own = Domain {
+        class: Class::OWN,
+        ..customer.domain
+    };
+    catalog.change(|change| change.erase(&[own], &[])).unwrap();
+    assert_eq!(catalog.customer_count().unwrap(), 1);
+}
+
+#[test]
+fn numbers_are_for_life_and_never_given_twice() {
+    let (_dir, mut catalog) = opened();
+    let name = |n| KeyedHash([n; 16]);
+    let number = |change: &Change<'_>, kind, n| change.number(kind, &name(n)).unwrap();
+    catalog
+        .change(|change| {
+            assert_eq!(number(change, Numbered::Class, 1), 1);
+            assert_eq!(number(change, Numbered::Class, 2), 2);
+            assert_eq!(number(change, Numbered::Class, 1), 1);
+            assert_eq!(number(change, Numbered::Source, 1), 0);
+            assert_eq!(number(change, Numbered::Table, 1), 0);
+            assert_eq!(number(change, Numbered::WholeTable, 1), 2);
+            assert_eq!(number(change, Numbered::Orphans, 1), 3);
+            assert_eq!(number(change, Numbered::WholeTable, 2), 4);
+            assert_eq!(change.next_own()?, 5);
+            change.retire_number(Numbered::WholeTable, &name(2))?;
+            assert_eq!(number(change, Numbered::WholeTable, 2), 5);
+            Ok::<_, CatalogError>(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_change_that_fails_leaves_nothing() {
+    let (_dir, mut catalog) = opened();
+    let failed = catalog.change(|change| {
+        change.set_note("a", "b")?;
+        Err::<(), _>(CatalogError::Corrupt)
+    });
+    assert!(failed.is_err());
+    assert_eq!(catalog.note("a").unwrap(), None);
+    catalog.change(|change| change.set_note("a", "b")).unwrap();
+    catalog.change(|change| change.set_note("a", "c")).unwrap();
+    assert_eq!(catalog.note("a").unwrap().as_deref(), Some("c"));
+}
+
+#[test]
+fn a_later_version_is_refused() {
+    let (dir, catalog) = opened();
+    catalog
+        .connection
+        .execute_batch("PRAGMA user_version = 2")
+        .unwrap();
+    let again = Catalog::open(&dir.path().join("catalog.db"));
+    assert!(matches!(again.err(), Some(CatalogError::UnknownVersion(2))));
+}
+
+#[test]
+fn snapshots_and_where_they_are() {
+    let (_dir, mut catalog) = opened();
+    let snapshot = |number| Snapshot {
+        id: SnapshotId { inc: INC, number },
+        kind: if number == 1 {
+            SnapshotKind::Full
+        } else {
+            SnapshotKind::Incremental
+        },
+        base: 1,
+        started: Timestamp(10),
+        finished: Timestamp(20),
+        customers: 3,
+        stored_bytes: 4,
+        hash: [number as u8; 32],
+    };
+    let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+    catalog
+        .change(|change| {
+            change.add_snapshot(&snapshot(1))?;
+            change.add_snapshot(&snapshot(2))?;
+            change.set_complete(snapshot(1).id, &a, true)?;
+            change.set_complete(snapshot(1).id, &b, true)?;
+            change.set_complete(snapshot(1).id, &a, false)
+        })
+        .unwrap();
+    assert_eq!(catalog.snapshots().unwrap(), [snapshot(1), snapshot(2)]);
+    assert_eq!(
+        catalog.complete().unwrap(),
+        BTreeMap::from([(snapshot(1).id, vec![b])])
+    );
+}

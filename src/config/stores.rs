@@ -1,0 +1,247 @@
+//! Checks `[keys]` and `[[store]]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use url::Url;
+
+use super::Store;
+use super::check::{Check, names, section};
+use super::places::{Kind, Place};
+use super::problem::nearest;
+use super::raw::{self, Text};
+use crate::ids::StoreName;
+
+/// Who can recover, and where the host's half of the local key lies.
+pub(super) struct Keys {
+    pub recipients: Vec<age::x25519::Recipient>,
+    pub host: PathBuf,
+}
+
+/// Checks `[keys]`.
+pub(super) fn keys(
+    check: &mut Check<'_, '_>,
+    file: &raw::File,
+    places: &mut Vec<Place>,
+) -> Option<Keys> {
+    const HINT: &str =
+        "add `recovery = [\"age1…\"]` under `[keys]`; `tenure init` makes such a key";
+    let (span, keys) = section(file.keys.as_ref());
+    let written = keys.and_then(|keys| keys.recovery.as_ref());
+    let span = written.map(Spanned::span).or(span);
+    let list: &[Text] = written.map_or(&[], |list| list.get_ref());
+    if list.is_empty() {
+        let what = "no recovery recipient: nobody could read the backups after this host is lost";
+        check.problems.missing(span.as_ref(), what, HINT);
+    }
+    check.distinct(list.iter(), "recovery recipient");
+    let recipients: Vec<_> = list.iter().map(|text| recipient(check, text)).collect();
+    let host = match keys.and_then(|keys| keys.host.as_ref()) {
+        None => Some(check.dir.join("host.key")),
+        Some(text) => check.path(text, "host").inspect(|path| {
+            places.push(Place::new(Kind::HostKey, None, path, Some(text.span())));
+        }),
+    };
+    Some(Keys {
+        recipients: recipients.into_iter().collect::<Option<_>>()?,
+        host: host?,
+    })
+}
+
+fn recipient(check: &mut Check<'_, '_>, text: &Text) -> Option<age::x25519::Recipient> {
+    match text.get_ref().parse() {
+        Ok(recipient) => Some(recipient),
+        Err(_)
+            if text
+                .get_ref()
+                .to_ascii_uppercase()
+                .starts_with("AGE-SECRET-KEY-") =>
+        {
+            let what = "this is a secret recovery identity, not a recipient";
+            let hint = "take it out and offline at once, and write the `age1…` that belongs to it";
+            check.problems.at(&text.span(), what, hint);
+            None
+        }
+        Err(_) => {
+            let what = format!("{:?} is not an age recipient", text.get_ref());
+            let hint = "write an X25519 recipient: `age1` and 58 more letters and digits";
+            check.problems.at(&text.span(), what, hint);
+            None
+        }
+    }
+}
+
+/// Checks every `[[store]]`.
+pub(super) fn stores(
+    check: &mut Check<'_, '_>,
+    file: &raw::File,
+    places: &mut Vec<Place>,
+) -> Option<Vec<Store>> {
+    check.distinct(names(&file.stores, |store| store.name.as_ref()), "store");
+    if file.stores.is_empty() {
+        let hint = "add a `[[store]]` with `name` and `url = \"file:///…\"`";
+        check
+            .problems
+            .missing(None, "no store: there is nowhere to put a backup", hint);
+    }
+    let stores: Vec<_> = file
+        .stores
+        .iter()
+        .map(|written| store(check, written, places))
+        .collect();
+    let stores: Vec<Store> = stores.into_iter().collect::<Option<_>>()?;
+    if !stores.is_empty() && !stores.iter().any(|store| store.keys) {
+        let hint = "leave `keys` out, or set it to true, at one store at least";
+        let what = "no store may hold the keyring: this host's disk would be its only place";
+        check.problems.missing(None, what, hint);
+    }
+    Some(stores)
+}
+
+fn store(
+    check: &mut Check<'_, '_>,
+    written: &Spanned<raw::Store>,
+    places: &mut Vec<Place>,
+) -> Option<Store> {
+    let (span, raw) = (written.span(), written.get_ref());
+    let name = check.required(
+        raw.name.as_ref(),
+        Some(&span),
+        "a store has no name",
+        "add `name = \"local\"`",
+    );
+    let name = name.and_then(|name| check.name::<StoreName>(name));
+    let text = check.required(
+        raw.url.as_ref(),
+        Some(&span),
+        "a store has no URL",
+        "add `url = \"file:///…\"`",
+    );
+    let place = text.and_then(|text| {
+        let (url, path) = location(check, text)?;
+        places.push(Place::new(
+            Kind::Store,
+            raw.name.as_ref(),
+            &path,
+            Some(text.span()),
+        ));
+        Some((url, path))
+    });
+    let options = options(check, raw);
+    if let Some(written) = raw.options.as_ref().filter(|_| place.is_some())
+        && !written.get_ref().is_empty()
+    {
+        let what = "a store in a directory takes no options";
+        check
+            .problems
+            .at(&written.span(), what, "take `options` out");
+    }
+    let (url, path) = place?;
+    Some(Store {
+        name: name?,
+        url,
+        path,
+        keys: raw.keys.unwrap_or(true),
+        options: options?,
+    })
+}
+
+const URL_HINT: &str = "write \"file:///…\" with an absolute path";
+
+/// Reads a store's URL, of which only those of directories can be used.
+fn location(check: &mut Check<'_, '_>, text: &Text) -> Option<(Url, PathBuf)> {
+    let written = text.get_ref();
+    let url = Url::parse(written).ok();
+    let (what, hint) = match &url {
+        None => (format!("{written:?} is not a URL"), URL_HINT.to_owned()),
+        Some(url) if !url.username().is_empty() || url.password().is_some() => (
+            "a store's URL holds credentials".to_owned(),
+            "take them out; they come from the environment or a systemd credential".to_owned(),
+        ),
+        Some(url) if url.scheme() != "file" => other_scheme(url.scheme()),
+        Some(_) if !written.starts_with("file:///") => (
+            format!("{written:?} does not name a directory by an absolute path"),
+            URL_HINT.to_owned(),
+        ),
+        Some(url) => match directory(url) {
+            Some(path) => return Some((url.clone(), path)),
+            None => (
+                format!("{written:?} does not name a directory"),
+                "write `?` as `%3F` and `#` as `%23` in a URL".to_owned(),
+            ),
+        },
+    };
+    check.problems.at(&text.span(), what, hint);
+    None
+}
+
+/// What is wrong with any scheme but `file`, and what to write.
+fn other_scheme(scheme: &str) -> (String, String) {
+    const LATER: [&str; 4] = ["s3", "az", "gs", "memory"];
+    if LATER.contains(&scheme) {
+        return (
+            format!("stores at \"{scheme}://\" cannot be used in this version"),
+            "only \"file://\" can; take this store out until then".to_owned(),
+        );
+    }
+    let hint = match nearest(scheme, &["file", "memory"]) {
+        Some(meant) => format!("did you mean \"{meant}://\"?"),
+        None => URL_HINT.to_owned(),
+    };
+    (format!("unknown kind of store \"{scheme}:\""), hint)
+}
+
+/// The directory that a `file` URL names. With a query or a fragment it would name another one
+/// than it seems to.
+fn directory(url: &Url) -> Option<PathBuf> {
+    let plain = url.query().is_none() && url.fragment().is_none();
+    url.to_file_path().ok().filter(|_| plain)
+}
+
+fn options(check: &mut Check<'_, '_>, raw: &raw::Store) -> Option<BTreeMap<String, String>> {
+    let Some(written) = &raw.options else {
+        return Some(BTreeMap::new());
+    };
+    let mut options = Some(BTreeMap::new());
+    for (key, value) in written.get_ref() {
+        let text = match value.get_ref() {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(yes) => yes.to_string(),
+            other => {
+                let what = format!("the option `{key}` cannot be a {}", other.type_str());
+                check
+                    .problems
+                    .at(&value.span(), what, "write a text, a number, true or false");
+                options = None;
+                continue;
+            }
+        };
+        if let Some(options) = &mut options {
+            options.insert(key.clone(), text);
+        }
+    }
+    options
+}
+
+/// Where in the text an option stands that holds a secret, so that others must not read the file.
+pub(super) fn secret(file: &raw::File) -> Option<std::ops::Range<usize>> {
+    const SECRET: [&str; 6] = [
+        "secret",
+        "password",
+        "token",
+        "access_key",
+        "sas",
+        "credential",
+    ];
+    file.stores
+        .iter()
+        .filter_map(|store| store.get_ref().options.as_ref())
+        .flat_map(Spanned::get_ref)
+        .find(|(key, _)| {
+            let key = key.to_ascii_lowercase();
+            SECRET.iter().any(|word| key.contains(word))
+        })
+        .map(|(_, value)| value.span())
+}

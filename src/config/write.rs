@@ -1,0 +1,246 @@
+//! Writes configurations: a fresh one for people to read ([`render`]), and changes that leave
+//! everything else as it was, comments included ([`set_recipients`]).
+
+use std::fmt::Write as _;
+
+use chrono_tz::Tz;
+use toml_edit::Value;
+
+use super::names;
+use crate::ids::{SourceName, StoreName};
+use crate::rules::RegisterRule;
+
+pub use super::recipients::set_recipients;
+
+/// What a fresh configuration says. Paths are texts, because TOML holds nothing else.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The state directory.
+    pub state_dir: String,
+    /// The zone in which schedules and dates are meant.
+    pub time_zone: Tz,
+    /// The source that holds the register.
+    pub register_source: SourceName,
+    /// The register.
+    pub register: RegisterRule,
+    /// The recovery recipients.
+    pub recipients: Vec<String>,
+    /// The file of the host key.
+    pub host_key: String,
+    /// The sources.
+    pub sources: Vec<DraftSource>,
+    /// The stores.
+    pub stores: Vec<DraftStore>,
+}
+
+/// One SQLite database of a [`Draft`].
+#[derive(Clone, Debug)]
+pub struct DraftSource {
+    /// Its name.
+    pub name: SourceName,
+    /// Its file.
+    pub path: String,
+    /// Tables that foreign keys give to customers, each with the path in words.
+    pub owned: Vec<(String, String)>,
+    /// Tables that seem to be everybody's.
+    pub shared: Vec<String>,
+    /// What else a person should look at, in words.
+    pub notes: Vec<String>,
+}
+
+/// One store of a [`Draft`].
+#[derive(Clone, Debug)]
+pub struct DraftStore {
+    /// Its name.
+    pub name: StoreName,
+    /// Its URL.
+    pub url: String,
+}
+
+/// Writes a configuration, with comments that tell a person what to look at.
+pub fn render(draft: &Draft) -> String {
+    let mut out = String::new();
+    head(&mut out, draft);
+    for source in &draft.sources {
+        self::source(&mut out, source);
+    }
+    for store in &draft.stores {
+        let _ = write!(
+            out,
+            "\n[[store]]\nname = {}\nurl  = {}\nkeys = true            # may hold a copy of the keyring, sealed to the recipients above\n",
+            quoted(store.name.as_str()),
+            quoted(&store.url),
+        );
+    }
+    out.push_str(TAIL);
+    out
+}
+
+const TAIL: &str = "
+[snapshots]
+keep = { daily = 14, weekly = 5, monthly = 12 }
+dead_for = \"90d\"       # how long a dead blob may stay in a pack that is otherwise alive
+";
+
+fn head(out: &mut String, draft: &Draft) {
+    let register = &draft.register;
+    let mut customers = vec![
+        ("source", draft.register_source.as_str().to_owned()),
+        ("table", register.table.clone()),
+        ("key", names::write_columns(&register.key)),
+    ];
+    customers.extend(register.since.clone().map(|since| ("since", since)));
+    customers.extend(register.name.clone().map(|name| ("name", name)));
+    let customers: String = customers
+        .into_iter()
+        .map(|(key, text)| format!("{key:<6} = {}\n", quoted(&text)))
+        .collect();
+    let recipients: String = draft
+        .recipients
+        .iter()
+        .map(|recipient| format!("  {},\n", quoted(recipient)))
+        .collect();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        out,
+        "# Tenure: whose data is kept where, and for how long. `tenure check` reads this file.\n\n\
+         state_dir = {}\n\
+         time_zone = {}      # of schedules and dates\n\n\
+         # The register: the one table whose rows are the customers.\n\
+         [customers]\n{customers}\n\
+         [keys]\n\
+         # Who can recover when this host is lost. The identities belong offline, not on this host.\n\
+         recovery = [\n{recipients}]\n\
+         host = {}\n",
+        quoted(&draft.state_dir),
+        quoted(draft.time_zone.name()),
+        quoted(&draft.host_key),
+    );
+}
+
+fn source(out: &mut String, source: &DraftSource) {
+    let _ = write!(
+        out,
+        "\n[[source]]\nname    = {}\nkind    = \"sqlite\"\npath    = {}\nchanges = \"scan\"\n",
+        quoted(source.name.as_str()),
+        quoted(&source.path),
+    );
+    if !source.owned.is_empty() {
+        out.push_str("# Foreign keys say whose the rows of these tables are; nothing is to be written for them:\n");
+        for (table, path) in &source.owned {
+            comment(out, &format!("  {table}: {path}"));
+        }
+    }
+    for note in &source.notes {
+        comment(out, note);
+    }
+    if source.shared.is_empty() {
+        out.push_str("shared  = []\n");
+        return;
+    }
+    out.push_str(
+        "# READ THIS LIST. No foreign key leads from these tables to a customer, so they are taken to\n\
+         # be everybody's, and erasing a customer leaves them as they are. Where a table holds anything\n\
+         # personal, take it out of the list and say whose its rows are:\n\
+         #   [[source.owns]]\n\
+         #   table = \"call_log\"\n\
+         #   by    = \"caller_id\"      # or \"call_id -> call_log\", or \"<- customers.address_id\"\n\
+         shared  = [\n",
+    );
+    for table in &source.shared {
+        let _ = writeln!(out, "  {},", quoted(table));
+    }
+    out.push_str("]\n");
+}
+
+/// A text as a TOML string.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// A comment of one line, whatever the text: names come from databases.
+fn comment(out: &mut String, text: &str) {
+    out.push_str("# ");
+    for c in text.chars() {
+        if c.is_control() {
+            let _ = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Config;
+    use super::*;
+
+    fn recipient() -> String {
+        age::x25519::Identity::generate().to_public().to_string()
+    }
+
+    fn draft() -> Draft {
+        Draft {
+            state_dir: "/var/lib/tenure".into(),
+            time_zone: Tz::Europe__Berlin,
+            register_source: "crm".parse().unwrap(),
+            register: RegisterRule {
+                table: "odd \"table\"".into(),
+                key: vec!["a,b".into(), "c d".into()],
+                since: Some("created_at".into()),
+                name: None,
+            },
+            recipients: vec![recipient(), recipient()],
+            host_key: "/etc/tenure/host.key".into(),
+            sources: vec![DraftSource {
+                name: "crm".parse().unwrap(),
+                path: "/srv/c\"r\\m/é.db".into(),
+                owned: vec![("order".into(), "order.customer_id -> customers".into())],
+                shared: vec!["country".into(), "x\"\n[keys]\nrecovery = []".into()],
+                notes: vec!["bad\n[[store]]\nname = 'thief'".into()],
+            }],
+            stores: vec![DraftStore {
+                name: "local".parse().unwrap(),
+                url: "file:///srv/backup".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_fresh_configuration_says_what_the_draft_says() {
+        let draft = draft();
+        let text = render(&draft);
+        let config = Config::parse(Path::new("/etc/tenure/tenure.toml"), &text)
+            .unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let source = &config.sources[0];
+        assert_eq!(source.path, Path::new(&draft.sources[0].path));
+        assert_eq!(source.rules.register.as_ref(), Some(&draft.register));
+        assert_eq!(source.rules.shared, draft.sources[0].shared);
+        assert_eq!(config.state_dir, Path::new(&draft.state_dir));
+        assert_eq!(config.host_key, Path::new(&draft.host_key));
+        assert_eq!(config.time_zone, draft.time_zone);
+        let recipients: Vec<_> = config.recipients.iter().map(ToString::to_string).collect();
+        assert_eq!(recipients, draft.recipients);
+        assert_eq!(
+            config.stores.len(),
+            1,
+            "no name in the database can add a store"
+        );
+        assert_eq!(config.stores[0].path, Path::new("/srv/backup"));
+        assert!(config.stores[0].keys);
+        assert_eq!(config.snapshots, super::super::Snapshots::default());
+        assert!(text.contains("# READ THIS LIST."));
+    }
+
+    #[test]
+    fn without_shared_tables_there_is_no_list_to_read() {
+        let mut draft = draft();
+        draft.sources[0].shared.clear();
+        let text = render(&draft);
+        assert!(!text.contains("READ THIS LIST"));
+        assert!(Config::parse(Path::new("/x/c.toml"), &text).is_ok());
+    }
+}

@@ -1,0 +1,187 @@
+//! How a flow fails: what and which, the cause attached, and a hint that says what to do next.
+
+use std::error::Error;
+use std::fmt;
+
+/// The kind of a failure decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It was tried and did not work: exit code 1.
+    Failed,
+    /// Wrong usage or configuration: 2.
+    Usage,
+    /// It may not be done: 4.
+    Refused,
+    /// There is no such thing: 5.
+    NotFound,
+}
+
+/// A flow that did not reach its end.
+pub struct Failure {
+    kind: FailureKind,
+    what: String,
+    hint: Option<String>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// Something that was tried did not work.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self::of(FailureKind::Failed, what)
+    }
+
+    /// A failure of some kind.
+    pub fn of(kind: FailureKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), hint: None, cause: None }
+    }
+
+    /// Attaches what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Attaches the cause.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Which exit code this asks for.
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// What to do next: this failure's own hint, or that of the failure that caused it.
+    pub fn next_step(&self) -> Option<&str> {
+        self.hint.as_deref().or_else(|| {
+            let cause = self.cause.as_ref()?;
+            cause.downcast_ref::<Self>()?.next_step()
+        })
+    }
+
+    /// The causes, outermost first, each without those below it.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if causes.last() != Some(&text) {
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.causes().join(": "))
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// A result of a flow.
+pub type Outcome<T> = Result<T, Failure>;
+
+/// Says what was being done when something went wrong.
+pub trait Context<T> {
+    /// Makes an error the cause of a failure to do `what`.
+    fn failed_to<S: Into<String>>(self, what: impl FnOnce() -> S) -> Outcome<T>;
+}
+
+impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
+    fn failed_to<S: Into<String>>(self, what: impl FnOnce() -> S) -> Outcome<T> {
+        self.map_err(|error| {
+            let cause = error.into();
+            Failure::of(cause.kind, format!("cannot {}", what().into())).because(cause)
+        })
+    }
+}
+
+/// Makes errors of a module plain failures, with their own text and causes.
+#[macro_export]
+macro_rules! failures {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for $crate::error::Failure {
+            fn from(error: $error) -> Self {
+                let failure = Self::new(error.to_string());
+                match std::error::Error::source(&error) {
+                    // The text is taken over, so the chain goes on below it.
+                    Some(_) => failure.because($crate::error::Below(Box::new(error))),
+                    None => failure,
+                }
+            }
+        }
+    )*};
+}
+
+/// Stands for an error whose text was taken over: shows what is below it.
+pub struct Below(pub Box<dyn Error + Send + Sync>);
+
+impl fmt::Display for Below {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.source() {
+            Some(source) => source.fmt(f),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Below {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Below {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source().and_then(Error::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("permission denied")]
+    struct Inner;
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write pack 9f")]
+    struct Outer(#[source] Inner);
+    failures!(Outer, Inner);
+
+    #[test]
+    fn a_chain_tells_each_fact_once() {
+        let failed: Outcome<()> = Err(Outer(Inner)).failed_to(|| "take a snapshot");
+        let failure = failed.unwrap_err();
+        assert_eq!(failure.to_string(), "cannot take a snapshot");
+        assert_eq!(failure.causes(), ["cannot write pack 9f", "permission denied"]);
+        let plain: Failure = Inner.into();
+        assert!(plain.causes().is_empty());
+    }
+
+    #[test]
+    fn kind_and_hint_ride_along() {
+        let inner = Failure::of(FailureKind::NotFound, "no snapshot 7").hint("look with `snapshots`");
+        let failed: Outcome<()> = Err(inner).failed_to(|| "restore");
+        let failure = failed.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::NotFound);
+        assert_eq!(failure.next_step(), Some("look with `snapshots`"));
+    }
+}

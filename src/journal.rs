@@ -1,0 +1,137 @@
+//! The journal: what was decided about customers' lives, in an order that nobody can alter.
+//!
+//! One object per entry, `journal/<incarnation>/<number>`, in the envelope of [`crate::object`].
+//! The body is the CBOR of [`Entry`]: arrays whose positions are the `n` numbers below; an event is
+//! `[kind: uint, [fields]]`. A reader that meets an event it does not know must stop: it may be an
+//! erasure.
+//!
+//! All erasure entries together, of all incarnations, are the **ledger**. What may be read is the
+//! keyring's forest minus the ledger, whatever keyring was found.
+//!
+//! An erasure entry is the commit point: once it stands in one store, the erasure is finished by
+//! whoever comes next, and never undone.
+
+use minicbor::{Decode, Encode};
+
+use crate::clock::Timestamp;
+use crate::ids::{Domain, Incarnation, KeyedHash};
+
+/// The chain's length and last hash in one incarnation: how far somebody had read the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Position {
+    /// Whose journal.
+    #[n(0)]
+    pub inc: Incarnation,
+    /// How many entries.
+    #[n(1)]
+    pub len: u64,
+    /// BLAKE3 of the last one; zeros for none.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub hash: [u8; 32],
+}
+
+/// One change of lifecycle state.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Entry {
+    /// When, by the host's clock.
+    #[n(0)]
+    pub time: Timestamp,
+    /// What.
+    #[n(1)]
+    pub event: Event,
+}
+
+/// The kinds of change.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Event {
+    /// An incarnation begins.
+    #[n(1)]
+    Opened {
+        /// Who can recover, as age recipients.
+        #[n(0)]
+        recipients: Vec<String>,
+    },
+    /// Domains are erased from everything that the keyring opens.
+    #[n(2)]
+    Erased {
+        /// The punctured domains.
+        #[n(0)]
+        domains: Vec<Domain>,
+        /// By what the erased customers are recognised when they are met again.
+        #[n(1)]
+        recognised: Vec<KeyedHash>,
+    },
+    /// A customer who had been erased is let in again, under a new number.
+    #[n(3)]
+    Readmitted {
+        /// As whom the customer had been recognised.
+        #[n(0)]
+        recognised: KeyedHash,
+        /// The new domain.
+        #[n(1)]
+        domain: Domain,
+        /// Why, sealed under the new domain's key.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        reason: Vec<u8>,
+    },
+    /// Who can recover has changed.
+    #[n(4)]
+    Recipients {
+        /// All age recipients from here on.
+        #[n(0)]
+        recipients: Vec<String>,
+    },
+    /// A store may hold keyrings from here on, and an erasure is not final until it was seen.
+    #[n(5)]
+    StoreOpened {
+        /// The store's name in the configuration.
+        #[n(0)]
+        name: String,
+        /// Its address.
+        #[n(1)]
+        url: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cbor;
+
+    #[test]
+    fn entries_come_back_and_unknown_ones_stop_the_reader() {
+        let domain = Domain::meta(Incarnation([3; 8]));
+        let recognised = KeyedHash([4; 16]);
+        let events = [
+            Event::Opened {
+                recipients: vec!["age1x".into()],
+            },
+            Event::Erased {
+                domains: vec![domain],
+                recognised: vec![recognised],
+            },
+            Event::Readmitted {
+                recognised,
+                domain,
+                reason: vec![1, 2],
+            },
+            Event::Recipients { recipients: vec![] },
+            Event::StoreOpened {
+                name: "a".into(),
+                url: "file:///a".into(),
+            },
+        ];
+        for event in events {
+            let entry = Entry {
+                time: Timestamp(5),
+                event,
+            };
+            assert_eq!(cbor::from_slice(&cbor::to_vec(&entry)), Ok(entry));
+        }
+        let mut later = Vec::new();
+        cbor::append(&mut later, |w| {
+            w.array(2)?.i64(5)?.array(2)?.u8(99)?.array(0)?.ok()
+        });
+        assert!(cbor::from_slice::<Entry>(&later).is_err());
+    }
+}

@@ -1,0 +1,386 @@
+//! A pack: one object of many blobs.
+//!
+//! # Layout
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 8 | magic `tenurePK` |
+//! | 8 | 1 | version, 1 |
+//! | 9 | 8 | incarnation that wrote it |
+//! | 17 | 16 | salt: random, new for each attempt to write a pack |
+//! | 33 | … | blobs, back to back |
+//! | | n | table of contents, sealed |
+//! | end − 4 | 4 | n, little endian |
+//!
+//! A pack's name is the BLAKE3 of all its bytes: any copy can be checked without a key.
+//!
+//! A **blob** is the frame of a piece (see [`crate::seal`]), encrypted under
+//! `blob_key(salt, offset)` of its domain, where `offset` is the blob's first byte in the pack.
+//! The offset is the blob's number: it is as unique, and a reader that knows where a blob is knows
+//! its key. Salt and offset make the key, so no key ever meets two plain texts, and a blob cannot
+//! be moved within its pack or into another.
+//!
+//! The **table of contents** is sealed under `field_key(salt, "pack contents")` of the writer's
+//! `meta` domain. Its plain text is a CBOR sequence with one array per blob, in order:
+//! `[incarnation: bytes(8), leaf: uint, stored length: uint, piece name: bytes(16)]`. Offsets follow
+//! from the lengths; the blobs fill the space between header and table exactly.
+//!
+//! A pack is written once, in one go; a torn or unfinished one has the wrong name and is refused.
+//! Readers that know where a blob stands need neither header nor table.
+
+use bytes::Bytes;
+use minicbor::Decoder;
+use zeroize::Zeroizing;
+
+use crate::cbor::{self, Malformed};
+use crate::ids::{Domain, Incarnation, ObjectName, PieceName, RepoId};
+use crate::seal::{self, Kind, Place, SealError};
+use crate::secret::{self, DomainKey, SecretError};
+
+/// A pack is closed when it holds this much.
+pub const TARGET: usize = 32 << 20;
+/// No pack is longer than this: one blob of the largest piece may follow just before [`TARGET`].
+pub const MAX: u64 = 1 << 30;
+
+const MAGIC: &[u8; 8] = b"tenurePK";
+const VERSION: u8 = 1;
+const HEADER: usize = 33;
+const CONTENTS: &[u8] = b"pack contents";
+
+/// Why a pack's bytes are refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PackError {
+    /// The bytes are not those that the name stands for.
+    #[error("the bytes are not those of its name: it is damaged, cut short or another object")]
+    WrongName,
+    /// Not a pack at all.
+    #[error("it is not a pack")]
+    NotAPack,
+    /// Written by a later version.
+    #[error("version {0} of packs is not known to this version")]
+    UnknownVersion(u8),
+    /// Shorter than it must be, or lengths that do not fit.
+    #[error("its lengths do not fit")]
+    Torn,
+    /// The table of contents cannot be read.
+    #[error("its table of contents cannot be opened")]
+    Contents(#[source] SealError),
+    /// The table of contents is not what it should be.
+    #[error("its table of contents is wrong")]
+    Malformed(#[from] Malformed),
+}
+
+/// A new pack's random salt.
+pub type Salt = [u8; DomainKey::PACK_SALT_LEN];
+
+/// A blob's place in a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its first byte, from the start of the pack.
+    pub offset: u32,
+    /// Its length as stored.
+    pub len: u32,
+}
+
+/// A pack being filled.
+pub struct PackWriter {
+    repo: RepoId,
+    inc: Incarnation,
+    salt: Salt,
+    bytes: Vec<u8>,
+    contents: Vec<u8>,
+    blobs: usize,
+}
+
+impl PackWriter {
+    /// Begins a pack under a salt of its own.
+    pub fn new(repo: RepoId, inc: Incarnation) -> Result<Self, SecretError> {
+        let salt: Salt = secret::random()?;
+        let mut bytes = Vec::with_capacity(TARGET + TARGET / 8);
+        bytes.extend_from_slice(MAGIC);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&inc.0);
+        bytes.extend_from_slice(&salt);
+        Ok(Self {
+            repo,
+            inc,
+            salt,
+            bytes,
+            contents: Vec::new(),
+            blobs: 0,
+        })
+    }
+
+    /// The pack's salt, which readers of single blobs need.
+    pub fn salt(&self) -> Salt {
+        self.salt
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.blobs == 0
+    }
+
+    /// Whether it has reached its size.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() + self.contents.len() >= TARGET
+    }
+
+    /// Encrypts a piece's frame under its domain's key and appends it.
+    pub fn add(
+        &mut self,
+        domain: Domain,
+        key: &DomainKey,
+        name: PieceName,
+        frame: Vec<u8>,
+    ) -> Slot {
+        let offset = self.bytes.len() as u32;
+        let place = blob_place(self.repo, offset);
+        let sealed = seal::encrypt(&key.blob_key(&self.salt, offset), &place, frame);
+        let len = sealed.len() as u32;
+        self.bytes.extend_from_slice(&sealed);
+        self.blobs += 1;
+        cbor::append(&mut self.contents, |w| {
+            w.array(4)?.bytes(&domain.inc.0)?.u64(domain.leaf())?;
+            w.u32(len)?.bytes(&name.0)?.ok()
+        });
+        Slot { offset, len }
+    }
+
+    /// Appends the table of contents, and names the pack.
+    pub fn finish(mut self, meta: &DomainKey) -> Result<(ObjectName, Bytes), SealError> {
+        let key = meta.field_key(&self.salt, CONTENTS);
+        let sealed = seal::seal(&key, &contents_place(self.repo), &self.contents)?;
+        self.bytes.extend_from_slice(&sealed);
+        self.bytes
+            .extend_from_slice(&(sealed.len() as u32).to_le_bytes());
+        Ok((ObjectName::of(&self.bytes), Bytes::from(self.bytes)))
+    }
+
+    /// The incarnation that writes it.
+    pub fn incarnation(&self) -> Incarnation {
+        self.inc
+    }
+}
+
+fn blob_place(repo: RepoId, offset: u32) -> Place<'static> {
+    Place {
+        repo,
+        kind: Kind::Blob,
+        number: u64::from(offset),
+        field: b"",
+    }
+}
+
+fn contents_place(repo: RepoId) -> Place<'static> {
+    Place {
+        repo,
+        kind: Kind::PackContents,
+        number: 0,
+        field: b"",
+    }
+}
+
+/// The frame of one blob, given its bytes and where they stood.
+pub fn open_blob(
+    repo: RepoId,
+    key: &DomainKey,
+    salt: &Salt,
+    offset: u32,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    seal::decrypt(
+        &key.blob_key(salt, offset),
+        &blob_place(repo, offset),
+        sealed,
+    )
+}
+
+/// One row of a pack's table of contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose it is.
+    pub domain: Domain,
+    /// Where it stands.
+    pub slot: Slot,
+    /// What it is when opened.
+    pub name: PieceName,
+}
+
+/// A whole pack, read back.
+pub struct Pack {
+    bytes: Bytes,
+    inc: Incarnation,
+    salt: Salt,
+}
+
+impl Pack {
+    /// Takes a pack's bytes and checks that they are those of `name`.
+    pub fn read(name: ObjectName, bytes: Bytes) -> Result<Self, PackError> {
+        if ObjectName::of(&bytes) != name {
+            return Err(PackError::WrongName);
+        }
+        let header = bytes.get(..HEADER).ok_or(PackError::Torn)?;
+        if header[..8] != *MAGIC {
+            return Err(PackError::NotAPack);
+        }
+        if header[8] != VERSION {
+            return Err(PackError::UnknownVersion(header[8]));
+        }
+        let mut inc = [0; 8];
+        inc.copy_from_slice(&header[9..17]);
+        let mut salt = Salt::default();
+        salt.copy_from_slice(&header[17..HEADER]);
+        Ok(Self {
+            inc: Incarnation(inc),
+            salt,
+            bytes,
+        })
+    }
+
+    /// Who wrote it: under whose `meta` key the table of contents is sealed.
+    pub fn incarnation(&self) -> Incarnation {
+        self.inc
+    }
+
+    /// The salt of its keys.
+    pub fn salt(&self) -> &Salt {
+        &self.salt
+    }
+
+    /// What it holds.
+    pub fn contents(&self, repo: RepoId, meta: &DomainKey) -> Result<Vec<Entry>, PackError> {
+        let end = self.bytes.len().checked_sub(4).ok_or(PackError::Torn)?;
+        let mut len = [0; 4];
+        len.copy_from_slice(&self.bytes[end..]);
+        let start = end
+            .checked_sub(u32::from_le_bytes(len) as usize)
+            .ok_or(PackError::Torn)?;
+        if start < HEADER {
+            return Err(PackError::Torn);
+        }
+        let key = meta.field_key(&self.salt, CONTENTS);
+        let plain = seal::open(&key, &contents_place(repo), &self.bytes[start..end])
+            .map_err(PackError::Contents)?;
+        let entries = entries(&plain)?;
+        match entries.last() {
+            Some(last) if last.slot.offset as usize + last.slot.len as usize == start => {
+                Ok(entries)
+            }
+            None if start == HEADER => Ok(entries),
+            _ => Err(PackError::Torn),
+        }
+    }
+
+    /// The bytes of one blob, as stored.
+    pub fn blob(&self, slot: Slot) -> Result<&[u8], PackError> {
+        let start = slot.offset as usize;
+        self.bytes
+            .get(start..start + slot.len as usize)
+            .ok_or(PackError::Torn)
+    }
+}
+
+fn entries(plain: &[u8]) -> Result<Vec<Entry>, Malformed> {
+    let mut rows = Decoder::new(plain);
+    let mut entries = Vec::new();
+    let mut offset = HEADER as u32;
+    while rows.position() < plain.len() {
+        cbor::array(&mut rows, 4)?;
+        let inc = Incarnation(cbor::fixed(&mut rows)?);
+        let domain = Domain::from_leaf(inc, rows.u64()?).ok_or(Malformed)?;
+        let len = rows.u32()?;
+        let name = PieceName(cbor::fixed(&mut rows)?);
+        entries.push(Entry {
+            domain,
+            slot: Slot { offset, len },
+            name,
+        });
+        offset = offset.checked_add(len).ok_or(Malformed)?;
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::{Compressor, Decompressor};
+    use crate::secret::Seed;
+
+    const REPO: RepoId = RepoId([1; 16]);
+    const INC: Incarnation = Incarnation([2; 8]);
+
+    fn key(n: u8) -> DomainKey {
+        DomainKey::new(Seed::from_bytes([n; 32]))
+    }
+
+    fn pack() -> (ObjectName, Bytes, Vec<Slot>) {
+        let mut writer = PackWriter::new(REPO, INC).unwrap();
+        let mut compressor = Compressor::new().unwrap();
+        let slots = (0..3_u8)
+            .map(|n| {
+                let domain = Domain {
+                    arrival: u32::from(n),
+                    ..Domain::meta(INC)
+                };
+                let frame = compressor.frame(&[n; 500]).unwrap();
+                writer.add(domain, &key(n), PieceName([n; 16]), frame)
+            })
+            .collect();
+        let (name, bytes) = writer.finish(&key(0)).unwrap();
+        (name, bytes, slots)
+    }
+
+    #[test]
+    fn blobs_come_back_by_the_table_of_contents() {
+        let (name, bytes, slots) = pack();
+        let pack = Pack::read(name, bytes).unwrap();
+        let contents = pack.contents(REPO, &key(0)).unwrap();
+        assert_eq!(contents.iter().map(|e| e.slot).collect::<Vec<_>>(), slots);
+        for (n, entry) in (0..3_u8).zip(contents) {
+            let sealed = pack.blob(entry.slot).unwrap();
+            let frame = open_blob(REPO, &key(n), pack.salt(), entry.slot.offset, sealed).unwrap();
+            let plain = Decompressor::new().unwrap().plain(&frame).unwrap();
+            assert_eq!(
+                (plain.as_slice(), entry.name),
+                (&[n; 500][..], PieceName([n; 16]))
+            );
+        }
+    }
+
+    #[test]
+    fn a_blob_opens_nowhere_else_and_with_no_other_key() {
+        let (name, bytes, slots) = pack();
+        let pack = Pack::read(name, bytes).unwrap();
+        let sealed = pack.blob(slots[1]).unwrap();
+        let at = slots[1].offset;
+        assert!(open_blob(REPO, &key(1), pack.salt(), at, sealed).is_ok());
+        assert!(open_blob(REPO, &key(1), pack.salt(), slots[2].offset, sealed).is_err());
+        assert!(open_blob(REPO, &key(1), &[0; 16], at, sealed).is_err());
+        assert!(open_blob(REPO, &key(2), pack.salt(), at, sealed).is_err());
+        assert!(open_blob(RepoId([9; 16]), &key(1), pack.salt(), at, sealed).is_err());
+    }
+
+    #[test]
+    fn torn_and_foreign_bytes_are_refused() {
+        let (name, bytes, _) = pack();
+        let torn = bytes.slice(..bytes.len() - 1);
+        assert_eq!(
+            Pack::read(name, torn.clone()).err(),
+            Some(PackError::WrongName)
+        );
+        let read = |bytes: Vec<u8>| Pack::read(ObjectName::of(&bytes), bytes.into());
+        assert_eq!(read(vec![]).err(), Some(PackError::Torn));
+        assert_eq!(read(vec![0; 60]).err(), Some(PackError::NotAPack));
+        let mut later = bytes.to_vec();
+        later[8] = 2;
+        assert_eq!(read(later).err(), Some(PackError::UnknownVersion(2)));
+        let torn = read(torn.to_vec()).unwrap();
+        assert!(torn.contents(REPO, &key(0)).is_err());
+        let pack = read(bytes.to_vec()).unwrap();
+        assert_eq!(
+            pack.contents(REPO, &key(1)),
+            Err(PackError::Contents(SealError::NotAuthentic))
+        );
+    }
+}

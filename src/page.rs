@@ -1,0 +1,722 @@
+//! A page: a sorted run of what a snapshot holds, domain by domain.
+//!
+//! # Layout
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 8 | magic `tenurePG` |
+//! | 8 | 1 | version, 1 |
+//! | 9 | 8 | incarnation that wrote it |
+//! | 17 | 16 | salt: random, new for each page |
+//! | 33 | … | blocks, back to back |
+//! | | n | index, sealed |
+//! | end − 4 | 4 | n, little endian |
+//!
+//! A page's name is the BLAKE3 of all its bytes. Blocks and index are sealed frames (see
+//! [`crate::seal`]) under `field_key(salt, "page block" ‖ number as u64 big endian)` and
+//! `field_key(salt, "page index")` of the writer's `meta` domain.
+//!
+//! The **index** is a CBOR array of three:
+//!
+//! - incarnations, `[bytes(8), …]`, to which entries refer by position;
+//! - packs, `[[name: bytes(32), size: uint, salt: bytes(16)], …]`, likewise;
+//! - blocks, `[[incarnation: uint, first leaf: uint, stored length: uint], …]` in order.
+//!
+//! A **block** is a CBOR sequence of entries, some 64 KiB before compression and at least one.
+//! An **entry** is `[incarnation: uint, leaf: uint, source: uint, id: bytes or null,
+//! pieces: array or null]`. Entries ascend strictly by (incarnation's bytes, leaf, source), over the
+//! whole page and from page to page of a snapshot. `pieces` is null where an incremental says that
+//! the domain has nothing in that source any more; otherwise it lists *all* pieces of that domain
+//! in that source, in order, each as
+//! `[pack: uint, offset: uint, stored length: uint, plain length: uint, rows: uint, name: bytes(16)]`.
+//! An entry of a later snapshot replaces the earlier one of the same (domain, source) whole.
+//!
+//! `id` stands in the first entry of each customer in a page: the customer's key (see
+//! [`crate::piece::Identity`]) sealed under `field_key(salt, "customer id")` of the customer's own
+//! domain, so that it goes when the customer goes.
+//!
+//! To find one customer: the manifest names the page whose range holds the domain, the index names
+//! the block, and one block is opened.
+
+use bytes::Bytes;
+use minicbor::Decoder;
+
+use crate::cbor::{self, Malformed};
+use crate::ids::{Domain, Incarnation, ObjectName, PieceName, RepoId};
+use crate::pack::{Salt, Slot};
+use crate::seal::{self, Kind, Place, SealError};
+use crate::secret::{self, DomainKey, SecretError};
+
+const MAGIC: &[u8; 8] = b"tenurePG";
+const VERSION: u8 = 1;
+const HEADER: usize = 33;
+/// Plain bytes after which a block is closed.
+const BLOCK: usize = 64 << 10;
+/// Stored bytes after which a page is closed.
+const TARGET: usize = 8 << 20;
+/// No page is longer than this.
+pub const MAX: u64 = 1 << 30;
+
+/// Why a page's bytes are refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    /// The bytes are not those that the name stands for.
+    #[error("the bytes are not those of its name: it is damaged, cut short or another object")]
+    WrongName,
+    /// Not a page at all.
+    #[error("it is not a page")]
+    NotAPage,
+    /// Written by a later version.
+    #[error("version {0} of pages is not known to this version")]
+    UnknownVersion(u8),
+    /// Shorter than it must be, or lengths that do not fit.
+    #[error("its lengths do not fit")]
+    Torn,
+    /// A sealed part of it cannot be opened.
+    #[error("its {0} cannot be opened")]
+    Sealed(&'static str, #[source] SealError),
+    /// A part of it is not what it should be.
+    #[error("its contents are wrong")]
+    Malformed(#[from] Malformed),
+    /// Entries do not ascend.
+    #[error("its entries are not in order")]
+    Disorder,
+}
+
+/// A pack as pages refer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackRef {
+    /// What it is called.
+    pub name: ObjectName,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The salt of its keys.
+    pub salt: Salt,
+}
+
+/// Where one piece is stored, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PieceRef {
+    /// In which pack.
+    pub pack: PackRef,
+    /// Where in it.
+    pub slot: Slot,
+    /// The piece's length in bytes when opened.
+    pub plain: u32,
+    /// How many rows it holds.
+    pub rows: u32,
+    /// Its name, to be computed again after opening.
+    pub name: PieceName,
+}
+
+/// All that a snapshot has of one domain in one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose it is.
+    pub domain: Domain,
+    /// The source's number.
+    pub source: u32,
+    /// The customer's identity, sealed in this page; see [`Page::open_id`].
+    pub id: Option<Vec<u8>>,
+    /// The pieces in order; none if there is nothing any more.
+    pub pieces: Option<Vec<PieceRef>>,
+}
+
+impl Entry {
+    /// What entries are sorted by.
+    pub fn key(&self) -> (Domain, u32) {
+        (self.domain, self.source)
+    }
+}
+
+/// A position among a growing list of distinct things; the last one is looked at first.
+fn position<T: PartialEq>(list: &mut Vec<T>, item: T) -> u64 {
+    match list.iter().rposition(|known| *known == item) {
+        Some(at) => at as u64,
+        None => {
+            list.push(item);
+            list.len() as u64 - 1
+        }
+    }
+}
+
+/// A page that is being filled.
+pub struct PageWriter {
+    repo: RepoId,
+    salt: Salt,
+    bytes: Vec<u8>,
+    block: Vec<u8>,
+    block_first: Option<Domain>,
+    incs: Vec<Incarnation>,
+    packs: Vec<PackRef>,
+    blocks: Vec<(u64, u64, u64)>,
+    first: Option<Domain>,
+    last: Option<(Domain, u32)>,
+    entries: u64,
+}
+
+/// A page that is done.
+pub struct FinishedPage {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// The length of its index and trailer, for readers that fetch only those.
+    pub tail: u32,
+    /// The first domain in it.
+    pub first: Domain,
+    /// The last domain in it.
+    pub last: Domain,
+    /// How many entries it has.
+    pub entries: u64,
+}
+
+impl PageWriter {
+    /// Begins a page under a salt of its own.
+    pub fn new(repo: RepoId, inc: Incarnation) -> Result<Self, SecretError> {
+        let salt: Salt = secret::random()?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&inc.0);
+        bytes.extend_from_slice(&salt);
+        Ok(Self {
+            repo,
+            salt,
+            bytes,
+            block: Vec::with_capacity(BLOCK + BLOCK / 4),
+            block_first: None,
+            incs: Vec::new(),
+            packs: Vec::new(),
+            blocks: Vec::new(),
+            first: None,
+            last: None,
+            entries: 0,
+        })
+    }
+
+    /// Whether it has reached its size.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= TARGET
+    }
+
+    /// Whether the next entry of `domain` is the first of it in this page, and should carry the id.
+    pub fn is_new(&self, domain: Domain) -> bool {
+        self.last.is_none_or(|(last, _)| last != domain)
+    }
+
+    /// Seals a customer's identity for this page.
+    pub fn seal_id(
+        &self,
+        domain: Domain,
+        key: &DomainKey,
+        id: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        seal::seal(
+            &key.field_key(&self.salt, CUSTOMER_ID),
+            &id_place(self.repo, domain),
+            id,
+        )
+    }
+
+    /// Appends an entry, which must come after all before it.
+    pub fn add(&mut self, entry: &Entry, meta: &DomainKey) -> Result<(), PageError> {
+        if self.last.is_some_and(|last| last >= entry.key()) {
+            return Err(PageError::Disorder);
+        }
+        let inc = position(&mut self.incs, entry.domain.inc);
+        let packs = &mut self.packs;
+        cbor::append(&mut self.block, |w| {
+            w.array(5)?
+                .u64(inc)?
+                .u64(entry.domain.leaf())?
+                .u32(entry.source)?;
+            match &entry.id {
+                Some(id) => w.bytes(id)?,
+                None => w.null()?,
+            };
+            let Some(pieces) = &entry.pieces else {
+                return w.null()?.ok();
+            };
+            w.array(pieces.len() as u64)?;
+            for piece in pieces {
+                w.array(6)?.u64(position(packs, piece.pack))?;
+                w.u32(piece.slot.offset)?.u32(piece.slot.len)?;
+                w.u32(piece.plain)?.u32(piece.rows)?.bytes(&piece.name.0)?;
+            }
+            Ok(())
+        });
+        self.block_first.get_or_insert(entry.domain);
+        self.first.get_or_insert(entry.domain);
+        self.last = Some(entry.key());
+        self.entries += 1;
+        if self.block.len() >= BLOCK {
+            self.close_block(meta)?;
+        }
+        Ok(())
+    }
+
+    fn close_block(&mut self, meta: &DomainKey) -> Result<(), PageError> {
+        let Some(first) = self.block_first.take() else {
+            return Ok(());
+        };
+        let number = self.blocks.len() as u64;
+        let sealed = seal::seal(
+            &meta.field_key(&self.salt, &block_label(number)),
+            &block_place(self.repo, number),
+            &self.block,
+        )
+        .map_err(|e| PageError::Sealed("block", e))?;
+        let inc = position(&mut self.incs, first.inc);
+        self.blocks.push((inc, first.leaf(), sealed.len() as u64));
+        self.bytes.extend_from_slice(&sealed);
+        self.block.clear();
+        Ok(())
+    }
+
+    /// Appends the index, and names the page. None if it has no entries.
+    pub fn finish(mut self, meta: &DomainKey) -> Result<Option<FinishedPage>, PageError> {
+        self.close_block(meta)?;
+        let (Some(first), Some((last, _))) = (self.first, self.last) else {
+            return Ok(None);
+        };
+        let index = self.index();
+        let key = meta.field_key(&self.salt, INDEX);
+        let sealed = seal::seal(&key, &index_place(self.repo), &index)
+            .map_err(|e| PageError::Sealed("index", e))?;
+        self.bytes.extend_from_slice(&sealed);
+        self.bytes
+            .extend_from_slice(&(sealed.len() as u32).to_le_bytes());
+        Ok(Some(FinishedPage {
+            name: ObjectName::of(&self.bytes),
+            bytes: self.bytes.into(),
+            tail: sealed.len() as u32 + 4,
+            first,
+            last,
+            entries: self.entries,
+        }))
+    }
+
+    fn index(&self) -> Vec<u8> {
+        let mut index = Vec::new();
+        cbor::append(&mut index, |w| {
+            w.array(3)?.array(self.incs.len() as u64)?;
+            for inc in &self.incs {
+                w.bytes(&inc.0)?;
+            }
+            w.array(self.packs.len() as u64)?;
+            for pack in &self.packs {
+                w.array(3)?
+                    .bytes(&pack.name.0)?
+                    .u64(pack.size)?
+                    .bytes(&pack.salt)?;
+            }
+            w.array(self.blocks.len() as u64)?;
+            for (inc, leaf, len) in &self.blocks {
+                w.array(3)?.u64(*inc)?.u64(*leaf)?.u64(*len)?;
+            }
+            Ok(())
+        });
+        index
+    }
+}
+
+const INDEX: &[u8] = b"page index";
+const CUSTOMER_ID: &[u8] = b"customer id";
+
+fn block_label(number: u64) -> Vec<u8> {
+    [&b"page block"[..], &number.to_be_bytes()].concat()
+}
+
+fn block_place(repo: RepoId, number: u64) -> Place<'static> {
+    Place {
+        repo,
+        kind: Kind::PageBlock,
+        number,
+        field: b"",
+    }
+}
+
+fn index_place(repo: RepoId) -> Place<'static> {
+    Place {
+        repo,
+        kind: Kind::PageIndex,
+        number: 0,
+        field: b"",
+    }
+}
+
+fn id_place(repo: RepoId, domain: Domain) -> Place<'static> {
+    Place {
+        repo,
+        kind: Kind::CustomerId,
+        number: domain.leaf(),
+        field: b"",
+    }
+}
+
+/// A block as the index knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its number, from 0.
+    pub number: u64,
+    /// The domain of its first entry.
+    pub first: Domain,
+    /// Its first byte in the page.
+    pub offset: u64,
+    /// Its length as stored.
+    pub len: u64,
+}
+
+/// A page's index: enough to fetch and open single blocks.
+#[derive(Debug)]
+pub struct Page {
+    repo: RepoId,
+    salt: Salt,
+    incs: Vec<Incarnation>,
+    packs: Vec<PackRef>,
+    blocks: Vec<Block>,
+}
+
+/// Bytes that [`Page::open`] needs from the start of a page.
+pub const HEAD: usize = HEADER;
+
+/// The incarnation whose `meta` key opens the page with this head.
+pub fn incarnation(head: &[u8]) -> Result<Incarnation, PageError> {
+    let header = head.get(..HEADER).ok_or(PageError::Torn)?;
+    if header[..8] != *MAGIC {
+        return Err(PageError::NotAPage);
+    }
+    if header[8] != VERSION {
+        return Err(PageError::UnknownVersion(header[8]));
+    }
+    let mut inc = [0; 8];
+    inc.copy_from_slice(&header[9..17]);
+    Ok(Incarnation(inc))
+}
+
+impl Page {
+    /// Opens the index of a whole page, after checking that the bytes are those of `name`.
+    pub fn read(
+        repo: RepoId,
+        name: ObjectName,
+        bytes: &[u8],
+        meta: &DomainKey,
+    ) -> Result<Self, PageError> {
+        if ObjectName::of(bytes) != name {
+            return Err(PageError::WrongName);
+        }
+        Self::open(repo, bytes, bytes, bytes.len() as u64, meta)
+    }
+
+    /// Opens the index from the page's first bytes (at least [`HEAD`]) and its last ones (at least
+    /// [`FinishedPage::tail`]); `size` is the whole page's length.
+    pub fn open(
+        repo: RepoId,
+        head: &[u8],
+        tail: &[u8],
+        size: u64,
+        meta: &DomainKey,
+    ) -> Result<Self, PageError> {
+        incarnation(head)?;
+        let mut salt = Salt::default();
+        salt.copy_from_slice(&head[17..HEADER]);
+        let end = tail.len().checked_sub(4).ok_or(PageError::Torn)?;
+        let mut len = [0; 4];
+        len.copy_from_slice(&tail[end..]);
+        let len = u32::from_le_bytes(len) as usize;
+        let sealed = end
+            .checked_sub(len)
+            .map(|start| &tail[start..end])
+            .ok_or(PageError::Torn)?;
+        let index = seal::open(&meta.field_key(&salt, INDEX), &index_place(repo), sealed)
+            .map_err(|e| PageError::Sealed("index", e))?;
+        let mut page = Self {
+            repo,
+            salt,
+            incs: vec![],
+            packs: vec![],
+            blocks: vec![],
+        };
+        let blocks_end = page.read_index(&index)?;
+        if blocks_end + len as u64 + 4 != size {
+            return Err(PageError::Torn);
+        }
+        Ok(page)
+    }
+
+    fn read_index(&mut self, index: &[u8]) -> Result<u64, PageError> {
+        let mut r = Decoder::new(index);
+        cbor::array(&mut r, 3)?;
+        for _ in 0..r.array().map_err(Malformed::from)?.ok_or(Malformed)? {
+            self.incs.push(Incarnation(cbor::fixed(&mut r)?));
+        }
+        for _ in 0..r.array().map_err(Malformed::from)?.ok_or(Malformed)? {
+            cbor::array(&mut r, 3)?;
+            self.packs.push(PackRef {
+                name: ObjectName(cbor::fixed(&mut r)?),
+                size: r.u64().map_err(Malformed::from)?,
+                salt: cbor::fixed(&mut r)?,
+            });
+        }
+        let mut offset = HEADER as u64;
+        for number in 0..r.array().map_err(Malformed::from)?.ok_or(Malformed)? {
+            cbor::array(&mut r, 3)?;
+            let first = self.domain(&mut r)?;
+            let len = r.u64().map_err(Malformed::from)?;
+            self.blocks.push(Block {
+                number,
+                first,
+                offset,
+                len,
+            });
+            offset = offset.checked_add(len).ok_or(PageError::Torn)?;
+        }
+        Ok(offset)
+    }
+
+    fn domain(&self, r: &mut Decoder<'_>) -> Result<Domain, Malformed> {
+        let inc = *usize::try_from(r.u64()?)
+            .ok()
+            .and_then(|i| self.incs.get(i))
+            .ok_or(Malformed)?;
+        Domain::from_leaf(inc, r.u64()?).ok_or(Malformed)
+    }
+
+    /// The blocks, in order.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The packs that entries of this page refer to.
+    pub fn packs(&self) -> &[PackRef] {
+        &self.packs
+    }
+
+    /// The blocks that may hold entries of `domain`.
+    pub fn blocks_of(&self, domain: Domain) -> &[Block] {
+        let end = self.blocks.partition_point(|b| b.first <= domain);
+        let start = self.blocks[..end].partition_point(|b| b.first < domain);
+        // The block before the first that begins with the domain may end with it.
+        &self.blocks[start.saturating_sub(1)..end]
+    }
+
+    /// The entries of a block, given its stored bytes.
+    pub fn entries(
+        &self,
+        block: &Block,
+        sealed: &[u8],
+        meta: &DomainKey,
+    ) -> Result<Vec<Entry>, PageError> {
+        let key = meta.field_key(&self.salt, &block_label(block.number));
+        let plain = seal::open(&key, &block_place(self.repo, block.number), sealed)
+            .map_err(|e| PageError::Sealed("block", e))?;
+        let mut r = Decoder::new(&plain);
+        let mut entries: Vec<Entry> = Vec::new();
+        while r.position() < plain.len() {
+            let entry = self.entry(&mut r)?;
+            if entries.last().is_some_and(|last| last.key() >= entry.key()) {
+                return Err(PageError::Disorder);
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    fn entry(&self, r: &mut Decoder<'_>) -> Result<Entry, Malformed> {
+        cbor::array(r, 5)?;
+        let domain = self.domain(r)?;
+        let source = r.u32()?;
+        let id = r
+            .decode::<Option<&minicbor::bytes::ByteSlice>>()?
+            .map(|id| id.to_vec());
+        if r.datatype()? == minicbor::data::Type::Null {
+            r.null()?;
+            return Ok(Entry {
+                domain,
+                source,
+                id,
+                pieces: None,
+            });
+        }
+        let pieces = (0..r.array()?.ok_or(Malformed)?)
+            .map(|_| self.piece(r))
+            .collect::<Result<_, _>>()?;
+        Ok(Entry {
+            domain,
+            source,
+            id,
+            pieces: Some(pieces),
+        })
+    }
+
+    fn piece(&self, r: &mut Decoder<'_>) -> Result<PieceRef, Malformed> {
+        cbor::array(r, 6)?;
+        let pack = usize::try_from(r.u64()?)
+            .ok()
+            .and_then(|i| self.packs.get(i))
+            .ok_or(Malformed)?;
+        Ok(PieceRef {
+            pack: *pack,
+            slot: Slot {
+                offset: r.u32()?,
+                len: r.u32()?,
+            },
+            plain: r.u32()?,
+            rows: r.u32()?,
+            name: PieceName(cbor::fixed(r)?),
+        })
+    }
+
+    /// Opens the identity that an entry of this page carries.
+    pub fn open_id(
+        &self,
+        domain: Domain,
+        key: &DomainKey,
+        sealed: &[u8],
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, SealError> {
+        seal::open(
+            &key.field_key(&self.salt, CUSTOMER_ID),
+            &id_place(self.repo, domain),
+            sealed,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Seed;
+
+    const REPO: RepoId = RepoId([1; 16]);
+    const INC: Incarnation = Incarnation([2; 8]);
+
+    fn meta() -> DomainKey {
+        DomainKey::new(Seed::from_bytes([9; 32]))
+    }
+
+    fn entry(arrival: u32, source: u32) -> Entry {
+        let pack = PackRef {
+            name: ObjectName([arrival as u8 % 3; 32]),
+            size: 1000,
+            salt: [4; 16],
+        };
+        let slot = Slot {
+            offset: arrival,
+            len: 77,
+        };
+        let name = PieceName([5; 16]);
+        let domain = Domain {
+            inc: INC,
+            class: crate::ids::Class::CUSTOMER,
+            arrival,
+        };
+        let piece = PieceRef {
+            pack,
+            slot,
+            plain: 100,
+            rows: 3,
+            name,
+        };
+        let pieces = (arrival % 7 != 6).then(|| vec![piece; 1 + source as usize]);
+        Entry {
+            domain,
+            source,
+            id: None,
+            pieces,
+        }
+    }
+
+    fn page(entries: &[Entry]) -> FinishedPage {
+        let mut writer = PageWriter::new(REPO, INC).unwrap();
+        for entry in entries {
+            writer.add(entry, &meta()).unwrap();
+        }
+        writer.finish(&meta()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn entries_come_back_whole_and_one_by_one() {
+        let entries: Vec<_> = (0..5000)
+            .flat_map(|n| [entry(2 * n, 0), entry(2 * n, 1)])
+            .collect();
+        let done = page(&entries);
+        let page = Page::read(REPO, done.name, &done.bytes, &meta()).unwrap();
+        assert!(page.blocks().len() > 3);
+        let block = |b: &Block| {
+            let sealed = &done.bytes[b.offset as usize..(b.offset + b.len) as usize];
+            page.entries(b, sealed, &meta()).unwrap()
+        };
+        assert_eq!(
+            page.blocks().iter().flat_map(block).collect::<Vec<_>>(),
+            entries
+        );
+        for wanted in &entries {
+            let found = page.blocks_of(wanted.domain).iter().flat_map(block);
+            assert_eq!(found.filter(|e| e.key() == wanted.key()).count(), 1);
+        }
+        let tail = &done.bytes[done.bytes.len() - done.tail as usize..];
+        let size = done.bytes.len() as u64;
+        let partial = Page::open(REPO, &done.bytes[..HEAD], tail, size, &meta()).unwrap();
+        assert_eq!(partial.blocks(), page.blocks());
+        assert_eq!(
+            Page::open(REPO, &done.bytes[..HEAD], tail, size + 1, &meta()).unwrap_err(),
+            PageError::Torn
+        );
+    }
+
+    #[test]
+    fn an_identity_opens_with_its_own_key_alone() {
+        let writer = PageWriter::new(REPO, INC).unwrap();
+        let key = DomainKey::new(Seed::from_bytes([7; 32]));
+        let wanted = entry(8, 0);
+        let sealed = writer.seal_id(wanted.domain, &key, b"who").unwrap();
+        let mut writer = writer;
+        writer
+            .add(
+                &Entry {
+                    id: Some(sealed.clone()),
+                    ..wanted.clone()
+                },
+                &meta(),
+            )
+            .unwrap();
+        let done = writer.finish(&meta()).unwrap().unwrap();
+        let page = Page::read(REPO, done.name, &done.bytes, &meta()).unwrap();
+        assert_eq!(
+            page.open_id(wanted.domain, &key, &sealed)
+                .unwrap()
+                .as_slice(),
+            b"who"
+        );
+        assert!(page.open_id(wanted.domain, &meta(), &sealed).is_err());
+        assert!(page.open_id(entry(9, 0).domain, &key, &sealed).is_err());
+    }
+
+    #[test]
+    fn disorder_and_damage_are_refused() {
+        let mut writer = PageWriter::new(REPO, INC).unwrap();
+        writer.add(&entry(5, 1), &meta()).unwrap();
+        for wrong in [entry(5, 1), entry(5, 0), entry(4, 2)] {
+            assert_eq!(writer.add(&wrong, &meta()), Err(PageError::Disorder));
+        }
+        let done = page(&[entry(1, 0)]);
+        let read =
+            |bytes: &[u8]| Page::read(REPO, ObjectName::of(bytes), bytes, &meta()).unwrap_err();
+        assert_eq!(
+            Page::read(REPO, done.name, &done.bytes[1..], &meta()).unwrap_err(),
+            PageError::WrongName
+        );
+        assert_eq!(read(&[]), PageError::Torn);
+        assert_eq!(read(&[0; 60]), PageError::NotAPage);
+        let mut later = done.bytes.to_vec();
+        later[8] = 3;
+        assert_eq!(read(&later), PageError::UnknownVersion(3));
+        let mut flipped = done.bytes.to_vec();
+        let at = flipped.len() - 10;
+        flipped[at] ^= 1;
+        assert_eq!(
+            read(&flipped),
+            PageError::Sealed("index", SealError::NotAuthentic)
+        );
+    }
+}

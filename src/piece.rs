@@ -1,0 +1,568 @@
+//! A piece: a run of one domain's rows as bytes; the unit that is named, sealed and stored.
+//!
+//! # Layout
+//!
+//! The first byte says what follows:
+//!
+//! | byte | what follows |
+//! |---|---|
+//! | 1 | whole rows: a CBOR sequence, one array per row |
+//! | 2 | a fragment of one row that is too long for a piece; the next piece goes on |
+//! | 3 | the last fragment of such a row |
+//!
+//! A **row** is `[table: uint, rowid: int or null, value, …]`. `table` is the table's number in the
+//! manifest's list for that source; rowid is null for tables that have none; the values are those of
+//! the columns that the manifest lists for the table, in that order. A **value** is
+//!
+//! | CBOR | means |
+//! |---|---|
+//! | null | NULL |
+//! | int | an integer |
+//! | float, always 64 bits | a real |
+//! | text | text in UTF-8 |
+//! | bytes | a blob |
+//! | `[bytes]` | text that is not UTF-8 |
+//! | `[incarnation: bytes(8), leaf: uint, sealed: bytes]` | a reference |
+//!
+//! A **reference** stands where a row refers to another customer, or to a row that belongs to one:
+//! the value itself is sealed under *that* customer's key, so whoever can no longer open that key
+//! knows only a domain number. `sealed` is `salt (16) ‖ frame`, the frame encrypted under
+//! `field_key(salt, "reference")` of the domain referred to; the salt is the first 16 bytes of the
+//! keyed BLAKE3 of the value's CBOR under that domain's naming key. Deriving the salt from the value
+//! makes equal rows equal bytes, and still meets each key with one plain text only. `sealed` is empty
+//! where that customer had been forgotten before the row was read.
+//!
+//! The row order within a domain is by table number, then as the source yields them (by rowid).
+//!
+//! # Where pieces end
+//!
+//! A piece ends when it has [`MIN`] bytes or more and the row's head hashes to a boundary (one in
+//! 2048), or when it has [`MAX`]. Heads, not contents, decide, so an update moves no boundary.
+//! A row of more than [`MAX`] bytes is cut into fragments of that length, in pieces of their own.
+//!
+//! # Names
+//!
+//! A piece's name is the first 16 bytes of the keyed BLAKE3 of its bytes under its domain's naming
+//! key. A reader computes it again after opening.
+//!
+//! # Identity
+//!
+//! A customer's **identity**, sealed in pages and catalog and hashed to recognise the customer, is
+//! the CBOR array `[[key value, …], since value or null]`.
+
+use minicbor::data::Type;
+use minicbor::{Decoder, Encoder};
+
+use crate::cbor::{self, Malformed, Writer, Written};
+use crate::ids::{Domain, Incarnation, PieceName, RepoId};
+use crate::seal::{self, Kind, Place, SealError};
+use crate::secret::{DomainKey, Seed};
+use crate::value::{CustomerKey, Value, ValueRef};
+
+/// Below this many bytes a piece does not end by itself.
+pub const MIN: usize = 128 << 10;
+/// At this many bytes a piece ends in any case.
+pub const MAX: usize = 4 << 20;
+
+const ROWS: u8 = 1;
+const FRAGMENT: u8 = 2;
+const LAST_FRAGMENT: u8 = 3;
+const REFERENCE: &[u8] = b"reference";
+
+/// One value of a row as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell<'a> {
+    /// As it was in the source.
+    Value(ValueRef<'a>),
+    /// It leads to another customer.
+    Reference {
+        /// To whom.
+        domain: Domain,
+        /// The value, sealed under that one's key; empty if that one was forgotten before.
+        sealed: &'a [u8],
+    },
+}
+
+/// Appends a row as bytes.
+pub fn encode_row<'a>(
+    out: &mut Vec<u8>,
+    table: u32,
+    rowid: Option<i64>,
+    cells: impl ExactSizeIterator<Item = Cell<'a>>,
+) {
+    cbor::append(out, |w| {
+        w.array(2 + cells.len() as u64)?.u32(table)?;
+        match rowid {
+            Some(rowid) => w.i64(rowid)?,
+            None => w.null()?,
+        };
+        for cell in cells {
+            match cell {
+                Cell::Value(value) => encode_value(w, value)?,
+                Cell::Reference { domain, sealed } => {
+                    w.array(3)?
+                        .bytes(&domain.inc.0)?
+                        .u64(domain.leaf())?
+                        .bytes(sealed)?;
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+fn encode_value(w: &mut Writer<'_>, value: ValueRef<'_>) -> Written {
+    match value {
+        ValueRef::Null => w.null()?,
+        ValueRef::Int(i) => w.i64(i)?,
+        ValueRef::Real(r) => w.f64(r)?,
+        ValueRef::Blob(b) => w.bytes(b)?,
+        ValueRef::Text(t) => match std::str::from_utf8(t) {
+            Ok(text) => w.str(text)?,
+            Err(_) => w.array(1)?.bytes(t)?,
+        },
+    };
+    Ok(())
+}
+
+fn decode_cell<'b>(r: &mut Decoder<'b>) -> Result<Cell<'b>, Malformed> {
+    Ok(Cell::Value(match r.datatype()? {
+        Type::Null => {
+            r.null()?;
+            ValueRef::Null
+        }
+        Type::F64 => ValueRef::Real(r.f64()?),
+        Type::String => ValueRef::Text(r.str()?.as_bytes()),
+        Type::Bytes => ValueRef::Blob(r.bytes()?),
+        Type::Array => match r.array()? {
+            Some(1) => ValueRef::Text(r.bytes()?),
+            Some(3) => {
+                let inc = Incarnation(cbor::fixed(r)?);
+                let domain = Domain::from_leaf(inc, r.u64()?).ok_or(Malformed)?;
+                return Ok(Cell::Reference {
+                    domain,
+                    sealed: r.bytes()?,
+                });
+            }
+            _ => return Err(Malformed),
+        },
+        _ => ValueRef::Int(r.i64()?),
+    }))
+}
+
+/// A row read back.
+#[derive(Debug, PartialEq)]
+pub struct Row<'b> {
+    /// The table's number.
+    pub table: u32,
+    /// The rowid, where the table has them.
+    pub rowid: Option<i64>,
+    /// The stored columns' values.
+    pub cells: Vec<Cell<'b>>,
+}
+
+/// Reads one row that begins at the reader's position.
+pub fn decode_row<'b>(r: &mut Decoder<'b>) -> Result<Row<'b>, Malformed> {
+    let items = r
+        .array()?
+        .ok_or(Malformed)?
+        .checked_sub(2)
+        .ok_or(Malformed)?;
+    let table = r.u32()?;
+    let rowid = r.decode::<Option<i64>>()?;
+    let cells = (0..items)
+        .map(|_| decode_cell(r))
+        .collect::<Result<_, _>>()?;
+    Ok(Row {
+        table,
+        rowid,
+        cells,
+    })
+}
+
+/// Puts the rows of one domain's pieces together again, piece by piece, in order.
+#[derive(Default)]
+pub struct RowReader {
+    fragments: Vec<u8>,
+}
+
+impl RowReader {
+    /// Gives each row of the next piece to `each`, as its table number and its bytes.
+    pub fn piece<E: From<Malformed>>(
+        &mut self,
+        plain: &[u8],
+        mut each: impl FnMut(Row<'_>, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (&kind, body) = plain.split_first().ok_or(Malformed)?;
+        match kind {
+            ROWS if self.fragments.is_empty() => each_row(body, &mut each),
+            FRAGMENT => {
+                self.fragments.extend_from_slice(body);
+                Ok(())
+            }
+            LAST_FRAGMENT => {
+                self.fragments.extend_from_slice(body);
+                let row = std::mem::take(&mut self.fragments);
+                each_row(&row, &mut each)
+            }
+            _ => Err(Malformed.into()),
+        }
+    }
+
+    /// That no row is left unfinished.
+    pub fn finish(self) -> Result<(), Malformed> {
+        if self.fragments.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed)
+        }
+    }
+}
+
+fn each_row<E: From<Malformed>>(
+    body: &[u8],
+    each: &mut impl FnMut(Row<'_>, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut r = Decoder::new(body);
+    while r.position() < body.len() {
+        let start = r.position();
+        let row = decode_row(&mut r)?;
+        each(row, &body[start..r.position()])?;
+    }
+    Ok(())
+}
+
+/// A piece, done.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Its bytes.
+    pub plain: Vec<u8>,
+    /// How many rows end in it.
+    pub rows: u32,
+}
+
+/// Makes one domain's rows into pieces.
+#[derive(Default)]
+pub struct Cutter {
+    plain: Vec<u8>,
+    rows: u32,
+}
+
+impl Cutter {
+    /// Takes the next row, as encoded; gives finished pieces to `done`.
+    pub fn row(&mut self, row: &[u8], done: &mut impl FnMut(Piece)) {
+        if row.len() > MAX {
+            self.finish(done);
+            let last = (row.len() - 1) / MAX;
+            for (n, fragment) in row.chunks(MAX).enumerate() {
+                let kind = if n == last { LAST_FRAGMENT } else { FRAGMENT };
+                let plain = [&[kind], fragment].concat();
+                done(Piece {
+                    plain,
+                    rows: u32::from(n == last),
+                });
+            }
+            return;
+        }
+        if self.plain.is_empty() {
+            self.plain.push(ROWS);
+        }
+        self.plain.extend_from_slice(row);
+        self.rows += 1;
+        if self.plain.len() >= MAX || (self.plain.len() >= MIN && is_boundary(row)) {
+            self.finish(done);
+        }
+    }
+
+    /// Gives what is left to `done`; the next row is another domain's.
+    pub fn finish(&mut self, done: &mut impl FnMut(Piece)) {
+        if !self.plain.is_empty() {
+            done(Piece {
+                plain: std::mem::take(&mut self.plain),
+                rows: std::mem::take(&mut self.rows),
+            });
+        }
+    }
+}
+
+/// Whether a piece may end behind this row: by the hash of table number and rowid, or of the whole
+/// row where there is no rowid.
+fn is_boundary(row: &[u8]) -> bool {
+    let mut r = Decoder::new(row);
+    let head = (|| {
+        r.array()?;
+        r.u32()?;
+        r.decode::<Option<i64>>()
+    })();
+    let head = match head {
+        Ok(Some(_)) => &row[1..r.position()],
+        _ => row,
+    };
+    let hash = blake3::hash(head);
+    u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]) % 2048 == 0
+}
+
+/// A piece's name under its domain's naming key.
+pub fn name(key: &Seed, plain: &[u8]) -> PieceName {
+    let hash = blake3::keyed_hash(key.expose(), plain);
+    let mut name = [0; 16];
+    name.copy_from_slice(&hash.as_bytes()[..16]);
+    PieceName(name)
+}
+
+fn reference_place(repo: RepoId, domain: Domain) -> Place<'static> {
+    Place {
+        repo,
+        kind: Kind::Reference,
+        number: domain.leaf(),
+        field: b"",
+    }
+}
+
+/// Seals the value by which a row refers to (a row of) `domain`, under that domain's key.
+pub fn seal_reference(
+    repo: RepoId,
+    domain: Domain,
+    key: &DomainKey,
+    value: ValueRef<'_>,
+) -> Vec<u8> {
+    let mut plain = Vec::new();
+    cbor::append(&mut plain, |w| encode_value(w, value));
+    let salt = name(&key.name_key(), &plain).0;
+    let frame = seal::plain_frame(&plain);
+    let sealed = seal::encrypt(
+        &key.field_key(&salt, REFERENCE),
+        &reference_place(repo, domain),
+        frame,
+    );
+    [&salt[..], &sealed].concat()
+}
+
+/// The value that [`seal_reference`] sealed.
+pub fn open_reference(
+    repo: RepoId,
+    domain: Domain,
+    key: &DomainKey,
+    sealed: &[u8],
+) -> Result<Value, SealError> {
+    let (salt, sealed) = sealed.split_at_checked(16).ok_or(SealError::NotAuthentic)?;
+    let plain = seal::open(
+        &key.field_key(salt, REFERENCE),
+        &reference_place(repo, domain),
+        sealed,
+    )?;
+    let mut r = Decoder::new(&plain);
+    match decode_cell(&mut r) {
+        Ok(Cell::Value(value)) if r.position() == plain.len() => Ok(value.to_value()),
+        _ => Err(SealError::BadFrame),
+    }
+}
+
+/// Who a customer is: the register's key, and what tells two holders of a re-used key apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The register's key.
+    pub key: CustomerKey,
+    /// The value of the `since` column, where one is configured.
+    pub since: Option<Value>,
+}
+
+impl Identity {
+    /// The identity as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        cbor::append(&mut out, |w| {
+            w.array(2)?;
+            encode_key(w, &self.key)?;
+            match &self.since {
+                Some(since) => encode_value(w, since.as_ref()),
+                None => w.null()?.ok(),
+            }
+        });
+        out
+    }
+
+    /// The way back of [`Identity::encode`]. A `since` that was NULL comes back as none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Decoder::new(bytes);
+        cbor::array(&mut r, 2)?;
+        let columns = r.array()?.ok_or(Malformed)?;
+        let key = (0..columns)
+            .map(|_| value(&mut r))
+            .collect::<Result<_, _>>()?;
+        let since = match value(&mut r)? {
+            Value::Null => None,
+            since => Some(since),
+        };
+        if r.position() != bytes.len() {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            key: CustomerKey(key),
+            since,
+        })
+    }
+}
+
+fn value(r: &mut Decoder<'_>) -> Result<Value, Malformed> {
+    match decode_cell(r)? {
+        Cell::Value(value) => Ok(value.to_value()),
+        Cell::Reference { .. } => Err(Malformed),
+    }
+}
+
+fn encode_key(w: &mut Encoder<&mut Vec<u8>>, key: &CustomerKey) -> Written {
+    w.array(key.0.len() as u64)?;
+    key.0
+        .iter()
+        .try_for_each(|value| encode_value(w, value.as_ref()))
+}
+
+/// A key alone as bytes, to find its holders by hash.
+pub fn encode_customer_key(key: &CustomerKey) -> Vec<u8> {
+    let mut out = Vec::new();
+    cbor::append(&mut out, |w| encode_key(w, key));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::Class;
+
+    const REPO: RepoId = RepoId([1; 16]);
+
+    fn domain(arrival: u32) -> Domain {
+        Domain {
+            inc: Incarnation([2; 8]),
+            class: Class::CUSTOMER,
+            arrival,
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::Int),
+            any::<u64>().prop_map(|bits| Value::Real(f64::from_bits(bits))),
+            any::<String>().prop_map(|t| Value::Text(t.into_bytes())),
+            any::<Vec<u8>>().prop_map(Value::Text),
+            any::<Vec<u8>>().prop_map(Value::Blob),
+        ]
+    }
+
+    fn encoded(table: u32, rowid: Option<i64>, values: &[Value]) -> Vec<u8> {
+        let mut row = Vec::new();
+        encode_row(
+            &mut row,
+            table,
+            rowid,
+            values.iter().map(|v| Cell::Value(v.as_ref())),
+        );
+        row
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_back_exactly(
+            rows in prop::collection::vec(
+                (any::<u32>(), any::<Option<i64>>(), prop::collection::vec(values(), 0..5)), 0..20)
+        ) {
+            let mut pieces = Vec::new();
+            let mut cutter = Cutter::default();
+            for (table, rowid, values) in &rows {
+                cutter.row(&encoded(*table, *rowid, values), &mut |p| pieces.push(p));
+            }
+            cutter.finish(&mut |p| pieces.push(p));
+            let mut back = Vec::new();
+            let mut reader = RowReader::default();
+            for piece in &pieces {
+                reader.piece::<Malformed>(&piece.plain, |row, _| {
+                    let values = row.cells.iter().map(|c| match c {
+                        Cell::Value(v) => v.to_value(),
+                        Cell::Reference { .. } => unreachable!(),
+                    });
+                    back.push((row.table, row.rowid, values.collect::<Vec<_>>()));
+                    Ok(())
+                }).unwrap();
+            }
+            prop_assert_eq!(back, rows);
+        }
+
+        #[test]
+        fn identities_come_back(key in prop::collection::vec(values(), 1..3), since in values()) {
+            let since = (since != Value::Null).then_some(since);
+            let identity = Identity { key: CustomerKey(key), since };
+            prop_assert_eq!(Identity::decode(&identity.encode()), Ok(identity));
+        }
+    }
+
+    #[test]
+    fn a_long_row_is_cut_and_joined() {
+        let blob = vec![Value::Blob((0..MAX * 2 + 5).map(|n| n as u8).collect())];
+        let rows = [
+            encoded(1, Some(1), &[]),
+            encoded(1, Some(2), &blob),
+            encoded(1, Some(3), &[]),
+        ];
+        let (mut pieces, mut cutter) = (Vec::new(), Cutter::default());
+        rows.iter()
+            .for_each(|row| cutter.row(row, &mut |p| pieces.push(p)));
+        cutter.finish(&mut |p| pieces.push(p));
+        assert_eq!(
+            pieces.iter().map(|p| p.rows).collect::<Vec<_>>(),
+            [1, 0, 0, 1, 1]
+        );
+        let (mut reader, mut back) = (RowReader::default(), Vec::new());
+        for piece in &pieces {
+            let each = |_: Row<'_>, bytes: &[u8]| {
+                back.push(bytes.to_vec());
+                Ok::<_, Malformed>(())
+            };
+            reader.piece(&piece.plain, each).unwrap();
+        }
+        assert_eq!(back, rows);
+        let mut torn = RowReader::default();
+        torn.piece(&pieces[1].plain, |_, _| Ok::<_, Malformed>(()))
+            .unwrap();
+        assert_eq!(torn.piece(&pieces[4].plain, |_, _| Ok(())), Err(Malformed));
+        assert_eq!(torn.finish(), Err(Malformed));
+    }
+
+    #[test]
+    fn an_update_or_an_insert_leaves_most_pieces_alone() {
+        let text = |n: i64| vec![Value::Text(format!("note {n}").repeat(20).into_bytes())];
+        let pieces = |skip: i64, altered: i64| {
+            let (mut pieces, mut cutter) = (Vec::new(), Cutter::default());
+            for n in (0..40_000).filter(|n| *n != skip) {
+                let row = encoded(1, Some(n), &text(if n == altered { -n } else { n }));
+                cutter.row(&row, &mut |p| pieces.push(p.plain));
+            }
+            cutter.finish(&mut |p| pieces.push(p.plain));
+            pieces
+        };
+        let before = pieces(-1, -1);
+        assert!(before.len() > 8, "{}", before.len());
+        for after in [pieces(20_000, -1), pieces(-1, 20_000)] {
+            let new = after.iter().filter(|p| !before.contains(p)).count();
+            assert!(new <= 2, "{new} of {} are new", after.len());
+        }
+    }
+
+    #[test]
+    fn references_open_under_the_key_of_whom_they_name() {
+        let key = |n| DomainKey::new(Seed::from_bytes([n; 32]));
+        let value = Value::Text(b"B-77".to_vec());
+        let sealed = seal_reference(REPO, domain(3), &key(1), value.as_ref());
+        assert_eq!(
+            sealed,
+            seal_reference(REPO, domain(3), &key(1), value.as_ref())
+        );
+        assert_eq!(open_reference(REPO, domain(3), &key(1), &sealed), Ok(value));
+        assert!(open_reference(REPO, domain(3), &key(2), &sealed).is_err());
+        assert!(open_reference(REPO, domain(4), &key(1), &sealed).is_err());
+        assert!(open_reference(REPO, domain(3), &key(1), &[]).is_err());
+    }
+}

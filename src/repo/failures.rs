@@ -1,0 +1,74 @@
+//! How the errors of edges and formats become failures of flows.
+
+use crate::catalog::CatalogError;
+use crate::cbor::Malformed;
+use crate::certificate::CertificateError;
+use crate::config::ConfigError;
+use crate::error::{Below, Failure, FailureKind};
+use crate::failures;
+use crate::fsx::FileError;
+use crate::ids::BadName;
+use crate::keyring::recovery::RecoveryError;
+use crate::keyring::{HostKeyringError, KeyringError};
+use crate::object::ObjectError;
+use crate::pack::PackError;
+use crate::page::PageError;
+use crate::seal::SealError;
+use crate::secret::SecretError;
+use crate::source::sqlite::SqliteError;
+use crate::spill::SpillError;
+use crate::store::StoreError;
+
+failures!(
+    BadName,
+    CatalogError,
+    CertificateError,
+    FileError,
+    HostKeyringError,
+    KeyringError,
+    Malformed,
+    ObjectError,
+    PackError,
+    PageError,
+    RecoveryError,
+    SealError,
+    SecretError,
+    SpillError,
+    std::io::Error,
+);
+
+fn with_hint<E>(error: E, kind: FailureKind, hint: Option<String>) -> Failure
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let failure = Failure::of(kind, error.to_string());
+    let failure = match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    };
+    match error.source() {
+        Some(_) => failure.because(Below(Box::new(error))),
+        None => failure,
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let hint = error.hint();
+        with_hint(error, FailureKind::Failed, hint)
+    }
+}
+
+impl From<SqliteError> for Failure {
+    fn from(error: SqliteError) -> Self {
+        let hint = error.hint();
+        with_hint(error, FailureKind::Failed, hint)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let hint = error.hint();
+        with_hint(error, FailureKind::Usage, hint)
+    }
+}

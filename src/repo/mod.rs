@@ -1,0 +1,261 @@
+//! The repository, opened: configuration, state directory, keyring, journal, catalog and stores.
+//!
+//! Reading needs no lock and changes nothing: what the journal has erased and the keyring still
+//! holds is punctured in memory. Changing takes the lock and first *settles* what an interrupted
+//! command has left (see [`Repository::settle`]).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use tokio::runtime::Handle;
+
+use crate::catalog::Catalog;
+use crate::certificate::Certificate;
+use crate::config::Config;
+use crate::error::{Context, Failure, FailureKind, Outcome};
+use crate::ids::{Domain, Incarnation, KeyedHash, RepoId, StoreName};
+use crate::keyring::{HostKeyring, Keyring};
+use crate::piece::{self, Identity};
+use crate::secret::DomainKey;
+use crate::sign::{SigningKey, VerifyKey};
+use crate::store::Store;
+use crate::value::CustomerKey;
+
+mod failures;
+pub mod log;
+pub mod objects;
+mod settle;
+pub mod state;
+pub mod view;
+
+pub use settle::Settled;
+use log::Log;
+use state::StateDir;
+
+/// An opened repository.
+pub struct Repository {
+    /// The configuration that it was opened with.
+    pub config: Config,
+    /// The local index.
+    pub catalog: Catalog,
+    /// What can be read: punctured by the whole journal, also where the file is not yet.
+    pub keyring: Keyring,
+    /// The stores that can be reached.
+    pub stores: Vec<Store>,
+    /// The stores that cannot, and why.
+    pub absent: BTreeMap<StoreName, Failure>,
+    /// The root's public key.
+    pub fingerprint: VerifyKey,
+    /// The certificate of the incarnation that writes here.
+    pub certificate: Certificate,
+    /// Where the state lies.
+    pub state: StateDir,
+    log: Log,
+    host: HostKeyring,
+    writer: SigningKey,
+    runtime: Handle,
+    lock: Option<File>,
+}
+
+impl Repository {
+    /// Opens for reading.
+    pub fn read(config: Config, runtime: &Handle) -> Outcome<Self> {
+        let state = StateDir::new(&config.state_dir);
+        let (fingerprint, certificate) = state.identity()?;
+        let host = HostKeyring::open(&state.keyring(), &config.host_key)?;
+        let (repo, inc) = (certificate.repo, certificate.inc);
+        let (writer, mut keyring) = host.load(repo, inc, &fingerprint, &certificate.verify)?;
+        let meta = meta(&keyring)?;
+        let known = keyring.journal.iter().find(|position| position.inc == inc);
+        let log = Log::open(&state, repo, inc, certificate.verify, known, &meta)?;
+        keyring.forest.puncture(&log.erased_recently());
+        let catalog = Catalog::open(&state.catalog())?;
+        let mut repository = Self {
+            config,
+            catalog,
+            keyring,
+            stores: Vec::new(),
+            absent: BTreeMap::new(),
+            fingerprint,
+            certificate,
+            state,
+            log,
+            host,
+            writer,
+            runtime: runtime.clone(),
+            lock: None,
+        };
+        repository.open_stores()?;
+        Ok(repository)
+    }
+
+    /// Opens for changing: under the lock, and after whatever was interrupted has been finished.
+    pub fn change(config: Config, runtime: &Handle) -> Outcome<(Self, Settled)> {
+        let state = StateDir::new(&config.state_dir);
+        state.identity()?;
+        let lock = state.lock()?;
+        state.check_home()?;
+        let mut repository = Self::read(config, runtime)?;
+        repository.lock = Some(lock);
+        let settled = repository.settle().failed_to(|| "get the repository ready for changes")?;
+        Ok((repository, settled))
+    }
+
+    /// Opens every configured store that is there and belongs to this repository.
+    fn open_stores(&mut self) -> Outcome<()> {
+        let known = self.catalog.key_places()?;
+        for store in self.config.stores.clone() {
+            let is_new = !known.contains_key(store.name.as_str());
+            let opened =
+                Store::open_dir(&store.name, &store.path, store.keys, is_new && self.lock.is_some(), &self.runtime);
+            let checked = opened
+                .map_err(Failure::from)
+                .and_then(|opened| self.check_store(&opened, is_new).map(|()| opened));
+            match checked {
+                Ok(opened) => self.stores.push(opened),
+                Err(failure) if failure.kind() == FailureKind::Refused => return Err(failure),
+                Err(failure) => {
+                    self.absent.insert(store.name.clone(), failure);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// That a store holds this repository, or nothing yet.
+    fn check_store(&self, store: &Store, is_new: bool) -> Outcome<()> {
+        let name = store.name().as_str();
+        let certificates = store.list("writer")?;
+        if certificates.is_empty() {
+            if is_new || store.list("")?.is_empty() && self.lock.is_none() {
+                return Ok(());
+            }
+            let what = format!("store {name:?} is empty, and held this repository before");
+            return Err(Failure::new(what).hint(
+                "is it mounted? if it was replaced by an empty one, give it another name in the \
+                 configuration",
+            ));
+        }
+        let mut mine = false;
+        for path in certificates.keys() {
+            let bytes = store.get(path, 4096)?;
+            let found = Certificate::read(&bytes, &self.fingerprint).map_err(|error| {
+                let what = format!("store {name:?} does not hold this repository");
+                let failure = Failure::new(what).because(Failure::from(error));
+                failure.hint("give each repository a place of its own in the store")
+            })?;
+            mine |= found == self.certificate;
+            if found.ordinal > self.certificate.ordinal {
+                let what = format!("store {name:?} says that this host was retired by a recovery");
+                return Err(Failure::of(FailureKind::Refused, what)
+                    .hint("go on with the host that was recovered; this one may only be read"));
+            }
+        }
+        if mine {
+            return Ok(());
+        }
+        Err(Failure::new(format!("store {name:?} lacks this writer's certificate")))
+    }
+
+    /// The repository's id.
+    pub fn id(&self) -> RepoId {
+        self.certificate.repo
+    }
+
+    /// The incarnation that writes here.
+    pub fn inc(&self) -> Incarnation {
+        self.certificate.inc
+    }
+
+    /// The key of Tenure's own control data, which is never punctured.
+    pub fn meta(&self) -> Outcome<DomainKey> {
+        meta(&self.keyring)
+    }
+
+    /// The incarnation's signing key.
+    pub fn writer(&self) -> &SigningKey {
+        &self.writer
+    }
+
+    /// How far the journal has come.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Decides something: when this returns, the journal has it.
+    pub fn decide(&mut self, event: crate::journal::Event) -> Outcome<()> {
+        let meta = self.meta()?;
+        self.log.append(event, &meta, &self.writer, &self.stores)
+    }
+
+    /// By what a customer is found who is asked for by key.
+    pub fn key_hash(&self, key: &CustomerKey) -> Outcome<KeyedHash> {
+        self.keyed_hash(b"key", &piece::encode_customer_key(key))
+    }
+
+    /// By what a register row is recognised.
+    pub fn who(&self, identity: &Identity) -> Outcome<KeyedHash> {
+        self.keyed_hash(b"who", &identity.encode())
+    }
+
+    /// By what something of the sources is numbered without being named.
+    pub fn name_hash(&self, parts: &[&str]) -> Outcome<KeyedHash> {
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        self.keyed_hash(b"name", &bytes)
+    }
+
+    fn keyed_hash(&self, kind: &[u8], bytes: &[u8]) -> Outcome<KeyedHash> {
+        Ok(Recogniser::new(self)?.hash(kind, bytes))
+    }
+
+    /// Stores by name, reachable or not, in the order of the configuration.
+    pub fn store(&self, name: &StoreName) -> Outcome<&Store> {
+        if let Some(store) = self.stores.iter().find(|store| store.name() == name) {
+            return Ok(store);
+        }
+        if let Some(failure) = self.absent.get(name) {
+            let what = format!("store {:?} cannot be used: {failure}", name.as_str());
+            return Err(Failure::new(what));
+        }
+        let known: Vec<_> = self.config.stores.iter().map(|store| store.name.as_str()).collect();
+        let what = format!("there is no store {:?}", name.as_str());
+        Err(Failure::of(FailureKind::NotFound, what).hint(format!("stores: {}", known.join(", "))))
+    }
+}
+
+/// Makes the keyed hashes by which customers are recognised, many at a time.
+pub struct Recogniser(crate::secret::Seed);
+
+impl Recogniser {
+    /// With the key of the repository's own control data.
+    pub fn new(repository: &Repository) -> Outcome<Self> {
+        Ok(Self(repository.meta()?.recognise_key()))
+    }
+
+    fn hash(&self, kind: &[u8], bytes: &[u8]) -> KeyedHash {
+        // `kind` has a fixed length per use and no kind begins with another.
+        let message = [kind, &[0], bytes].concat();
+        KeyedHash(piece::name(&self.0, &message).0)
+    }
+
+    /// See [`Repository::key_hash`].
+    pub fn key(&self, key: &CustomerKey) -> KeyedHash {
+        self.hash(b"key", &piece::encode_customer_key(key))
+    }
+
+    /// See [`Repository::who`].
+    pub fn who(&self, identity: &Identity) -> KeyedHash {
+        self.hash(b"who", &identity.encode())
+    }
+}
+
+fn meta(keyring: &Keyring) -> Outcome<DomainKey> {
+    keyring
+        .forest
+        .key(Domain::meta(keyring.inc))
+        .ok_or_else(|| Failure::new("the keyring lacks the key of the repository's own data"))
+}

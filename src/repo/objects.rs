@@ -1,0 +1,186 @@
+//! Fetching objects from whichever store gives them whole.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::error::{Failure, Outcome};
+use crate::fsx;
+use crate::ids::{ObjectName, RepoId};
+use crate::manifest::PageRef;
+use crate::pack::{self, Pack};
+use crate::page::{self, Page, PackRef, PieceRef};
+use crate::piece;
+use crate::repo::state::StateDir;
+use crate::seal::Decompressor;
+use crate::secret::DomainKey;
+use crate::store::Store;
+
+/// The place of a pack in a store.
+pub fn pack_path(name: ObjectName) -> String {
+    format!("packs/{name}")
+}
+
+/// The place of a page in a store.
+pub fn page_path(name: ObjectName) -> String {
+    format!("pages/{name}")
+}
+
+/// How many whole packs are kept at hand.
+const CACHED: usize = 4;
+
+/// Reads objects from the stores it was given, in their order: the first whole copy counts.
+pub struct Fetcher {
+    repo: RepoId,
+    stores: Vec<Store>,
+    state: Option<StateDir>,
+    packs: RefCell<VecDeque<(ObjectName, Rc<Pack>)>>,
+    read: Cell<u64>,
+}
+
+impl Fetcher {
+    /// A fetcher from `stores`; pages come from the state directory where it has them.
+    pub fn new(repo: RepoId, stores: Vec<Store>, state: Option<StateDir>) -> Self {
+        Self { repo, stores, state, packs: RefCell::default(), read: Cell::new(0) }
+    }
+
+    /// Bytes read from stores so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.get()
+    }
+
+    /// What the first store that succeeds gives; the last failure if none does.
+    fn first<T>(&self, get: impl Fn(&Store) -> Outcome<T>) -> Outcome<T> {
+        let mut failure = None;
+        for store in &self.stores {
+            match get(store) {
+                Ok(found) => return Ok(found),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Failure::new("no store can be reached")))
+    }
+
+    /// A whole object that was not named by its content.
+    pub fn object(&self, path: &str, limit: u64) -> Outcome<Bytes> {
+        self.first(|store| {
+            let bytes = store.get(path, limit)?;
+            self.read.set(self.read.get() + bytes.len() as u64);
+            Ok(bytes)
+        })
+    }
+
+    /// A whole page, checked against its name.
+    pub fn page(&self, page: &PageRef) -> Outcome<Bytes> {
+        let name = page.object.name;
+        if let Some(state) = &self.state {
+            let kept = fsx::read_if_there(&state.pages().join(name.to_string()), page::MAX)?;
+            if let Some(bytes) = kept.filter(|bytes| ObjectName::of(bytes) == name) {
+                return Ok(bytes.into());
+            }
+        }
+        self.first(|store| {
+            let bytes = store.get(&page_path(name), page::MAX)?;
+            self.read.set(self.read.get() + bytes.len() as u64);
+            if ObjectName::of(&bytes) != name {
+                let what = format!("store {:?}: page {name} is damaged", store.name().as_str());
+                return Err(Failure::new(what));
+            }
+            Ok(bytes)
+        })
+    }
+
+    /// A page's index, without its blocks.
+    pub fn page_index(&self, page: &PageRef, meta: &DomainKey) -> Outcome<Page> {
+        let (path, size) = (page_path(page.object.name), page.object.size);
+        self.first(|store| {
+            let head = store.get_range(&path, 0..page::HEAD as u64)?;
+            let tail = store.get_range(&path, size.saturating_sub(u64::from(page.tail))..size)?;
+            self.read.set(self.read.get() + (head.len() + tail.len()) as u64);
+            Ok(Page::open(self.repo, &head, &tail, size, meta)?)
+        })
+    }
+
+    /// One block's stored bytes.
+    pub fn block(&self, page: &PageRef, block: &page::Block) -> Outcome<Bytes> {
+        let path = page_path(page.object.name);
+        self.first(|store| {
+            let bytes = store.get_range(&path, block.offset..block.offset + block.len)?;
+            self.read.set(self.read.get() + bytes.len() as u64);
+            Ok(bytes)
+        })
+    }
+
+    /// A whole pack, checked against its name; the last few are kept at hand.
+    pub fn pack(&self, pack: &PackRef) -> Outcome<Rc<Pack>> {
+        let mut cached = self.packs.borrow_mut();
+        if let Some(at) = cached.iter().position(|(name, _)| *name == pack.name)
+            && let Some(found) = cached.remove(at)
+        {
+            let whole = Rc::clone(&found.1);
+            cached.push_back(found);
+            return Ok(whole);
+        }
+        let whole = self.first(|store| {
+            let bytes = store.get(&pack_path(pack.name), pack::MAX)?;
+            self.read.set(self.read.get() + bytes.len() as u64);
+            let named = |error| {
+                let what = format!("store {:?}: pack {} is damaged", store.name().as_str(), pack.name);
+                Failure::new(what).because(Failure::from(error))
+            };
+            Pack::read(pack.name, bytes).map_err(named)
+        })?;
+        let whole = Rc::new(whole);
+        cached.push_back((pack.name, Rc::clone(&whole)));
+        if cached.len() > CACHED {
+            cached.pop_front();
+        }
+        Ok(whole)
+    }
+
+    /// One piece, by its blob alone.
+    pub fn piece(&self, piece: &PieceRef, key: &DomainKey) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
+        let path = pack_path(piece.pack.name);
+        let start = u64::from(piece.slot.offset);
+        self.first(|store| {
+            let sealed = store.get_range(&path, start..start + u64::from(piece.slot.len))?;
+            self.read.set(self.read.get() + sealed.len() as u64);
+            open_piece(self.repo, piece, key, &sealed, &mut Decompressor::new()?)
+                .map_err(|failure| in_store(store, &path, failure))
+        })
+    }
+
+    /// One piece, by way of its whole pack: for those who read most of it.
+    pub fn piece_of_pack(
+        &self,
+        piece: &PieceRef,
+        key: &DomainKey,
+        decompressor: &mut Decompressor,
+    ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
+        let whole = self.pack(&piece.pack)?;
+        open_piece(self.repo, piece, key, whole.blob(piece.slot)?, decompressor)
+    }
+}
+
+fn in_store(store: &Store, path: &str, failure: Failure) -> Failure {
+    let what = format!("store {:?}: {path} is damaged", store.name().as_str());
+    Failure::new(what).because(failure)
+}
+
+/// Opens a blob, and computes the piece's name again.
+pub fn open_piece(
+    repo: RepoId,
+    piece: &PieceRef,
+    key: &DomainKey,
+    sealed: &[u8],
+    decompressor: &mut Decompressor,
+) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
+    let frame = pack::open_blob(repo, key, &piece.pack.salt, piece.slot.offset, sealed)?;
+    let plain = decompressor.plain(&frame)?;
+    if piece::name(&key.name_key(), &plain) != piece.name {
+        return Err(Failure::new("a piece is not what its name says"));
+    }
+    Ok(plain)
+}

@@ -1,0 +1,435 @@
+//! Building a database that is equal to the one that was read.
+//!
+//! Pragmas that shape the file come first, then the tables, then rows in any order, all in one
+//! transaction whose journal stays in memory, where it takes no room: it would hold what pages were
+//! before, and before they were not. A build that does not finish is removed. Indexes are made when the rows are there, views
+//! and triggers last, so that nothing fires. Rows that need somebody to refer to in place of a
+//! customer who is gone wait in tables of ours until all keys in use are known.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef as Stored};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+
+use super::error::SqliteError;
+use super::late;
+use super::schema::{PRAGMAS, Shape, shape, violations};
+use super::sql::{internal, quote, same};
+use super::tombstone::Tombstones;
+use crate::schema::{Schema, Statement, Table};
+use crate::source::Cell;
+use crate::value::ValueRef;
+
+/// A database that is being built; dropping it unfinished removes it.
+pub struct Builder {
+    schema: Schema,
+    shapes: Vec<Shape>,
+    /// One INSERT for each table.
+    inserts: Vec<String>,
+    /// Which tables have rows that wait for a tombstone.
+    waiting: Vec<bool>,
+    built: Built,
+    // The connection goes before the file that it stands on.
+    conn: Connection,
+    file: Unfinished,
+}
+
+/// What was built, and what is not as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Built {
+    /// Rows put in.
+    pub rows: u64,
+    /// Values that referred to a forgotten customer and are NULL now.
+    pub nulled: u64,
+    /// Neutral rows made because a reference to a forgotten customer may not be NULL.
+    pub tombstones: u64,
+    /// Rows that do not meet a CHECK of their table: they did not before, or no neutral value does.
+    pub unchecked: u64,
+    /// What `PRAGMA integrity_check` found: nothing, if all is well.
+    pub problems: Vec<String>,
+    /// Foreign keys that lead nowhere: how many rows of each table that has any.
+    pub violations: Vec<(String, u64)>,
+}
+
+impl Builder {
+    /// Makes a new database with the tables of `schema` at `path`, readable by its owner alone.
+    ///
+    /// # Errors
+    /// When something is at `path` already, or the file or a table cannot be made.
+    pub fn create(path: &Path, schema: &Schema) -> Result<Self, SqliteError> {
+        let path = std::path::absolute(path).map_err(|source| SqliteError::Make {
+            path: path.to_owned(),
+            source,
+        })?;
+        let file = Unfinished::create(path)?;
+        let conn = open(&file.path, schema).map_err(|source| SqliteError::Open {
+            path: file.path.clone(),
+            source,
+        })?;
+        create_tables(&conn, schema)?;
+        let mut shapes = Vec::new();
+        for table in &schema.tables {
+            let shape =
+                shape(&conn, &schema.tables, table).map_err(SqliteError::writing(&table.name))?;
+            shapes.push(shape);
+        }
+        let inserts = schema.tables.iter().zip(&shapes);
+        let inserts: Vec<String> = inserts.map(|(table, shape)| insert(table, shape)).collect();
+        conn.set_prepared_statement_cache_capacity(inserts.len() + 64);
+        Ok(Self {
+            waiting: vec![false; inserts.len()],
+            built: Built::default(),
+            schema: schema.clone(),
+            shapes,
+            inserts,
+            conn,
+            file,
+        })
+    }
+
+    /// Puts a row into table number `table`: its rowid, and its stored columns in the order of
+    /// [`Table::columns`].
+    ///
+    /// # Errors
+    /// When the row does not have the table's shape, or SQLite refuses it.
+    pub fn put(
+        &mut self,
+        table: usize,
+        rowid: Option<i64>,
+        cells: &[Cell<'_>],
+    ) -> Result<(), SqliteError> {
+        match self.schema.tables.get(table) {
+            None => {
+                return Err(SqliteError::Shape {
+                    table: table.to_string(),
+                });
+            }
+            Some(entry)
+                if entry.columns.len() != cells.len() || entry.has_rowid < rowid.is_some() =>
+            {
+                return Err(SqliteError::Shape {
+                    table: entry.name.clone(),
+                });
+            }
+            Some(_) => {}
+        }
+        self.built.rows += 1;
+        if cells.iter().any(|cell| matches!(cell, Cell::Lost(_))) {
+            return self.put_with_losses(table, rowid, cells);
+        }
+        let values = cells.iter().map(|cell| match cell {
+            Cell::Kept(value) => *value,
+            Cell::Lost(_) => ValueRef::Null,
+        });
+        let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
+        match insert_row(&self.conn, &self.inserts[table], rowid, values.clone()) {
+            // The row was like this before: it is not for us to judge it.
+            Err(error) if is_check(&error) => {
+                self.built.unchecked += 1;
+                unchecked(&self.conn, || {
+                    insert_row(&self.conn, &self.inserts[table], rowid, values)
+                })
+                .map_err(fail)
+            }
+            result => result.map_err(fail),
+        }
+    }
+
+    /// NULL for what is lost, where the schema allows it; else the row has to wait.
+    fn put_with_losses(
+        &mut self,
+        table: usize,
+        rowid: Option<i64>,
+        cells: &[Cell<'_>],
+    ) -> Result<(), SqliteError> {
+        let entry = &self.schema.tables[table];
+        let nullable = |(cell, column): (&Cell<'_>, &crate::schema::Column)| match cell {
+            Cell::Kept(_) => true,
+            Cell::Lost(_) => !column.not_null,
+        };
+        let fail = |error| SqliteError::writing(&entry.name)(error);
+        if cells.iter().zip(&entry.columns).all(nullable) {
+            let values = cells.iter().map(|cell| match cell {
+                Cell::Kept(value) => *value,
+                Cell::Lost(_) => ValueRef::Null,
+            });
+            match insert_row(&self.conn, &self.inserts[table], rowid, values) {
+                Ok(()) => {
+                    let lost = cells.iter().filter(|cell| matches!(cell, Cell::Lost(_)));
+                    self.built.nulled += lost.count() as u64;
+                    return Ok(());
+                }
+                Err(error) if is_constraint(&error) => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        if !self.waiting[table] {
+            late::create(&self.conn, table, cells.len()).map_err(fail)?;
+            self.waiting[table] = true;
+        }
+        late::keep(&self.conn, table, rowid, cells).map_err(fail)
+    }
+
+    /// Makes tombstones, indexes, views, triggers and counters, checks the whole, and makes it
+    /// durable.
+    ///
+    /// # Errors
+    /// When SQLite refuses a part of the schema, or the file cannot be made durable.
+    pub fn finish(mut self) -> Result<Built, SqliteError> {
+        let fail = |what: &'static str| SqliteError::writing(what);
+        self.make(&["index"])?;
+        self.put_waiting()?;
+        self.set_sequences().map_err(fail("sqlite_sequence"))?;
+        self.make(&["view", "trigger"])?;
+        self.conn
+            .execute_batch("COMMIT")
+            .map_err(fail("the schema"))?;
+        for name in ["user_version", "application_id"] {
+            set_pragma(&self.conn, &self.schema, name).map_err(fail("the pragmas"))?;
+        }
+        self.built.problems = problems(&self.conn).map_err(fail("the check of the whole"))?;
+        self.built.violations = violations(&self.conn, &self.schema);
+        set_pragma(&self.conn, &self.schema, "journal_mode").map_err(fail("the pragmas"))?;
+        self.conn
+            .close()
+            .map_err(|(_, error)| fail("the last page")(error))?;
+        self.file.make_durable()?;
+        Ok(self.built)
+    }
+
+    /// Runs the schema's statements of some kinds, in its order.
+    fn make(&self, kinds: &[&str]) -> Result<(), SqliteError> {
+        let wanted = |statement: &&Statement| kinds.contains(&statement.kind.as_str());
+        for statement in self.schema.statements.iter().filter(wanted) {
+            let what = format!("the {} {}", statement.kind, statement.name);
+            self.conn
+                .execute_batch(&statement.sql)
+                .map_err(SqliteError::writing(what))?;
+        }
+        Ok(())
+    }
+
+    fn put_waiting(&mut self) -> Result<(), SqliteError> {
+        let mut tombstones = Tombstones::new(&self.conn, &self.schema, &self.shapes, &self.inserts);
+        for table in (0..self.waiting.len()).filter(|table| self.waiting[*table]) {
+            let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
+            let mut after = 0;
+            while let Some(row) = late::next(&self.conn, table, after).map_err(fail)? {
+                after = row.number;
+                tombstones.put(table, &row).map_err(fail)?;
+            }
+        }
+        // Dropped only now: the tables that wait have no rows of tombstones in between.
+        for table in (0..self.waiting.len()).filter(|table| self.waiting[*table]) {
+            let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
+            late::drop(&self.conn, table).map_err(fail)?;
+        }
+        self.built.nulled += tombstones.nulled;
+        self.built.tombstones += tombstones.made;
+        self.built.unchecked += tombstones.unchecked;
+        Ok(())
+    }
+
+    fn set_sequences(&self) -> rusqlite::Result<()> {
+        let there = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'";
+        if !self.conn.prepare(there)?.exists([])? {
+            return Ok(());
+        }
+        self.conn.execute_batch("DELETE FROM sqlite_sequence")?;
+        let mut insert = self
+            .conn
+            .prepare("INSERT INTO sqlite_sequence(name, seq) VALUES (?1, ?2)")?;
+        for (name, counter) in &self.schema.sequences {
+            insert.execute((name, counter))?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the empty file and sets what must be set before there is anything in it.
+fn open(path: &Path, schema: &Schema) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    // Old schemas quote strings like names, and use functions that are not marked harmless.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, true)?;
+    for name in ["encoding", "page_size", "auto_vacuum"] {
+        set_pragma(&conn, schema, name)?;
+    }
+    // Durability comes at the end, all at once. `secure_delete` wipes the waiting rows' pages.
+    conn.execute_batch(
+        "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; \
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA secure_delete = ON; BEGIN",
+    )?;
+    Ok(conn)
+}
+
+/// Sets a pragma as `schema` has it; one that it does not have, or that is not among ours, stays.
+fn set_pragma(conn: &Connection, schema: &Schema, name: &str) -> rusqlite::Result<()> {
+    let known = PRAGMAS.contains(&name);
+    match schema
+        .pragmas
+        .iter()
+        .find(|(pragma, _)| known && pragma == name)
+    {
+        Some((_, value)) => conn
+            .pragma_update_and_check(None, name, value, |_| Ok(()))
+            .or_else(|error| {
+                match error {
+                    // Most pragmas answer nothing when they are set.
+                    rusqlite::Error::QueryReturnedNoRows => Ok(()),
+                    error => Err(error),
+                }
+            }),
+        None => Ok(()),
+    }
+}
+
+fn create_tables(conn: &Connection, schema: &Schema) -> Result<(), SqliteError> {
+    for statement in schema
+        .statements
+        .iter()
+        .filter(|statement| statement.kind == "table")
+    {
+        let what = format!("the table {}", statement.name);
+        // SQLite makes its own tables, this one for the first AUTOINCREMENT: which may have been
+        // dropped since.
+        let sql = match internal(&statement.name) {
+            true if same(&statement.name, "sqlite_sequence") => {
+                "CREATE TABLE tenure_counted(id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE tenure_counted"
+            }
+            true => continue,
+            false => &statement.sql,
+        };
+        conn.execute_batch(sql)
+            .map_err(SqliteError::writing(what))?;
+    }
+    Ok(())
+}
+
+/// `OR ABORT` overrules what a table's own ON CONFLICT would do, such as replacing another's row.
+fn insert(table: &Table, shape: &Shape) -> String {
+    let columns = table.columns.iter().map(|column| quote(&column.name));
+    let columns: Vec<String> = shape.rowid.clone().into_iter().chain(columns).collect();
+    let values: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
+    let (name, columns, values) = (quote(&table.name), columns.join(", "), values.join(", "));
+    format!("INSERT OR ABORT INTO {name}({columns}) VALUES ({values})")
+}
+
+/// Runs a table's INSERT. The rowid is left to SQLite where the table's rowid has no name.
+pub(super) fn insert_row<'v>(
+    conn: &Connection,
+    sql: &str,
+    rowid: Option<i64>,
+    values: impl ExactSizeIterator<Item = ValueRef<'v>>,
+) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let named = statement.parameter_count() - values.len();
+    if named > 0 {
+        statement.raw_bind_parameter(1, rowid)?;
+    }
+    for (at, value) in values.enumerate() {
+        statement.raw_bind_parameter(at + 1 + named, Bound(value))?;
+    }
+    statement.raw_execute().map(drop)
+}
+
+/// Runs `put` with CHECK constraints ignored.
+pub(super) fn unchecked(
+    conn: &Connection,
+    put: impl FnOnce() -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    conn.execute_batch("PRAGMA ignore_check_constraints = ON")?;
+    let result = put();
+    conn.execute_batch("PRAGMA ignore_check_constraints = OFF")?;
+    result
+}
+
+/// Whether SQLite refused a row for what is in it.
+pub(super) fn is_constraint(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+}
+
+/// Whether it was a CHECK that refused it.
+pub(super) fn is_check(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_CHECK)
+}
+
+/// A value on its way into a statement, in the storage class that it has. Text goes as bytes, since
+/// it need not be UTF-8.
+pub(super) struct Bound<'v>(pub ValueRef<'v>);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            ValueRef::Null => Stored::Null,
+            ValueRef::Int(i) => Stored::Integer(i),
+            ValueRef::Real(r) => Stored::Real(r),
+            ValueRef::Text(t) => Stored::Text(t),
+            ValueRef::Blob(b) => Stored::Blob(b),
+        }))
+    }
+}
+
+fn problems(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut prepared = conn.prepare("PRAGMA integrity_check")?;
+    let found: Vec<String> = prepared
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok(found.into_iter().filter(|line| line != "ok").collect())
+}
+
+/// A file that is removed again unless it is made durable.
+struct Unfinished {
+    path: PathBuf,
+    durable: bool,
+}
+
+impl Unfinished {
+    fn create(path: PathBuf) -> Result<Self, SqliteError> {
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
+        match made {
+            Ok(_) => Ok(Self {
+                path,
+                durable: false,
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(SqliteError::Exists { path })
+            }
+            Err(source) => Err(SqliteError::Make { path, source }),
+        }
+    }
+
+    /// Syncs the file and its directory. No connection may be open to it any more.
+    fn make_durable(&mut self) -> Result<(), SqliteError> {
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        let sync = |path: &Path| {
+            let synced = File::open(path).and_then(|file| file.sync_all());
+            synced.map_err(|source| SqliteError::Make {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        sync(&self.path)?;
+        sync(directory)?;
+        self.durable = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.durable {
+            // Whoever dropped it unfinished has an error of its own to tell of.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Whose a row is, as SQL.
+//!
+//! An edge leads from a row to the row (or, without a register, the key) that owns it. Followed to
+//! the end it is a scalar subquery, and subqueries compose: for an item of an order of a customer
+//!
+//! ```sql
+//! (SELECT (SELECT t2."id" FROM "customers" AS t2 WHERE t2."id" = +t1."customer_id")
+//!    FROM "orders" AS t1 WHERE t1."id" = +t0."order_id")
+//! ```
+//!
+//! Foreign keys compare with the collation and the affinity of the parent. `=` takes the collation
+//! of its left side, so the parent stands there, and the `+` takes the child's affinity away.
+
+use super::sql::quote;
+
+/// One way from the rows of a table to their owners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Edge {
+    /// Columns of the table that the edge starts from.
+    pub columns: Vec<String>,
+    /// What they lead to.
+    pub to: To,
+    /// An SQL condition that a row must meet for the edge to be there.
+    pub filter: Option<String>,
+}
+
+/// What the columns of an [`Edge`] mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// They are themselves the key of a customer, of a register that is elsewhere.
+    Token,
+    /// They hold what stands in these columns of a row of that table.
+    Row { table: usize, columns: Vec<String> },
+    /// These columns of that table hold what stands in them.
+    PointedAtBy { table: usize, columns: Vec<String> },
+}
+
+impl Edge {
+    /// The table that the edge leads to, if it leads to one.
+    pub(super) fn table(&self) -> Option<usize> {
+        match self.to {
+            To::Token => None,
+            To::Row { table, .. } | To::PointedAtBy { table, .. } => Some(table),
+        }
+    }
+}
+
+/// How the owners of all settled tables are found.
+#[derive(Clone, Debug)]
+pub(super) struct Owners {
+    /// The tables' names.
+    pub names: Vec<String>,
+    /// The register and its key, if it is here.
+    pub register: Option<(usize, Vec<String>)>,
+    /// For each table the edges that its owners are found by: none unless it is owned.
+    pub edges: Vec<Vec<Edge>>,
+}
+
+impl Owners {
+    /// SQL for the token of the owner of row `t<depth>` of `table`: NULL if it has none.
+    pub(super) fn of_row(&self, table: usize, depth: usize) -> String {
+        if let Some((register, key)) = &self.register
+            && *register == table
+        {
+            return token(key, depth);
+        }
+        let mut found: Vec<String> = self.edges[table]
+            .iter()
+            .map(|edge| self.along(edge, depth))
+            .collect();
+        match found.len() {
+            0 => "NULL".into(),
+            1 => found.remove(0),
+            _ => format!("coalesce({})", found.join(", ")),
+        }
+    }
+
+    /// SQL for the token found along `edge` from row `t<depth>`.
+    pub(super) fn along(&self, edge: &Edge, depth: usize) -> String {
+        let found = match edge.table() {
+            None => token(&edge.columns, depth),
+            Some(table) => self.select(edge, depth, &self.of_row(table, depth + 1)),
+        };
+        filtered(edge, found)
+    }
+
+    /// SQL for the number of different owners along `edge`; only rows that are pointed at can have
+    /// more than one.
+    pub(super) fn count(&self, edge: &Edge, depth: usize) -> Option<String> {
+        let To::PointedAtBy { table, .. } = edge.to else {
+            return None;
+        };
+        let owner = self.of_row(table, depth + 1);
+        let count = format!("count(DISTINCT ({owner}) COLLATE BINARY)");
+        Some(filtered(edge, self.select(edge, depth, &count)))
+    }
+
+    fn select(&self, edge: &Edge, depth: usize, what: &str) -> String {
+        let (here, there) = (depth, depth + 1);
+        let pair = |own: &String, other: &String| {
+            let (own, other) = (quote(own), quote(other));
+            match edge.to {
+                // No `+` here: it would keep SQLite from looking `other` up in an index.
+                To::PointedAtBy { .. } => format!("t{here}.{own} = t{there}.{other}"),
+                _ => format!("t{there}.{other} = +t{here}.{own}"),
+            }
+        };
+        let (table, columns) = match &edge.to {
+            To::Token => return what.into(),
+            To::Row { table, columns } | To::PointedAtBy { table, columns } => (*table, columns),
+        };
+        let on: Vec<String> = edge
+            .columns
+            .iter()
+            .zip(columns)
+            .map(|(own, other)| pair(own, other))
+            .collect();
+        let name = quote(&self.names[table]);
+        format!(
+            "(SELECT {what} FROM {name} AS t{there} WHERE {})",
+            on.join(" AND ")
+        )
+    }
+}
+
+/// SQL for the token that a key's values make: the value itself, or for a composite key the SQL
+/// literals of its values.
+fn token(key: &[String], depth: usize) -> String {
+    let columns: Vec<String> = key
+        .iter()
+        .map(|column| format!("t{depth}.{}", quote(column)))
+        .collect();
+    if let [column] = &columns[..] {
+        return column.clone();
+    }
+    let null: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{column} IS NULL"))
+        .collect();
+    let quoted: Vec<String> = columns
+        .iter()
+        .map(|column| format!("quote({column})"))
+        .collect();
+    format!(
+        "CASE WHEN {} THEN NULL ELSE {} END",
+        null.join(" OR "),
+        quoted.join(" || ',' || ")
+    )
+}
+
+/// The line's end after the condition keeps a comment in it from reaching further.
+fn filtered(edge: &Edge, sql: String) -> String {
+    match &edge.filter {
+        None => sql,
+        Some(filter) => format!("CASE WHEN ({filter}\n) THEN {sql} END"),
+    }
+}

@@ -1,0 +1,204 @@
+//! What can go wrong with an SQLite database: named so that an operator knows which one and what
+//! to do. No variant carries a row's value.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{ErrorCode, ffi};
+
+/// Why a database could not be read or built.
+#[derive(Debug, thiserror::Error)]
+pub enum SqliteError {
+    /// Nothing is there.
+    #[error("there is no database at {}", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A directory (or something else that is not a file) is there.
+    #[error("{} is not a file", path.display())]
+    NotAFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A file is there that is not ours to read.
+    #[error("cannot open {}", path.display())]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// SQLite could not open it.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file's first bytes are not those of a database.
+    #[error("{} is not an SQLite database", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its writer died in the middle of a transaction, which only a writer can roll back.
+    #[error("{} holds an interrupted transaction", path.display())]
+    Interrupted {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Somebody writes for longer than we wait.
+    #[error("{} is locked by another program", path.display())]
+    Busy {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The configuration names a table that is not there.
+    #[error("{role} names the table {table:?}, which the database does not have")]
+    NoTable {
+        /// Where the configuration names it.
+        role: String,
+        /// The table as configured.
+        table: String,
+        /// The tables that there are.
+        tables: Vec<String>,
+    },
+    /// The configuration names a column that is not there.
+    #[error("{role} names the column {column:?}, which the table {table:?} does not have")]
+    NoColumn {
+        /// Where the configuration names it.
+        role: String,
+        /// The table.
+        table: String,
+        /// The column as configured.
+        column: String,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
+    /// A rule cannot be followed.
+    #[error("the rule for the table {table:?} {what}")]
+    BadRule {
+        /// The rule's table.
+        table: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A rule's condition is not SQL that this table understands.
+    #[error("`where` of the rule for the table {table:?} cannot be used")]
+    BadFilter {
+        /// The rule's table.
+        table: String,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Reading failed on the way.
+    #[error("cannot read {what}")]
+    Read {
+        /// A table, or a part of the schema.
+        what: String,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Something stands where a database is to be built.
+    #[error("{} already exists", path.display())]
+    Exists {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// The new file cannot be made, or not be made durable.
+    #[error("cannot make {}", path.display())]
+    Make {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Writing failed on the way.
+    #[error("cannot write {what}")]
+    Write {
+        /// A table, or a part of the schema.
+        what: String,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A row does not fit the schema that it is said to belong to.
+    #[error("a row does not have the shape of table {table}")]
+    Shape {
+        /// The table, by name, or by number where there is none of that number.
+        table: String,
+    },
+}
+
+impl SqliteError {
+    /// What to do about it, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing { .. } => "check `path` of the source; it must be absolute".into(),
+            Self::NotAFile { .. } => "name the database file itself".into(),
+            Self::Unreadable { .. } | Self::Open { .. } => {
+                "the user that runs this must be able to read the file, and for a WAL database to \
+                 write its directory (for the -shm file)"
+                    .into()
+            }
+            Self::NotADatabase { .. } => {
+                "name an SQLite 3 database; an encrypted one cannot be read".into()
+            }
+            Self::Interrupted { .. } => {
+                "open it once with the program that owns it, or with `sqlite3 FILE .tables`, so \
+                 that the transaction is rolled back"
+                    .into()
+            }
+            Self::Busy { .. } => "find who holds a lock on it, or try again later".into(),
+            Self::NoTable { tables: names, .. } | Self::NoColumn { columns: names, .. } => {
+                format!("there are: {}", names.join(", "))
+            }
+            Self::BadFilter { .. } => {
+                "it is an SQL condition over the table's own columns, without the table's name; \
+                 text stands in single quotes"
+                    .into()
+            }
+            Self::Exists { .. } => "give an empty place".into(),
+            Self::BadRule { .. }
+            | Self::Read { .. }
+            | Self::Make { .. }
+            | Self::Write { .. }
+            | Self::Shape { .. } => return None,
+        })
+    }
+
+    /// What an error on opening or first reading `path` means.
+    pub(super) fn on_open(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        let rusqlite::Error::SqliteFailure(code, _) = &source else {
+            return Self::Open { path, source };
+        };
+        match (code.code, code.extended_code) {
+            (ErrorCode::NotADatabase, _) => Self::NotADatabase { path },
+            (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy { path },
+            (_, ffi::SQLITE_READONLY_ROLLBACK | ffi::SQLITE_READONLY_RECOVERY) => {
+                Self::Interrupted { path }
+            }
+            _ => Self::Open { path, source },
+        }
+    }
+
+    /// An error while reading `what`.
+    pub(super) fn reading(what: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Self {
+        let what = what.into();
+        |source| Self::Read { what, source }
+    }
+
+    /// An error while writing `what`.
+    pub(super) fn writing(what: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Self {
+        let what = what.into();
+        |source| Self::Write { what, source }
+    }
+}

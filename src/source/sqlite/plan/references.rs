@@ -1,0 +1,131 @@
+//! From edges to the references of each table: by which columns a row may name a customer who is
+//! not its owner.
+
+use super::{Planner, edge_of, list};
+use crate::schema::{ParentColumn, Reference};
+use crate::source::sqlite::edges::{Edge, To};
+use crate::source::sqlite::schema::{Place, place};
+
+impl Planner<'_> {
+    /// Every column by which a row may name a customer who is not its owner.
+    pub(super) fn refer(&mut self) {
+        for table in 0..self.shapes.len() {
+            let keys = self.shapes[table].keys.iter().map(edge_of);
+            let named: Vec<Edge> = keys
+                .chain(self.also[table].clone())
+                .chain(self.edges[table].clone())
+                .collect();
+            for edge in named {
+                let To::Row {
+                    table: parent,
+                    columns,
+                } = &edge.to
+                else {
+                    continue;
+                };
+                if !self.owned(*parent) {
+                    continue;
+                }
+                let Some(reference) = self.reference(table, &edge, *parent, columns) else {
+                    continue;
+                };
+                // A rule that follows a foreign key says nothing new, unless under a condition.
+                let known = self.references[table]
+                    .iter()
+                    .zip(&self.schema.tables[table].references);
+                let mut same_as =
+                    known.filter(|(_, known)| all_columns(known) == all_columns(&reference));
+                if same_as.any(|(known, _)| known.filter.is_none() || known.filter == edge.filter) {
+                    continue;
+                }
+                self.references[table].push(edge);
+                self.table(table).references.push(reference);
+            }
+        }
+    }
+
+    /// None where a column is the rowid, which cannot be NULL and is not stored as a cell, or where
+    /// one is generated, and follows from others.
+    fn reference(
+        &self,
+        table: usize,
+        edge: &Edge,
+        parent: usize,
+        columns: &[String],
+    ) -> Option<Reference> {
+        let stored = |table: usize, name: &String| match place(
+            &self.schema.tables[table],
+            &self.shapes[table],
+            name,
+        ) {
+            Some(Place::Stored(place)) => Some(place),
+            _ => None,
+        };
+        let mut pairs = Vec::new();
+        for (own, other) in edge.columns.iter().zip(columns) {
+            let ParentColumn::Column(at) = stored(table, own)? else {
+                return None;
+            };
+            pairs.push((own, at, stored(parent, other)?));
+        }
+        // A column that also belongs to another key (such as a tenant's) is the row's own, and
+        // withholding it would cut the row off from its owner. It stays unless nothing else is left.
+        let elsewhere = |own: &String| self.other_keys(table, edge).any(|key| key.contains(own));
+        let primary = &self.shapes[table].primary;
+        let narrow: [&dyn Fn(&String) -> bool; 3] = [
+            &|own| !elsewhere(own) && !primary.contains(own),
+            &|own| !elsewhere(own),
+            &|_| true,
+        ];
+        let lost = narrow
+            .into_iter()
+            .find(|keep| pairs.iter().any(|(own, ..)| keep(own)))?;
+        let (lost, kept): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(own, ..)| lost(own));
+        Some(Reference {
+            columns: lost.iter().map(|(_, at, _)| *at).collect(),
+            parent,
+            parent_columns: lost.iter().map(|(.., parent)| *parent).collect(),
+            kept: kept.iter().map(|(_, at, parent)| (*at, *parent)).collect(),
+        })
+    }
+
+    /// The columns of every other key and edge of `table`.
+    fn other_keys(&self, table: usize, edge: &Edge) -> impl Iterator<Item = &Vec<String>> {
+        let keys = self.shapes[table].keys.iter().map(|key| &key.columns);
+        let edges = self.edges[table].iter().map(|edge| &edge.columns);
+        let own = edge.columns.clone();
+        keys.chain(edges).filter(move |columns| **columns != own)
+    }
+
+    pub(super) fn warn_of_slow_lookups(&mut self, table: usize) {
+        for edge in self.owners.edges[table].clone() {
+            let (to, columns) = match edge.to {
+                To::Token => continue,
+                To::Row { table, columns } | To::PointedAtBy { table, columns } => (table, columns),
+            };
+            let alias = self.schema.tables[to]
+                .rowid_alias
+                .as_ref()
+                .map(|alias| &alias.name);
+            let quick =
+                |column: &String| alias == Some(column) || self.shapes[to].leading.contains(column);
+            if !columns.iter().any(quick) {
+                let name = &self.owners.names[to];
+                let warning = format!("is slow to read: {name} has no index on {}", list(&columns));
+                self.table(table).warnings.push(warning);
+            }
+        }
+    }
+}
+
+/// All columns of a reference with what they refer to, for comparing references.
+fn all_columns(reference: &Reference) -> (usize, Vec<(usize, ParentColumn)>) {
+    let lost = reference
+        .columns
+        .iter()
+        .copied()
+        .zip(reference.parent_columns.iter().copied());
+    let mut all: Vec<_> = lost.chain(reference.kept.iter().copied()).collect();
+    all.sort_by_key(|(at, _)| *at);
+    (reference.parent, all)
+}

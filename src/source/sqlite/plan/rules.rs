@@ -1,0 +1,372 @@
+//! From the configuration and the foreign keys to the edges of each table.
+
+use rusqlite::Connection;
+
+use super::{Planner, edge_of};
+use crate::schema::{Ownership, Schema};
+use crate::source::sqlite::edges::{Edge, Owners, To};
+use crate::source::sqlite::error::SqliteError;
+use crate::source::sqlite::personal::looks_personal;
+use crate::source::sqlite::schema::{Shape, spelled};
+use crate::source::sqlite::sql::{quote, same};
+use crate::source::{By, OwnsRule, RegisterRule, Rules};
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(
+        conn: &'a Connection,
+        rules: &Rules,
+        schema: &'a mut Schema,
+        shapes: &'a [Shape],
+    ) -> Result<Self, SqliteError> {
+        let tables = shapes.len();
+        let mut planner = Self {
+            conn,
+            shapes,
+            register: None,
+            shared: vec![false; tables],
+            edges: vec![Vec::new(); tables],
+            also: vec![Vec::new(); tables],
+            settled: vec![false; tables],
+            distance: vec![0; tables],
+            owners: Owners {
+                names: schema.tables.iter().map(|t| t.name.clone()).collect(),
+                register: None,
+                edges: vec![Vec::new(); tables],
+            },
+            references: vec![Vec::new(); tables],
+            schema,
+        };
+        if let Some(rule) = &rules.register {
+            planner.place_register(rule)?;
+        }
+        for name in &rules.shared {
+            let table = planner.find("`shared`", name)?;
+            planner.share(table)?;
+        }
+        for rule in &rules.owns {
+            planner.follow_rule(rule)?;
+        }
+        for table in 0..tables {
+            planner.follow_keys(table, rules);
+        }
+        Ok(planner)
+    }
+
+    fn find(&self, role: &str, name: &str) -> Result<usize, SqliteError> {
+        let tables = &self.schema.tables;
+        tables
+            .iter()
+            .position(|t| same(&t.name, name))
+            .ok_or_else(|| SqliteError::NoTable {
+                role: role.into(),
+                table: name.into(),
+                tables: self.owners.names.clone(),
+            })
+    }
+
+    /// The same columns as the table spells them.
+    fn columns(
+        &self,
+        role: &str,
+        table: usize,
+        names: &[String],
+    ) -> Result<Vec<String>, SqliteError> {
+        let all = &self.shapes[table].all;
+        let one = |name: &String| {
+            let there = spelled(std::slice::from_ref(name), all).and_then(|mut found| found.pop());
+            there.ok_or_else(|| SqliteError::NoColumn {
+                role: role.into(),
+                table: self.owners.names[table].clone(),
+                column: name.clone(),
+                columns: all.clone(),
+            })
+        };
+        names.iter().map(one).collect()
+    }
+
+    fn bad_rule(&self, table: usize, what: impl Into<String>) -> SqliteError {
+        SqliteError::BadRule {
+            table: self.owners.names[table].clone(),
+            what: what.into(),
+        }
+    }
+
+    fn place_register(&mut self, rule: &RegisterRule) -> Result<(), SqliteError> {
+        let role = "[customers]";
+        let table = self.find(role, &rule.table)?;
+        if rule.key.is_empty() {
+            return Err(self.bad_rule(table, "names no key"));
+        }
+        let optional = |name: &Option<String>| {
+            name.iter()
+                .map(|name| {
+                    Ok(self
+                        .columns(role, table, std::slice::from_ref(name))?
+                        .remove(0))
+                })
+                .next()
+                .transpose()
+        };
+        let rule = RegisterRule {
+            table: self.owners.names[table].clone(),
+            key: self.columns(role, table, &rule.key)?,
+            since: optional(&rule.since)?,
+            name: optional(&rule.name)?,
+        };
+        if !self.is_unique(table, &rule.key) {
+            self.table(table).warnings.push(format!(
+                "nothing keeps two rows from having the same {}, which is the customers' key",
+                rule.key.join(", ")
+            ));
+        }
+        self.owners.register = Some((table, rule.key.clone()));
+        self.register = Some(rule);
+        self.settled[table] = true;
+        self.table(table).ownership = Ownership::Register;
+        Ok(())
+    }
+
+    fn is_unique(&self, table: usize, key: &[String]) -> bool {
+        let covered = |unique: &Vec<String>| unique.iter().all(|column| key.contains(column));
+        let alias = self.schema.tables[table].rowid_alias.as_ref();
+        alias.is_some_and(|alias| key.contains(&alias.name))
+            || self.shapes[table].unique.iter().any(covered)
+    }
+
+    fn share(&mut self, table: usize) -> Result<(), SqliteError> {
+        if self.is_register(table) {
+            return Err(self.bad_rule(table, "says that it is shared, and it is the register"));
+        }
+        self.shared[table] = true;
+        self.settled[table] = true;
+        let columns = self.shapes[table]
+            .all
+            .iter()
+            .filter(|column| looks_personal(column));
+        let columns: Vec<&str> = columns.map(String::as_str).collect();
+        if !columns.is_empty() {
+            let warning = format!(
+                "is shared, and has columns that look personal: {}",
+                columns.join(", ")
+            );
+            self.table(table).warnings.push(warning);
+        }
+        self.table(table).ownership = Ownership::Shared;
+        Ok(())
+    }
+
+    fn is_register(&self, table: usize) -> bool {
+        self.owners
+            .register
+            .as_ref()
+            .is_some_and(|(register, _)| *register == table)
+    }
+
+    fn follow_rule(&mut self, rule: &OwnsRule) -> Result<(), SqliteError> {
+        let role = format!("a rule for {:?}", rule.table);
+        let table = self.find(&role, &rule.table)?;
+        if rule.class.is_some() {
+            self.table(table).class.clone_from(&rule.class);
+        }
+        if let Some(also) = &rule.also {
+            let edge = self.also_edge(&role, table, also)?;
+            self.also[table].push(edge);
+        }
+        let Some(by) = &rule.by else {
+            return match rule.filter {
+                None => Ok(()),
+                Some(_) => {
+                    Err(self.bad_rule(table, "has a `where` and no `by` that it belongs to"))
+                }
+            };
+        };
+        if self.is_register(table) {
+            return Err(self.bad_rule(table, "says who owns it, and it is the register"));
+        }
+        let edge = self.stated_edge(&role, table, by, rule.filter.clone())?;
+        if let Some(filter) = &edge.filter {
+            self.try_filter(table, filter)?;
+        }
+        self.edges[table].push(edge);
+        Ok(())
+    }
+
+    /// Seen alone first: in a subquery a misspelt column could be found in a table further out.
+    fn try_filter(&self, table: usize, filter: &str) -> Result<(), SqliteError> {
+        let name = &self.owners.names[table];
+        let sql = format!("SELECT 1 FROM {} AS t0 WHERE ({filter}\n)", quote(name));
+        self.conn
+            .prepare(&sql)
+            .map(drop)
+            .map_err(|source| SqliteError::BadFilter {
+                table: name.clone(),
+                source,
+            })
+    }
+
+    fn also_edge(&self, role: &str, table: usize, also: &str) -> Result<Edge, SqliteError> {
+        let whole = self.shapes[table]
+            .all
+            .iter()
+            .any(|column| same(column, also));
+        let names: Vec<String> = match whole {
+            true => vec![also.to_owned()],
+            false => also.split(',').map(|name| name.trim().to_owned()).collect(),
+        };
+        let columns = self.columns(role, table, &names)?;
+        // Where a foreign key stands on the column, it knows better where the column leads.
+        if let Some(key) = self.shapes[table]
+            .keys
+            .iter()
+            .find(|key| key.columns == columns)
+        {
+            return Ok(edge_of(key));
+        }
+        let Some((register, key)) = self.owners.register.clone() else {
+            return Err(self.bad_rule(
+                table,
+                "has an `also`, and this source does not hold the register",
+            ));
+        };
+        self.to_row(table, columns, register, key, None)
+    }
+
+    fn stated_edge(
+        &self,
+        role: &str,
+        table: usize,
+        by: &By,
+        filter: Option<String>,
+    ) -> Result<Edge, SqliteError> {
+        match by {
+            By::Key(names) => {
+                let columns = self.columns(role, table, names)?;
+                match self.owners.register.clone() {
+                    Some((register, key)) => self.to_row(table, columns, register, key, filter),
+                    None => Ok(Edge {
+                        columns,
+                        to: To::Token,
+                        filter,
+                    }),
+                }
+            }
+            By::Through {
+                columns,
+                table: through,
+            } => {
+                let columns = self.columns(role, table, columns)?;
+                let through = self.find(role, through)?;
+                let key = self.key_of(through, table)?;
+                self.to_row(table, columns, through, key, filter)
+            }
+            By::PointedAtBy {
+                table: from,
+                columns,
+            } => self.pointed_at(role, table, from, columns, filter),
+        }
+    }
+
+    fn to_row(
+        &self,
+        table: usize,
+        columns: Vec<String>,
+        to: usize,
+        key: Vec<String>,
+        filter: Option<String>,
+    ) -> Result<Edge, SqliteError> {
+        if to == table {
+            return Err(self.bad_rule(table, "leads to the table itself"));
+        }
+        if columns.len() != key.len() {
+            let (given, wanted) = (columns.join(", "), key.join(", "));
+            let what = format!(
+                "names {given}, where the key of {} is {wanted}",
+                self.owners.names[to]
+            );
+            return Err(self.bad_rule(table, what));
+        }
+        let to = To::Row {
+            table: to,
+            columns: key,
+        };
+        Ok(Edge {
+            columns,
+            to,
+            filter,
+        })
+    }
+
+    /// The primary key of `table`, or what stands for one, on behalf of a rule for `of`.
+    fn key_of(&self, table: usize, of: usize) -> Result<Vec<String>, SqliteError> {
+        match &self.owners.register {
+            Some((register, key)) if *register == table => return Ok(key.clone()),
+            _ => {}
+        }
+        let shape = &self.shapes[table];
+        if !shape.primary.is_empty() {
+            return Ok(shape.primary.clone());
+        }
+        let what = format!(
+            "leads to {}, which has no primary key",
+            self.owners.names[table]
+        );
+        Err(self.bad_rule(of, what))
+    }
+
+    fn pointed_at(
+        &self,
+        role: &str,
+        table: usize,
+        from: &str,
+        columns: &[String],
+        filter: Option<String>,
+    ) -> Result<Edge, SqliteError> {
+        let from = self.find(role, from)?;
+        let pointing = self.columns(role, from, columns)?;
+        let declared = self.shapes[from]
+            .keys
+            .iter()
+            .find(|key| key.parent == table && key.columns == pointing);
+        let columns = match declared {
+            Some(key) => key.parent_columns.clone(),
+            None => self.shapes[table].primary.clone(),
+        };
+        if from == table || columns.len() != pointing.len() {
+            let what = format!(
+                "is pointed at by {}, which does not fit its key",
+                pointing.join(", ")
+            );
+            return Err(self.bad_rule(table, what));
+        }
+        let to = To::PointedAtBy {
+            table: from,
+            columns: pointing,
+        };
+        Ok(Edge {
+            columns,
+            to,
+            filter,
+        })
+    }
+
+    /// A table that no rule says `by` of is owned along its foreign keys; self-references, and keys
+    /// over an `also` column, never own.
+    fn follow_keys(&mut self, table: usize, rules: &Rules) {
+        let stated = rules
+            .owns
+            .iter()
+            .any(|rule| rule.by.is_some() && same(&rule.table, &self.owners.names[table]));
+        if stated || self.is_register(table) {
+            return;
+        }
+        for key in &self.shapes[table].keys {
+            let also = self.also[table]
+                .iter()
+                .any(|edge| edge.columns.iter().any(|c| key.columns.contains(c)));
+            let edge = edge_of(key);
+            if key.parent != table && !also && !self.edges[table].contains(&edge) {
+                self.edges[table].push(edge);
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Reading a database: one read transaction from the first look to the last row.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef as Stored;
+use rusqlite::{Connection, OpenFlags};
+
+use super::edges::Edge;
+use super::error::SqliteError;
+use super::plan::{Plan, settle};
+use super::schema::{self, Shape};
+use super::sql::quote;
+use crate::schema::{Ownership, Schema, Table};
+use crate::source::{Owner, RegisterRow, Row, Rules};
+use crate::value::{CustomerKey, Value, ValueRef};
+
+/// How long we wait for a writer that locks us out.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One database, seen as it was at one moment, for as long as this lives.
+pub struct Database {
+    conn: Connection,
+    schema: Schema,
+    shapes: Vec<Shape>,
+    plan: Plan,
+}
+
+impl Database {
+    /// Opens the database at `path` for reading, and settles by `rules` whose its tables are.
+    ///
+    /// # Errors
+    /// When there is no readable database, or when `rules` name what it does not have.
+    pub fn open(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
+        let conn = connect(path)?;
+        let (mut schema, shapes) = schema::read(&conn)?;
+        let plan = settle(&conn, rules, &mut schema, &shapes)?;
+        Ok(Self {
+            conn,
+            schema,
+            shapes,
+            plan,
+        })
+    }
+
+    /// What the database is made of, and how its tables are owned.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// How many rows each of the tables has.
+    ///
+    /// # Errors
+    /// When SQLite fails to read.
+    pub fn counts(&self) -> Result<Vec<u64>, SqliteError> {
+        let count = |table: &Table| {
+            let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
+            let count = self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0));
+            count
+                .map(i64::unsigned_abs)
+                .map_err(SqliteError::reading(&table.name))
+        };
+        self.schema.tables.iter().map(count).collect()
+    }
+
+    /// The size of the database in bytes, as this reading sees it.
+    ///
+    /// # Errors
+    /// When SQLite fails to read.
+    pub fn file_bytes(&self) -> Result<u64, SqliteError> {
+        let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        let bytes = self.conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+        bytes
+            .map(i64::unsigned_abs)
+            .map_err(SqliteError::reading("the size"))
+    }
+
+    /// Foreign keys that lead nowhere: how many rows of each table that has any.
+    pub fn violations(&self) -> Vec<(String, u64)> {
+        schema::violations(&self.conn, &self.schema)
+    }
+
+    /// Calls `each` with every customer of the register, in the order of its rows. A row whose key
+    /// has a NULL is nobody, and is left out. Without a register nothing is called.
+    ///
+    /// # Errors
+    /// The first error of `each`, or when SQLite fails to read.
+    pub fn register<E: From<SqliteError>>(
+        &self,
+        each: &mut dyn FnMut(RegisterRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (Some(rule), Some((table, _))) = (&self.plan.register, &self.plan.owners.register)
+        else {
+            return Ok(());
+        };
+        let fail = |error| SqliteError::reading(&rule.table)(error);
+        let token = self.plan.owners.of_row(*table, 0);
+        let mut columns = vec![token.clone()];
+        columns.extend(
+            rule.key
+                .iter()
+                .map(|column| format!("t0.{}", quote(column))),
+        );
+        columns.extend(
+            rule.since
+                .iter()
+                .map(|column| format!("t0.{}", quote(column))),
+        );
+        columns.extend(
+            rule.name
+                .iter()
+                .map(|column| format!("CAST(t0.{} AS TEXT)", quote(column))),
+        );
+        let sql = format!(
+            "SELECT {} FROM {} AS t0{} WHERE {token} IS NOT NULL{}",
+            columns.join(", "),
+            quote(&rule.table),
+            self.unindexed(*table),
+            self.order(*table),
+        );
+        let mut prepared = self.conn.prepare(&sql).map_err(fail)?;
+        let mut rows = prepared.query([]).map_err(fail)?;
+        while let Some(row) = rows.next().map_err(fail)? {
+            let value = |at: usize| row.get_ref(at).map(|stored| borrowed(stored).to_value());
+            let keys = 1..=rule.key.len();
+            let since = keys.end() + 1;
+            let name = since + usize::from(rule.since.is_some());
+            each(RegisterRow {
+                token: value(0).map_err(fail)?,
+                key: CustomerKey(keys.map(value).collect::<Result<_, _>>().map_err(fail)?),
+                since: rule
+                    .since
+                    .as_ref()
+                    .map(|_| value(since))
+                    .transpose()
+                    .map_err(fail)?,
+                name: match &rule.name {
+                    Some(_) => text(row.get_ref(name).map_err(fail)?),
+                    None => None,
+                },
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every row of table number `table`, in the order of rowids (or, WITHOUT
+    /// ROWID, of primary keys).
+    ///
+    /// # Errors
+    /// The first error of `each`, or when SQLite fails to read.
+    pub fn rows<E: From<SqliteError>>(
+        &self,
+        table: usize,
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let entry = self
+            .schema
+            .tables
+            .get(table)
+            .ok_or_else(|| SqliteError::Shape {
+                table: table.to_string(),
+            })?;
+        let fail = |error| SqliteError::reading(&entry.name)(error);
+        let owned = matches!(entry.ownership, Ownership::Register | Ownership::Owned);
+        let mut prepared = self.conn.prepare(&self.select(table)).map_err(fail)?;
+        let mut rows = prepared.query([]).map_err(fail)?;
+        let mut buffer = Vec::with_capacity(entry.columns.len() + entry.references.len());
+        while let Some(row) = rows.next().map_err(fail)? {
+            let mut values = emptied(buffer);
+            for at in 0..entry.columns.len() + entry.references.len() {
+                values.push(borrowed(row.get_ref(at + 2).map_err(fail)?));
+            }
+            let (cells, targets) = values.split_at(entry.columns.len());
+            let owner = match borrowed(row.get_ref(1).map_err(fail)?) {
+                _ if !owned => Owner::Table,
+                ValueRef::Null => Owner::Orphan,
+                token => Owner::Customer(token),
+            };
+            each(Row {
+                table,
+                rowid: row.get(0).map_err(fail)?,
+                owner,
+                cells,
+                targets,
+            })?;
+            buffer = emptied(values);
+        }
+        Ok(())
+    }
+
+    /// The query for the rows of a table: rowid, owner, the stored columns, the targets' owners.
+    fn select(&self, table: usize) -> String {
+        let entry = &self.schema.tables[table];
+        let owners = &self.plan.owners;
+        let mut columns = vec![
+            self.shapes[table]
+                .rowid
+                .as_ref()
+                .map_or("NULL".into(), |name| format!("t0.{name}")),
+            owners.of_row(table, 0),
+        ];
+        columns.extend(
+            entry
+                .columns
+                .iter()
+                .map(|column| format!("t0.{}", quote(&column.name))),
+        );
+        let target = |edge: &Edge| owners.along(edge, 0);
+        columns.extend(self.plan.references[table].iter().map(target));
+        let (name, order) = (quote(&entry.name), self.order(table));
+        let unindexed = self.unindexed(table);
+        format!(
+            "SELECT {} FROM {name} AS t0{unindexed}{order}",
+            columns.join(", ")
+        )
+    }
+
+    fn order(&self, table: usize) -> String {
+        let rowid = self.shapes[table].rowid.as_ref();
+        rowid.map_or_else(String::new, |name| format!(" ORDER BY t0.{name}"))
+    }
+
+    /// Without a rowid to sort by, the table's own tree is in the order of its primary key, whatever
+    /// collations that takes; an index that covers all columns would not be.
+    fn unindexed(&self, table: usize) -> &'static str {
+        match self.shapes[table].rowid {
+            Some(_) => "",
+            None => " NOT INDEXED",
+        }
+    }
+}
+
+/// A read-only connection in a read transaction that has begun to read.
+fn connect(path: &Path) -> Result<Connection, SqliteError> {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => SqliteError::Missing {
+            path: path.to_owned(),
+        },
+        _ => SqliteError::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
+    };
+    // Metadata only: opening and closing the file by ourselves would drop SQLite's locks on it. The
+    // path is made absolute because SQLite takes one that begins with `file:` for a URI.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(SqliteError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let absolute = std::path::absolute(path).map_err(unreadable)?;
+    let fail = |error| SqliteError::on_open(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(absolute, flags).map_err(fail)?;
+    prepare(&conn).map_err(fail)?;
+    Ok(conn)
+}
+
+fn prepare(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(PATIENCE)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // A column misspelt in a `where` shall be an error, not a string.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; BEGIN")?;
+    // BEGIN alone does not look at the file: this read is what fixes the view.
+    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// The same value in our words.
+fn borrowed(stored: Stored<'_>) -> ValueRef<'_> {
+    match stored {
+        Stored::Null => ValueRef::Null,
+        Stored::Integer(i) => ValueRef::Int(i),
+        Stored::Real(r) => ValueRef::Real(r),
+        Stored::Text(t) => ValueRef::Text(t),
+        Stored::Blob(b) => ValueRef::Blob(b),
+    }
+}
+
+fn text(stored: Stored<'_>) -> Option<String> {
+    match borrowed(stored) {
+        ValueRef::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        value => match value.to_value() {
+            Value::Null => None,
+            other => Some(CustomerKey(vec![other]).text()),
+        },
+    }
+}
+
+/// The same allocation for values of another row: nothing is in it, so nothing outlives its row.
+fn emptied<'to>(mut values: Vec<ValueRef<'_>>) -> Vec<ValueRef<'to>> {
+    values.clear();
+    values.into_iter().map(|_| ValueRef::Null).collect()
+}

@@ -1,0 +1,423 @@
+//! What a database is made of, as its own schema table and pragmas tell.
+//!
+//! Everything is read through table-valued pragmas with bound names, so that no name needs care.
+//! Virtual tables and their shadow tables are named as not restorable and otherwise left out, as is
+//! everything whose name begins with `tenure_`.
+
+use rusqlite::{Connection, Row};
+
+use super::error::SqliteError;
+use super::sql::{internal, ours, rowid_name, same};
+use crate::schema::{Column, Ownership, ParentColumn, Schema, Statement, Table};
+
+/// What must be known of a table beyond [`Table`] to read it and to follow its keys.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    /// Every column in order: generated ones and the rowid alias too.
+    pub all: Vec<String>,
+    /// By what the rowid is reached in SQL, ready quoted; none for WITHOUT ROWID tables, and where
+    /// columns take all three names.
+    pub rowid: Option<String>,
+    /// The primary key's columns, in the key's order.
+    pub primary: Vec<String>,
+    /// Stored columns that have a DEFAULT.
+    pub defaults: Vec<String>,
+    /// Its foreign keys to tables that can be backed up, in the order of declaration.
+    pub keys: Vec<ForeignKey>,
+    /// The first column of each index that covers all rows.
+    pub leading: Vec<String>,
+    /// The columns of each UNIQUE index that covers all rows.
+    pub unique: Vec<Vec<String>>,
+}
+
+/// A foreign key, with every name as the tables themselves spell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ForeignKey {
+    /// The columns that refer.
+    pub columns: Vec<String>,
+    /// The table referred to, as an index into [`Schema::tables`].
+    pub parent: usize,
+    /// The columns referred to.
+    pub parent_columns: Vec<String>,
+}
+
+/// The pragmas that a database is made again with, in the order in which they must be set.
+pub(super) const PRAGMAS: [&str; 6] = [
+    "encoding",
+    "page_size",
+    "auto_vacuum",
+    "user_version",
+    "application_id",
+    "journal_mode",
+];
+
+/// The whole schema, with every table still unsettled, and the shapes of its tables.
+pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteError> {
+    let fail = |what: &'static str| SqliteError::reading(what);
+    let listed = list(conn).map_err(fail("the list of tables"))?;
+    let hidden = |name: &str| {
+        listed
+            .iter()
+            .any(|t| !t.restorable() && same(&t.name, name))
+    };
+    let mut tables = Vec::new();
+    for entry in listed
+        .iter()
+        .filter(|t| t.kind == "table" && !internal(&t.name))
+    {
+        let table = table(conn, entry).map_err(SqliteError::reading(&entry.name))?;
+        tables.push(table);
+    }
+    let mut shapes = Vec::new();
+    for table in &tables {
+        let shape = shape(conn, &tables, table).map_err(SqliteError::reading(&table.name))?;
+        shapes.push(shape);
+    }
+    let schema = Schema {
+        engine: format!("SQLite {}", rusqlite::version()),
+        pragmas: pragmas(conn).map_err(fail("the pragmas"))?,
+        statements: statements(conn, hidden).map_err(fail("the schema"))?,
+        tables,
+        sequences: sequences(conn).map_err(fail("sqlite_sequence"))?,
+        not_restorable: virtual_tables(conn, &listed).map_err(fail("the virtual tables"))?,
+    };
+    Ok((schema, shapes))
+}
+
+/// Foreign keys that lead nowhere: how many rows of each table, tables without any left out. A
+/// table whose keys do not fit their parents' cannot be checked (by SQLite either), and is left out.
+pub(super) fn violations(conn: &Connection, schema: &Schema) -> Vec<(String, u64)> {
+    let count = |name: &str| {
+        conn.query_row(
+            "SELECT count(*) FROM pragma_foreign_key_check(?1)",
+            [name],
+            |row| row.get::<_, i64>(0),
+        )
+        .map_or(0, i64::unsigned_abs)
+    };
+    let tables = schema.tables.iter();
+    tables
+        .map(|table| (table.name.clone(), count(&table.name)))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+/// Where a column of a table is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the rowid, or among the stored columns.
+    Stored(ParentColumn),
+    /// Nowhere: it is computed.
+    Generated,
+}
+
+/// Where the column `name` of `table` is kept; none if there is no such column.
+pub(super) fn place(table: &Table, shape: &Shape, name: &str) -> Option<Place> {
+    if table
+        .rowid_alias
+        .as_ref()
+        .is_some_and(|alias| same(&alias.name, name))
+    {
+        return Some(Place::Stored(ParentColumn::Rowid));
+    }
+    if let Some(at) = table
+        .columns
+        .iter()
+        .position(|column| same(&column.name, name))
+    {
+        return Some(Place::Stored(ParentColumn::Column(at)));
+    }
+    shape
+        .all
+        .iter()
+        .any(|column| same(column, name))
+        .then_some(Place::Generated)
+}
+
+/// One line of `pragma table_list`.
+struct Listed {
+    name: String,
+    kind: String,
+    without_rowid: bool,
+}
+
+impl Listed {
+    fn restorable(&self) -> bool {
+        self.kind == "table" || self.kind == "view"
+    }
+}
+
+fn list(conn: &Connection) -> rusqlite::Result<Vec<Listed>> {
+    // The schema table gives the order; `table_list` has none that is promised.
+    let sql = "SELECT l.name, l.type, l.wr FROM pragma_table_list AS l \
+               JOIN sqlite_schema AS s ON s.name = l.name AND s.type IN ('table', 'view') \
+               WHERE l.schema = 'main' ORDER BY s.rowid";
+    let listed = |row: &Row<'_>| {
+        Ok(Listed {
+            name: row.get(0)?,
+            kind: row.get(1)?,
+            without_rowid: row.get(2)?,
+        })
+    };
+    let mut all: Vec<Listed> = conn
+        .prepare(sql)?
+        .query_map([], listed)?
+        .collect::<Result<_, _>>()?;
+    all.retain(|entry| !ours(&entry.name));
+    Ok(all)
+}
+
+fn statements(
+    conn: &Connection,
+    hidden: impl Fn(&str) -> bool,
+) -> rusqlite::Result<Vec<Statement>> {
+    let sql =
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid";
+    let mut prepared = conn.prepare(sql)?;
+    let mut rows = prepared.query([])?;
+    let mut statements = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (name, of): (String, String) = (row.get(1)?, row.get(2)?);
+        let statistics = internal(&name) && !same(&name, "sqlite_sequence");
+        if ours(&name) || ours(&of) || hidden(&of) || statistics {
+            continue;
+        }
+        statements.push(Statement {
+            kind: row.get(0)?,
+            name,
+            sql: row.get(3)?,
+        });
+    }
+    Ok(statements)
+}
+
+fn pragmas(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let read = |name: &str| {
+        let text = conn.query_row(&format!("PRAGMA {name}"), [], |row| {
+            Ok(match row.get_ref(0)? {
+                rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+                other => other.as_str()?.to_owned(),
+            })
+        })?;
+        Ok((name.to_owned(), text))
+    };
+    PRAGMAS.into_iter().map(read).collect()
+}
+
+fn sequences(conn: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
+    let there = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'";
+    if !conn.prepare(there)?.exists([])? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT name, seq FROM sqlite_sequence \
+               WHERE typeof(name) = 'text' AND typeof(seq) = 'integer' ORDER BY rowid";
+    let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let mut all: Vec<(String, i64)> = conn
+        .prepare(sql)?
+        .query_map([], pair)?
+        .collect::<Result<_, _>>()?;
+    all.retain(|(name, _)| !ours(name));
+    Ok(all)
+}
+
+fn virtual_tables(conn: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<String>> {
+    let mut words = Vec::new();
+    for entry in listed.iter().filter(|t| t.kind == "virtual") {
+        let sql: String = conn.query_row(
+            "SELECT sql FROM sqlite_schema WHERE name = ?1 AND type = 'table'",
+            [&entry.name],
+            |row| row.get(0),
+        )?;
+        let module = sql
+            .to_ascii_lowercase()
+            .rfind(" using ")
+            .map_or("an unknown module", |at| {
+                sql[at + 7..].split('(').next().unwrap_or_default().trim()
+            });
+        // A shadow table is called after its table, as SQLite itself has it.
+        let stem = format!("{}_", entry.name);
+        let shadows = listed.iter().filter(|t| {
+            let after = t
+                .name
+                .get(..stem.len())
+                .is_some_and(|start| same(start, &stem));
+            t.kind == "shadow" && after
+        });
+        let shadows: Vec<&str> = shadows.map(|t| t.name.as_str()).collect();
+        let with = match shadows.len() {
+            0 => String::new(),
+            _ => format!(", with its tables {}", shadows.join(", ")),
+        };
+        words.push(format!("the virtual table {} ({module}){with}", entry.name));
+    }
+    Ok(words)
+}
+
+fn table(conn: &Connection, entry: &Listed) -> rusqlite::Result<Table> {
+    let mut columns = Vec::new();
+    let mut primary = Vec::new();
+    let mut prepared = conn.prepare(
+        "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
+    )?;
+    let mut rows = prepared.query([&entry.name])?;
+    while let Some(row) = rows.next()? {
+        let (pk, hidden): (i64, i64) = (row.get(3)?, row.get(4)?);
+        if pk > 0 {
+            primary.push(columns.len());
+        }
+        if hidden == 0 {
+            columns.push(Column {
+                name: row.get(0)?,
+                declared: row.get(1)?,
+                not_null: row.get::<_, bool>(2)? || (entry.without_rowid && pk > 0),
+            });
+        }
+    }
+    // A primary key without an index of its own is the rowid: that is what an alias is, and it
+    // spares us the rules of which declarations make one (`INTEGER PRIMARY KEY DESC` does not).
+    let sql = "SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'";
+    let indexed = conn.prepare(sql)?.exists([&entry.name])?;
+    let rowid_alias = match primary[..] {
+        [at] if !entry.without_rowid && !indexed => {
+            let column = columns.remove(at);
+            Some(Column {
+                not_null: true,
+                ..column
+            })
+        }
+        _ => None,
+    };
+    Ok(Table {
+        name: entry.name.clone(),
+        columns,
+        rowid_alias,
+        has_rowid: !entry.without_rowid,
+        ownership: Ownership::Unsettled,
+        class: None,
+        path: String::new(),
+        references: Vec::new(),
+        warnings: Vec::new(),
+    })
+}
+
+/// The shape of one of `tables`.
+pub(super) fn shape(conn: &Connection, tables: &[Table], table: &Table) -> rusqlite::Result<Shape> {
+    let mut prepared =
+        conn.prepare("SELECT name, pk, dflt_value IS NOT NULL AND hidden = 0 FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+    let column = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let columns: Vec<(String, i64, bool)> = prepared
+        .query_map([&table.name], column)?
+        .collect::<Result<_, _>>()?;
+    let mut primary: Vec<_> = columns.iter().filter(|(_, pk, _)| *pk > 0).collect();
+    primary.sort_by_key(|(_, pk, _)| *pk);
+    let primary = primary.into_iter().map(|(name, ..)| name.clone()).collect();
+    let defaults = columns
+        .iter()
+        .filter(|(.., default)| *default)
+        .map(|(name, ..)| name.clone())
+        .collect();
+    let all: Vec<String> = columns.into_iter().map(|(name, ..)| name).collect();
+    let (leading, unique) = indexes(conn, &table.name)?;
+    let alias = table
+        .rowid_alias
+        .as_ref()
+        .map(|column| column.name.as_str());
+    Ok(Shape {
+        rowid: table.has_rowid.then(|| rowid_name(alias, &all)).flatten(),
+        primary,
+        defaults,
+        keys: keys(conn, tables, table, &all)?,
+        leading,
+        unique,
+        all,
+    })
+}
+
+/// The first columns of all indexes, and all columns of the UNIQUE ones; partial indexes left out.
+fn indexes(conn: &Connection, table: &str) -> rusqlite::Result<(Vec<String>, Vec<Vec<String>>)> {
+    let sql = "SELECT name, \"unique\" FROM pragma_index_list(?1) WHERE partial = 0";
+    let named = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let list: Vec<(String, bool)> = conn
+        .prepare(sql)?
+        .query_map([table], named)?
+        .collect::<Result<_, _>>()?;
+    let (mut leading, mut all) = (Vec::new(), Vec::new());
+    for (index, unique) in list {
+        // An expression has no name: an index that begins with one helps no lookup of ours.
+        let sql = "SELECT name FROM pragma_index_info(?1) ORDER BY seqno";
+        let columns: Vec<Option<String>> = conn
+            .prepare(sql)?
+            .query_map([index], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        leading.extend(columns.first().cloned().flatten());
+        if unique && let Some(columns) = columns.into_iter().collect() {
+            all.push(columns);
+        }
+    }
+    Ok((leading, all))
+}
+
+/// The foreign keys of `table` that lead to one of `tables`, with names as those spell them.
+fn keys(
+    conn: &Connection,
+    tables: &[Table],
+    table: &Table,
+    columns: &[String],
+) -> rusqlite::Result<Vec<ForeignKey>> {
+    // SQLite lists the last declared one first.
+    let sql = "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id DESC, seq";
+    let mut prepared = conn.prepare(sql)?;
+    let mut rows = prepared.query([&table.name])?;
+    let mut raw: Vec<(i64, String, Vec<(String, Option<String>)>)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, pair) = (row.get(0)?, (row.get(2)?, row.get(3)?));
+        match raw.last_mut() {
+            Some((last, _, pairs)) if *last == id => pairs.push(pair),
+            _ => raw.push((id, row.get(1)?, vec![pair])),
+        }
+    }
+    let mut keys = Vec::new();
+    for (_, parent, pairs) in raw {
+        let Some(parent) = tables.iter().position(|t| same(&t.name, &parent)) else {
+            continue;
+        };
+        let wanted = pairs
+            .iter()
+            .map(|(_, to)| to.clone())
+            .collect::<Option<Vec<_>>>();
+        let (all, primary) = key_columns(conn, &tables[parent].name)?;
+        let Some(parent_columns) = spelled(&wanted.unwrap_or(primary), &all) else {
+            continue;
+        };
+        let from: Vec<String> = pairs.into_iter().map(|(from, _)| from).collect();
+        match spelled(&from, columns) {
+            Some(columns) if columns.len() == parent_columns.len() => keys.push(ForeignKey {
+                columns,
+                parent,
+                parent_columns,
+            }),
+            _ => {}
+        }
+    }
+    Ok(keys)
+}
+
+/// All columns of a table, and those of its primary key in the key's order.
+fn key_columns(conn: &Connection, table: &str) -> rusqlite::Result<(Vec<String>, Vec<String>)> {
+    let sql = "SELECT name, pk FROM pragma_table_xinfo(?1) ORDER BY cid";
+    let column = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let columns: Vec<(String, i64)> = conn
+        .prepare(sql)?
+        .query_map([table], column)?
+        .collect::<Result<_, _>>()?;
+    let mut primary: Vec<_> = columns.iter().filter(|(_, pk)| *pk > 0).collect();
+    primary.sort_by_key(|(_, pk)| *pk);
+    let primary = primary.into_iter().map(|(name, _)| name.clone()).collect();
+    Ok((columns.into_iter().map(|(name, _)| name).collect(), primary))
+}
+
+/// The same names as `columns` spells them; none if one is not there.
+pub(super) fn spelled(names: &[String], columns: &[String]) -> Option<Vec<String>> {
+    let find = |name: &String| columns.iter().find(|column| same(column, name)).cloned();
+    names.iter().map(find).collect()
+}
