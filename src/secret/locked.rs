@@ -11,8 +11,10 @@
 //! told by [`LockedBytes::is_locked`], so that `check` can warn. The advice (no dumps since Linux
 //! 3.4, wiped on fork since 4.14) is followed where it is known. Wiping depends on nothing.
 
-// The only module of the crate that has unsafe code; each block says why it is sound.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "mappings come as raw pointers; each block says why it is sound, and no other module has any"
+)]
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
