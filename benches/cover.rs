@@ -4,6 +4,8 @@
 //! of one class; some of them are erased, at random or in order of arrival, in one batch, and then
 //! one more. Everything is drawn from a fixed seed, so cover sizes are the same on every machine.
 
+#![allow(clippy::print_stdout, reason = "a benchmark's output is its table")]
+
 use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -11,8 +11,10 @@
 //! told by [`LockedBytes::is_locked`], so that `check` can warn. The advice (no dumps since Linux
 //! 3.4, wiped on fork since 4.14) is followed where it is known. Wiping depends on nothing.
 
-// The only module of the crate that has unsafe code; each block says why it is sound.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "mappings come as raw pointers; each block says why it is sound, and no other module has any"
+)]
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
@@ -144,8 +146,9 @@ impl LockedBytes {
     pub fn extend(&mut self, bytes: &[u8]) {
         let used = self.len();
         let room = self.capacity() - used;
-        assert!(bytes.len() <= room, "{} bytes into {room}", bytes.len());
-        self.set_len(used + bytes.len());
+        let more = bytes.len();
+        assert!(more <= room, "{more} bytes do not fit into {room}");
+        self.set_len(used + more);
         self.as_mut_slice()[used..].copy_from_slice(bytes);
     }
 

@@ -43,9 +43,12 @@ pub enum SecretError {
 }
 
 /// `N` bytes of the system's randomness that need not be secret: salts, ids.
+///
+/// # Errors
+/// [`SecretError::NoRandomness`], as for [`Seed::random`].
 pub fn random<const N: usize>() -> Result<[u8; N], SecretError> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SecretError::NoRandomness)?;
+    rand::fill(&mut bytes).map_err(|_| SecretError::NoRandomness)?;
     Ok(bytes)
 }
 
@@ -146,6 +149,12 @@ mod tests {
         let (a, b) = (Seed::random().unwrap(), Seed::random().unwrap());
         assert!(a != b);
         assert!(a != Seed::from_bytes([0; 32]));
+    }
+
+    #[test]
+    fn random_bytes_differ() {
+        let (a, b) = (random::<16>().unwrap(), random::<16>().unwrap());
+        assert!(a != b && a != [0; 16] && b != [0; 16]);
     }
 
     #[test]

@@ -62,7 +62,9 @@ fn the_whole_capacity_can_be_used_and_no_more() {
         bytes.extend(&full);
         assert_eq!(bytes.as_slice(), full);
         let more = std::panic::AssertUnwindSafe(|| bytes.extend(b"x"));
-        assert!(std::panic::catch_unwind(more).is_err());
+        let refused = std::panic::catch_unwind(more).unwrap_err();
+        let message = refused.downcast_ref::<String>().unwrap();
+        assert_eq!(message, "1 bytes do not fit into 0");
         assert_eq!(bytes.as_slice(), full);
     }
 }
