@@ -157,7 +157,7 @@ enum Source {
 
 impl Sorted {
     /// The next record.
-    pub fn next(&mut self) -> Result<Option<(Key, &[u8])>, SpillError> {
+    pub fn next_record(&mut self) -> Result<Option<(Key, &[u8])>, SpillError> {
         match &mut self.0 {
             Source::Memory { arena, slots } => Ok(slots
                 .next()
@@ -323,7 +323,7 @@ mod tests {
 
     fn drain(mut sorted: Sorted) -> Vec<(Key, Vec<u8>)> {
         let mut out = Vec::new();
-        while let Some((key, record)) = sorted.next().unwrap() {
+        while let Some((key, record)) = sorted.next_record().unwrap() {
             out.push((key, record.to_vec()));
         }
         out

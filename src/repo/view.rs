@@ -8,7 +8,7 @@ use super::Repository;
 use super::objects::Fetcher;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::{Domain, SnapshotId};
+use crate::ids::{Domain, RepoId, SnapshotId};
 use crate::manifest::{Manifest, PageRef, SnapshotKind};
 use crate::object::{self, Chain};
 use crate::page::{Entry, Page};
@@ -46,11 +46,16 @@ impl View {
     }
 
     /// All entries that count, in order.
-    pub fn entries<'v>(&'v self, fetcher: &'v Fetcher, meta: &'v DomainKey, repository: &'v Repository) -> Outcome<Entries<'v>> {
+    pub fn entries<'v>(
+        &'v self,
+        fetcher: &'v Fetcher,
+        meta: &'v DomainKey,
+        repo: RepoId,
+    ) -> Outcome<Entries<'v>> {
         let streams = self.chain.iter().map(|manifest| PageStream {
             fetcher,
             meta,
-            repository,
+            repo,
             pages: manifest.pages.iter().collect(),
             page: None,
             block: 0,
@@ -120,7 +125,7 @@ pub fn read_manifest(repository: &Repository, id: SnapshotId, bytes: &[u8]) -> O
 struct PageStream<'v> {
     fetcher: &'v Fetcher,
     meta: &'v DomainKey,
-    repository: &'v Repository,
+    repo: RepoId,
     pages: VecDeque<&'v PageRef>,
     page: Option<(Page, Bytes)>,
     block: usize,
@@ -135,7 +140,7 @@ impl PageStream<'_> {
                 self.next_block()?;
             } else if let Some(page) = self.pages.pop_front() {
                 let bytes = self.fetcher.page(page)?;
-                let index = Page::read(self.repository.id(), page.object.name, &bytes, self.meta)?;
+                let index = Page::read(self.repo, page.object.name, &bytes, self.meta)?;
                 self.page = Some((index, bytes));
                 self.block = 0;
             } else {
@@ -167,7 +172,7 @@ pub struct Entries<'v> {
 impl Entries<'_> {
     /// The next entry that counts: the newest of its domain and source, unless that says that
     /// there is nothing any more.
-    pub fn next(&mut self) -> Outcome<Option<Entry>> {
+    pub fn next_entry(&mut self) -> Outcome<Option<Entry>> {
         loop {
             let least = self.streams.iter().filter_map(|s| s.ready.front()).map(Entry::key).min();
             let Some(least) = least else {

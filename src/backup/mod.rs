@@ -1,0 +1,222 @@
+//! Takes a snapshot: sources → pieces → seal → packs → stores.
+//!
+//! Durable before named: packs, then the pages that refer to them, then the manifest. A store that
+//! fails on the way is left *behind*; the snapshot exists when one store has all of it.
+
+use std::thread;
+
+use crate::clock::Timestamp;
+use crate::error::{Failure, Outcome};
+use crate::ids::{SnapshotId, StoreName};
+use crate::manifest::{Manifest, SnapshotKind, Totals};
+use crate::report::Report;
+use crate::repo::Repository;
+use crate::repo::objects::Fetcher;
+use crate::repo::view::View;
+use crate::store::Store;
+use crate::value::CustomerKey;
+
+mod compare;
+mod fill;
+pub mod gather;
+mod packing;
+mod publish;
+mod uploads;
+
+use compare::{Changes, Comparer};
+use fill::Level;
+use gather::{Gathered, gather};
+use packing::{Line, Packed, Packer};
+use uploads::Uploads;
+
+/// How a snapshot went.
+pub struct Taken {
+    /// Which it is.
+    pub id: SnapshotId,
+    /// Full or incremental.
+    pub kind: SnapshotKind,
+    /// What is in it.
+    pub totals: Totals,
+    /// How long it took.
+    pub seconds: f64,
+    /// Each configured store, and why it is behind if it is.
+    pub stores: Vec<(StoreName, Option<Failure>)>,
+    /// Erased customers who were met in the sources and left out.
+    pub left_out: Vec<CustomerKey>,
+    /// What somebody must settle, in words.
+    pub unsettled: Vec<String>,
+    /// Why it is full though an incremental was asked for.
+    pub why_full: Option<&'static str>,
+}
+
+/// Takes a snapshot now. The first one is always full.
+pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Outcome<Taken> {
+    let started = Timestamp::now();
+    publish::resume(repository)?;
+    publish::sweep(repository)?;
+    let mut level = fill::level(repository, report)?;
+    let basis = Basis::choose(repository, &mut level, full)?;
+    let gathered = gather(repository, report)?;
+    let written = write(repository, gathered, &basis, &level, report)?;
+    level.behind.extend(written.failed);
+    let manifest = Manifest {
+        kind: basis.kind(),
+        base: basis.base(),
+        started,
+        finished: Timestamp::now(),
+        journal: vec![repository.log().position()],
+        config: repository.config.text().to_owned(),
+        ..written.manifest
+    };
+    let totals = manifest.totals;
+    level.behind.extend(publish::publish(repository, basis.number, &manifest, &written.whole)?);
+    Ok(Taken {
+        id: SnapshotId { inc: repository.inc(), number: basis.number },
+        kind: basis.kind(),
+        totals,
+        seconds: Timestamp::now().seconds_since(started),
+        stores: repository.store_states(level.behind),
+        left_out: written.left_out,
+        unsettled: written.unsettled,
+        why_full: basis.why_full,
+    })
+}
+
+/// What the new snapshot is compared with, and whether it builds upon it.
+struct Basis {
+    /// The new snapshot's number.
+    number: u64,
+    /// The snapshot before it.
+    view: Option<View>,
+    full: bool,
+    why_full: Option<&'static str>,
+}
+
+impl Basis {
+    fn choose(repository: &Repository, level: &mut Level, full: bool) -> Outcome<Self> {
+        let last = repository.last_snapshot_number()?;
+        let number = last + 1;
+        let alone = |why_full| Self { number, view: None, full: true, why_full };
+        if last == 0 {
+            return Ok(alone(None));
+        }
+        if level.stores.is_empty() {
+            // No store has all that the last snapshot needs: each gets everything anew.
+            level.stores.clone_from(&repository.stores);
+            level.packs.clear();
+            level.behind.retain(|(name, _)| repository.absent.contains_key(name));
+            return Ok(alone(Some("no store has all that the last snapshot needs")));
+        }
+        let id = SnapshotId { inc: repository.inc(), number: last };
+        let view = View::open(repository, &repository.fetcher(&level.stores), id)?;
+        Ok(Self { number, view: Some(view), full, why_full: None })
+    }
+
+    fn kind(&self) -> SnapshotKind {
+        if self.full { SnapshotKind::Full } else { SnapshotKind::Incremental }
+    }
+
+    /// The number of the full snapshot that the new one builds upon.
+    fn base(&self) -> u64 {
+        match &self.view {
+            Some(view) if !self.full => view.manifest().base,
+            _ => self.number,
+        }
+    }
+}
+
+/// What stands in the stores, and is not named yet.
+struct Written {
+    /// All but what only the end knows.
+    manifest: Manifest,
+    whole: Vec<Store>,
+    failed: Vec<(StoreName, Failure)>,
+    left_out: Vec<CustomerKey>,
+    unsettled: Vec<String>,
+}
+
+/// Compares, seals and stores: the main thread cuts pieces and compares, as many threads as there
+/// are cores compress, one seals and packs, and one per store writes.
+fn write(
+    repository: &mut Repository,
+    gathered: Gathered,
+    basis: &Basis,
+    level: &Level,
+    report: &dyn Report,
+) -> Outcome<Written> {
+    let meta = repository.meta()?;
+    let next = repository.catalog.change(|change| -> Outcome<_> {
+        Ok((change.next_customer()?, change.next_own()?))
+    })?;
+    let Gathered { sorted, ranks, sources, classes, customers, rows, read_bytes, .. } = gathered;
+    let fetcher = repository.fetcher(&level.stores);
+    let register = sources.first().map_or(0, |source| source.number);
+    let forest = &repository.keyring.forest;
+    let (changes, packed, stored_bytes, (whole, failed)) = thread::scope(|scope| {
+        let (line, ends) = Line::start(scope)?;
+        let uploads = Uploads::start(scope, &level.stores);
+        let (id, inc, state) = (repository.id(), repository.inc(), &repository.state);
+        let packer = Packer::new(id, inc, forest, &meta, state, uploads)?;
+        let packing = scope.spawn(move || packer.run(&ends));
+        let before = match &basis.view {
+            Some(view) => Some(view.entries(&fetcher, &meta, id)?),
+            None => None,
+        };
+        let comparer = Comparer::new(forest, line, before, basis.full, &level.packs, register)?;
+        let compared = comparer.run(sorted, &ranks, rows, report);
+        let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // If the packer failed, the comparer did as well, and the packer knows why.
+        let (packed, uploads): (Packed, Uploads<'_>) = packed?;
+        let changes: Changes = compared?;
+        let bytes = uploads.bytes;
+        Ok::<_, Failure>((changes, packed, bytes, uploads.finish()))
+    })?;
+    let totals = Totals {
+        customers,
+        rows,
+        plain_bytes: packed.plain_bytes,
+        changed: changes.changed,
+        removed: changes.removed,
+        read_bytes,
+        stored_bytes,
+    };
+    let failed = failed.into_iter().map(|(store, error)| (store.name().clone(), error.into()));
+    Ok(Written {
+        manifest: Manifest {
+            kind: basis.kind(),
+            base: basis.number,
+            started: Timestamp(0),
+            finished: Timestamp(0),
+            pages: packed.pages,
+            packs: packed.packs,
+            sources,
+            classes,
+            totals,
+            journal: Vec::new(),
+            next_customer: next.0,
+            next_own: next.1,
+            config: String::new(),
+        },
+        whole,
+        failed: failed.collect(),
+        left_out: gathered.left_out,
+        unsettled: gathered.unsettled,
+    })
+}
+
+impl Repository {
+    /// A fetcher from some stores, with the pages of the state directory.
+    pub fn fetcher(&self, stores: &[Store]) -> Fetcher {
+        Fetcher::new(self.id(), stores.to_vec(), Some(self.state.clone()))
+    }
+
+    /// Every configured store, and why it is behind if it is.
+    fn store_states(&self, behind: Vec<(StoreName, Failure)>) -> Vec<(StoreName, Option<Failure>)> {
+        let mut behind = behind;
+        let states = self.config.stores.iter().map(|store| {
+            let at = behind.iter().position(|(name, _)| *name == store.name);
+            (store.name.clone(), at.map(|at| behind.swap_remove(at).1))
+        });
+        states.collect()
+    }
+}
