@@ -5,7 +5,7 @@
 //! two places (`customers.referred_by`, `notes.mentions`), a table without rowids, cascades,
 //! shared tables, a view and a trigger. The owners of orders and notes follow in random order, as
 //! they do in life, so that one customer's rows are strewn over the whole file. A million
-//! customers are about 11.8 million rows and 670 MB.
+//! customers are about 11 million rows and 670 MB.
 //!
 //! Nothing here is anybody's: names and words are made up, addresses end in reserved domains.
 
