@@ -127,6 +127,7 @@ struct Tracer {
 }
 
 impl Tracer {
+    #[expect(clippy::zombie_processes, reason = "waited for with all other tracees")]
     fn start(mut command: Command, calls: Calls, kill_at: Option<u64>) -> Self {
         let calls = calls.list();
         let program = filter::program(calls);

@@ -8,3 +8,4 @@
 pub mod canary;
 pub mod compare;
 pub mod crash;
+pub mod history;
