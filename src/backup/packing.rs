@@ -262,8 +262,12 @@ impl<'a, 'scope> Packer<'a, 'scope> {
                 self.packed.plain_bytes += u64::from(piece.plain);
             }
             let (domain, source) = (waiting.domain, waiting.source);
-            let id = match waiting.id.filter(|_| domain.class != Class::OWN && self.page.is_new(domain)) {
-                Some(id) => Some(self.page.seal_id(domain, &self.key(domain)?, &id)?),
+            let first = domain.class != Class::OWN && self.page.is_new(domain);
+            let id = match waiting.id.filter(|_| first) {
+                Some(id) => {
+                    let key = self.key(domain)?;
+                    Some(self.page.seal_id(domain, &key, &id)?)
+                }
                 None => None,
             };
             self.page.add(&Entry { domain, source, id, pieces }, self.meta)?;

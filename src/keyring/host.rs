@@ -189,7 +189,7 @@ impl HostKeyring {
     /// Whether only the given epoch is here.
     pub fn is_alone(&self, inc: Incarnation, epoch: u64) -> Result<bool, HostKeyringError> {
         let only = vec![(inc, epoch)];
-        let alone = |half| Ok(self.epochs(half)? == only);
+        let alone = |half| self.epochs(half).map(|epochs| epochs == only);
         Ok(alone("keys")? && alone("secret")? && alone("age")?)
     }
 }

@@ -97,8 +97,9 @@ impl Repository {
         let intended = |chain| self.state.intent(chain, inc).exists();
         let last = self.last_snapshot_number()? + u64::from(intended(Chain::Manifest));
         let journal_intended = intended(Chain::Journal);
+        let (log, current) = (&self.log, self.keyring.epoch);
         let checks = on_all(&self.stores, |store| -> Outcome<()> {
-            self.log.level(store, journal_intended)?;
+            log.level(store, journal_intended)?;
             let name = store.name().as_str();
             for path in store.list(&format!("snapshots/{inc}"))?.keys() {
                 if Chain::Manifest.parse(path).is_some_and(|(_, number)| number > last) {
@@ -108,7 +109,7 @@ impl Repository {
             }
             for path in store.list("keyring")?.keys() {
                 let epoch = file::parse_path(path).filter(|(found, _)| *found == inc);
-                if epoch.is_some_and(|(_, epoch)| epoch > self.keyring.epoch) {
+                if epoch.is_some_and(|(_, epoch)| epoch > current) {
                     let what = format!("store {name:?} has {path}, which this host did not write");
                     return Err(second_writer(what));
                 }
