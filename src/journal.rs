@@ -82,8 +82,12 @@ pub enum Event {
         /// The new domain.
         #[n(1)]
         domain: Domain,
-        /// Why, sealed under the new domain's key.
+        /// The identity, sealed under the new domain's key: `salt (16) ‖ frame`, the frame
+        /// encrypted under `field_key(salt, "catalog identity")`.
         #[cbor(n(2), with = "minicbor::bytes")]
+        identity: Vec<u8>,
+        /// Why, sealed likewise under `field_key(salt, "reason")`.
+        #[cbor(n(3), with = "minicbor::bytes")]
         reason: Vec<u8>,
     },
     /// Who can recover has changed.
@@ -120,7 +124,7 @@ mod tests {
             },
             Event::Erased { domains: vec![domain], recognised: vec![Recognised { who, domain }] },
             Event::Readmitted { who, domain,
-                reason: vec![1, 2],
+                identity: vec![3], reason: vec![1, 2],
             },
             Event::Recipients { recipients: vec![] },
             Event::StoreOpened {

@@ -5,8 +5,10 @@ pub mod demo;
 
 // flows: verbs, the only place where edges meet
 pub mod backup;
+pub mod forget;
 pub mod init;
 pub mod repo;
+pub mod restore;
 
 // edges: each speaks to one outside thing, never to another edge
 pub mod catalog;

@@ -13,10 +13,9 @@ use crate::keyring::tree::Forest;
 use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell, Identity};
 use crate::report::{Report, Unit};
+use crate::repo::identity::seal_identity;
 use crate::repo::{Recogniser, Repository};
 use crate::schema::{Ownership, Schema, Table};
-use crate::seal::{self, Kind, Place};
-use crate::secret;
 use crate::source::sqlite::{Database, SqliteError};
 use crate::source::{Owner, RegisterRow, Row, class_of};
 use crate::spill::{Sorted, Sorter};
@@ -453,37 +452,4 @@ fn add_customers(
         }
         Ok(change.set_note("next_customer", &next.to_string())?)
     })
-}
-
-/// Seals an identity for the catalog.
-pub fn seal_identity(
-    repo: crate::ids::RepoId,
-    domain: Domain,
-    key: &secret::DomainKey,
-    identity: &Identity,
-) -> Outcome<Vec<u8>> {
-    let salt: [u8; 16] = secret::random()?;
-    let sealed = seal::encrypt(
-        &key.field_key(&salt, b"catalog identity"),
-        &identity_place(repo, domain),
-        seal::plain_frame(&identity.encode()),
-    );
-    Ok([&salt[..], &sealed].concat())
-}
-
-/// The identity that [`seal_identity`] sealed.
-pub fn open_identity(
-    repo: crate::ids::RepoId,
-    domain: Domain,
-    key: &secret::DomainKey,
-    sealed: &[u8],
-) -> Outcome<Identity> {
-    let (salt, sealed) = sealed.split_at_checked(16).ok_or(crate::cbor::Malformed)?;
-    let key = key.field_key(salt, b"catalog identity");
-    let plain = seal::open(&key, &identity_place(repo, domain), sealed)?;
-    Ok(Identity::decode(&plain)?)
-}
-
-fn identity_place(repo: crate::ids::RepoId, domain: Domain) -> Place<'static> {
-    Place { repo, kind: Kind::CatalogField, number: domain.leaf(), field: b"identity" }
 }

@@ -172,6 +172,20 @@ impl Catalog {
         .collect()
     }
 
+    /// The number that something has, if it has one.
+    pub fn find_number(&self, kind: Numbered, name: &KeyedHash) -> Result<Option<u32>> {
+        let sql = "SELECT number FROM number WHERE kind = ? AND name = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_row(params![kind as i64, &name.0[..]], |row| row.get(0));
+        Ok(found.optional()?)
+    }
+
+    /// The highest number of a class that was ever given.
+    pub fn last_class(&self) -> Result<Class> {
+        let sql = "SELECT coalesce(max(number), 1) FROM number WHERE kind = 0";
+        Ok(Class(self.connection.query_row(sql, [], |row| row.get(0))?))
+    }
+
     /// All snapshots, oldest first.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
         let sql = "SELECT inc, number, kind, base, started, finished, customers, stored_bytes, hash
@@ -336,16 +350,6 @@ impl Change<'_> {
         Ok(next)
     }
 
-    /// Forgets a number that stood for something: the next one asked for is new.
-    pub fn retire_number(&self, kind: Numbered, name: &KeyedHash) -> Result<()> {
-        // The row stays under a name that nothing hashes to, so that the number is not given again.
-        let sql = "UPDATE number SET name = randomblob(24) WHERE kind = ? AND name = ?";
-        self.transaction
-            .prepare_cached(sql)?
-            .execute(params![kind as i64, &name.0[..]])?;
-        Ok(())
-    }
-
     /// The highest number given among Tenure's own domains, plus one.
     pub fn next_own(&self) -> Result<u32> {
         let sql = "SELECT coalesce(max(number) + 1, 2) FROM number WHERE kind IN (3, 4)";
@@ -389,6 +393,13 @@ impl Change<'_> {
         for domain in domains.iter().filter(|domain| domain.class == Class::CUSTOMER) {
             delete.execute(params![&domain.inc.0[..], domain.arrival])?;
         }
+        // A table's own domain: the row stays under a name that nothing hashes to, so that the number
+        // is not given again, and the table gets another when it is met next.
+        let sql = "UPDATE number SET name = randomblob(24) WHERE kind IN (3, 4) AND number = ?";
+        let mut retire = self.transaction.prepare_cached(sql)?;
+        for domain in domains.iter().filter(|domain| domain.class == Class::OWN) {
+            retire.execute([domain.arrival])?;
+        }
         let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival) VALUES (?, ?, ?)";
         let mut insert = self.transaction.prepare_cached(sql)?;
         for Recognised { who, domain } in recognised {
@@ -397,13 +408,12 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// No longer recognises a customer as erased.
-    pub fn readmit(&self, who: &KeyedHash) -> Result<()> {
+    /// No longer recognises a customer as erased; `next` is the next arrival that is free for sure.
+    pub fn readmit(&self, who: &KeyedHash, next: u32) -> Result<()> {
         let sql = "DELETE FROM erased WHERE who = ?";
-        self.transaction
-            .prepare_cached(sql)?
-            .execute([&who.0[..]])?;
-        Ok(())
+        self.transaction.prepare_cached(sql)?.execute([&who.0[..]])?;
+        let next = next.max(self.next_customer()?);
+        self.set_note("next_customer", &next.to_string())
     }
 
     /// Adds a snapshot that exists.

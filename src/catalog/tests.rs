@@ -57,8 +57,9 @@ fn customers_are_found_by_key_until_they_are_erased() {
     );
     assert_eq!(catalog.erased().unwrap(), HashMap::from([(gone.who, gone.domain)]));
     assert_eq!(catalog.arrivals().unwrap().len(), 2);
-    catalog.change(|change| change.readmit(&gone.who)).unwrap();
+    catalog.change(|change| change.readmit(&gone.who, 9)).unwrap();
     assert!(catalog.erased().unwrap().is_empty());
+    assert_eq!(catalog.change(|change| change.next_customer()).unwrap(), 9);
     drop(catalog);
     assert_eq!(
         Catalog::open(&dir.path().join("catalog.db"))
@@ -100,7 +101,8 @@ fn numbers_are_for_life_and_never_given_twice() {
             assert_eq!(number(change, Numbered::Orphans, 1), 3);
             assert_eq!(number(change, Numbered::WholeTable, 2), 4);
             assert_eq!(change.next_own()?, 5);
-            change.retire_number(Numbered::WholeTable, &name(2))?;
+            let own = Domain { inc: INC, class: Class::OWN, arrival: 4 };
+            change.erase(&[own], &[])?;
             assert_eq!(number(change, Numbered::WholeTable, 2), 5);
             Ok::<_, CatalogError>(())
         })

@@ -107,6 +107,11 @@ impl Log {
         domains.flatten().copied().collect()
     }
 
+    /// Whether there is an entry behind the last that was read.
+    pub fn has_next(&self) -> Outcome<bool> {
+        Ok(self.bytes(self.position.len + 1)?.is_some())
+    }
+
     /// The recent entries, oldest first.
     pub fn recent(&self) -> &[Entry] {
         &self.recent

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Domain, Incarnation, KeyedHash, RepoId, StoreName};
 use crate::keyring::{HostKeyring, Keyring};
+use crate::object::Chain;
 use crate::piece::{self, Identity};
 use crate::secret::DomainKey;
 use crate::sign::{SigningKey, VerifyKey};
@@ -22,6 +23,7 @@ use crate::store::Store;
 use crate::value::CustomerKey;
 
 mod failures;
+pub mod identity;
 pub mod log;
 pub mod objects;
 mod settle;
@@ -178,6 +180,11 @@ impl Repository {
     /// The incarnation's signing key.
     pub fn writer(&self) -> &SigningKey {
         &self.writer
+    }
+
+    /// Whether the journal has grown since the repository was opened, by another command.
+    pub fn has_grown(&self) -> Outcome<bool> {
+        Ok(self.log.has_next()? || self.state.intent(Chain::Journal, self.inc()).exists())
     }
 
     /// How far the journal has come.

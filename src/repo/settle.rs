@@ -10,9 +10,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::Repository;
+use super::identity::open_identity;
+use super::{Recogniser, Repository};
 use super::log::{on_all, second_writer};
-use crate::catalog::{Change, KeyPlace};
+use crate::catalog::{Change, Customer, KeyPlace};
 use crate::certificate;
 use crate::clock::Timestamp;
 use crate::error::{Failure, Outcome};
@@ -131,21 +132,30 @@ impl Repository {
         let position = self.log.position();
         let done = self.catalog.note("journal_applied")?.and_then(|n| n.parse().ok()).unwrap_or(0_u64);
         let first = position.len - self.log.recent().len() as u64 + 1;
-        let log = &self.log;
-        self.catalog.change(|change: &Change<'_>| {
+        let (log, repo, forest) = (&self.log, self.id(), &self.keyring.forest);
+        let recogniser = Recogniser::new(self)?;
+        self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
             for (number, entry) in (first..).zip(log.recent()) {
                 if number <= done {
                     continue;
                 }
                 match &entry.event {
                     Event::Erased { domains, recognised } => change.erase(domains, recognised)?,
-                    Event::Readmitted { who, .. } => change.readmit(who)?,
+                    Event::Readmitted { who, domain, identity, .. } => {
+                        change.readmit(who, domain.arrival + 1)?;
+                        // Who was erased once more since then stays unknown.
+                        if let Some(key) = forest.key(*domain) {
+                            let key = open_identity(repo, *domain, &key, identity)?.key;
+                            let (who, sealed) = (*who, identity.clone());
+                            let customer = Customer { domain: *domain, who, sealed };
+                            change.add_customer(&customer, &recogniser.key(&key))?;
+                        }
+                    }
                     Event::StoreOpened { .. } | Event::Opened { .. } | Event::Recipients { .. } => {}
                 }
             }
-            change.set_note("journal_applied", &position.len.to_string())
-        })?;
-        Ok(())
+            Ok(change.set_note("journal_applied", &position.len.to_string())?)
+        })
     }
 
     /// Whether the journal has decided something that the keyring's file does not show.

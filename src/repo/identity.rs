@@ -1,0 +1,53 @@
+//! Customers' identities and reasons at rest on this host and in the journal: sealed under the
+//! customer's own key, so that they go when the customer goes.
+
+use crate::cbor::Malformed;
+use crate::error::Outcome;
+use crate::ids::{Domain, RepoId};
+use crate::piece::Identity;
+use crate::seal::{self, Kind, Place};
+use crate::secret::{self, DomainKey};
+
+/// Seals an identity: `salt (16) ‖ frame`, the frame encrypted under
+/// `field_key(salt, "catalog identity")` of the customer's domain.
+pub fn seal_identity(
+    repo: RepoId,
+    domain: Domain,
+    key: &DomainKey,
+    identity: &Identity,
+) -> Outcome<Vec<u8>> {
+    let salt: [u8; 16] = secret::random()?;
+    let sealed = seal::encrypt(
+        &key.field_key(&salt, b"catalog identity"),
+        &identity_place(repo, domain),
+        seal::plain_frame(&identity.encode()),
+    );
+    Ok([&salt[..], &sealed].concat())
+}
+
+/// The identity that [`seal_identity`] sealed.
+pub fn open_identity(
+    repo: RepoId,
+    domain: Domain,
+    key: &DomainKey,
+    sealed: &[u8],
+) -> Outcome<Identity> {
+    let (salt, sealed) = sealed.split_at_checked(16).ok_or(Malformed)?;
+    let key = key.field_key(salt, b"catalog identity");
+    let plain = seal::open(&key, &identity_place(repo, domain), sealed)?;
+    Ok(Identity::decode(&plain)?)
+}
+
+fn identity_place(repo: RepoId, domain: Domain) -> Place<'static> {
+    Place { repo, kind: Kind::CatalogField, number: domain.leaf(), field: b"identity" }
+}
+
+/// Seals a reason that somebody gave: `salt (16) ‖ frame`, the frame encrypted under
+/// `field_key(salt, "reason")` of the customer's domain.
+pub fn seal_reason(repo: RepoId, domain: Domain, key: &DomainKey, reason: &str) -> Outcome<Vec<u8>> {
+    let salt: [u8; 16] = secret::random()?;
+    let place = Place { repo, kind: Kind::Reason, number: domain.leaf(), field: b"" };
+    let frame = seal::plain_frame(reason.as_bytes());
+    let sealed = seal::encrypt(&key.field_key(&salt, b"reason"), &place, frame);
+    Ok([&salt[..], &sealed].concat())
+}

@@ -1,0 +1,92 @@
+//! Brings snapshots back: stores → packs → open → pieces → databases.
+//!
+//! The journal comes first and last. What it has erased is not opened, whatever keyring is at hand,
+//! and before the result is handed over the journal is read once more: what was erased meanwhile
+//! makes the restore void.
+
+use std::path::Path;
+
+use crate::clock::Timestamp;
+use crate::error::{Failure, FailureKind, Outcome};
+use crate::ids::{SnapshotId, StoreName};
+use crate::repo::Repository;
+use crate::repo::objects::Fetcher;
+
+mod customer;
+mod export;
+mod rows;
+mod whole;
+
+pub use customer::{CustomerRestored, customer};
+pub use whole::{Restored, RestoredSource, whole};
+
+/// The snapshot that is meant: by number (`N` or `INC.N`), or the newest at a time, or the newest.
+pub fn choose(
+    repository: &Repository,
+    snapshot: Option<&str>,
+    at: Option<Timestamp>,
+) -> Outcome<SnapshotId> {
+    let snapshots = repository.catalog.snapshots()?;
+    let none = |what: String| Failure::of(FailureKind::NotFound, what).hint("`tenure snapshots` lists them");
+    if let Some(wanted) = snapshot {
+        let mut found = snapshots
+            .iter()
+            .map(|snapshot| snapshot.id)
+            .filter(|id| id.number.to_string() == wanted || id.to_string() == wanted);
+        return match (found.next(), found.next()) {
+            (Some(id), None) => Ok(id),
+            (None, _) => Err(none(format!("there is no snapshot {wanted}"))),
+            _ => Err(none(format!("snapshot {wanted} is not unique: write it as INC.N"))),
+        };
+    }
+    let mut candidates = snapshots.iter().rev();
+    let found = candidates.find(|snapshot| at.is_none_or(|at| snapshot.started <= at));
+    found.map(|snapshot| snapshot.id).ok_or_else(|| match at {
+        Some(at) => none(format!("there is no snapshot as old as {at}")),
+        None => none("there is no snapshot yet".into()),
+    })
+}
+
+/// A fetcher from the store that is meant, or from all that can be reached: those first that had the
+/// snapshot complete when they were last looked at.
+fn fetcher(repository: &Repository, id: SnapshotId, store: Option<&StoreName>) -> Outcome<Fetcher> {
+    let stores = match store {
+        Some(name) => vec![repository.store(name)?.clone()],
+        None => {
+            let complete = repository.catalog.complete()?;
+            let here = complete.get(&id).map(Vec::as_slice).unwrap_or_default();
+            let mut stores = repository.stores.clone();
+            stores.sort_by_key(|store| !here.contains(store.name()));
+            stores
+        }
+    };
+    if stores.is_empty() {
+        return Err(Failure::new("no store can be reached").hint("see `tenure check`"));
+    }
+    // A named store has to show that it has everything: nothing is taken from the state directory.
+    let state = store.is_none().then(|| repository.state.clone());
+    Ok(Fetcher::new(repository.id(), stores, state))
+}
+
+/// That a directory is not there, or empty.
+fn check_empty(to: &Path) -> Outcome<()> {
+    let taken = match std::fs::read_dir(to) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(crate::fsx::FileError::new("look into", to)(error).into()),
+    };
+    if taken {
+        let what = format!("{} is not empty", to.display());
+        return Err(Failure::of(FailureKind::Usage, what).hint("name a directory that is not there yet"));
+    }
+    Ok(())
+}
+
+/// That nothing was erased since the repository was opened.
+fn check_journal(repository: &Repository) -> Outcome<()> {
+    if repository.has_grown()? {
+        let what = "the journal has changed while this was being restored";
+        return Err(Failure::new(what).hint("run it again: it takes what was decided into account"));
+    }
+    Ok(())
+}

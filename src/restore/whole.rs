@@ -1,0 +1,196 @@
+//! Restores everything, or one source, into an empty directory.
+//!
+//! Rows leave a snapshot by domain, and go into a database fast only in the order of its tables and
+//! rowids: so they pass through the same sorter as on the way out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::rows::{Resolved, Resolver, Tables, decode, resolve};
+use super::{check_empty, check_journal, fetcher};
+use crate::clock::Timestamp;
+use crate::error::{Context, Failure, FailureKind, Outcome};
+use crate::fsx;
+use crate::ids::{Class, SnapshotId, StoreName};
+use crate::manifest::SourceState;
+use crate::piece::RowReader;
+use crate::report::{Report, Unit};
+use crate::repo::Repository;
+use crate::repo::view::View;
+use crate::seal::Decompressor;
+use crate::source::Cell;
+use crate::source::sqlite::Builder;
+use crate::spill::{Sorted, Sorter};
+
+/// What was restored.
+pub struct Restored {
+    /// From which snapshot.
+    pub id: SnapshotId,
+    /// The sources.
+    pub sources: Vec<RestoredSource>,
+    /// What was left out on purpose, in words.
+    pub left_out: Vec<String>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// One restored database.
+pub struct RestoredSource {
+    /// The source's name.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Values that referred to forgotten customers and are NULL now.
+    pub nulled: u64,
+    /// Neutral rows that stand for forgotten customers where NULL is forbidden.
+    pub tombstones: u64,
+    /// What `PRAGMA integrity_check` says, if it is not content.
+    pub problems: Vec<String>,
+}
+
+/// Restores a snapshot into `to`, which must be empty or not there.
+pub fn whole(
+    repository: &Repository,
+    to: &Path,
+    id: SnapshotId,
+    source: Option<&str>,
+    store: Option<&StoreName>,
+    report: &dyn Report,
+) -> Outcome<Restored> {
+    let started = Timestamp::now();
+    check_empty(to)?;
+    let fetcher = fetcher(repository, id, store)?;
+    let view = View::open(repository, &fetcher, id)?;
+    let wanted = wanted(view.manifest().sources.as_slice(), source)?;
+    fsx::create_dir(to)?;
+    let spill = tempfile::tempdir_in(to).map_err(fsx::FileError::new("make a directory in", to))?;
+    let mut sorters: BTreeMap<u32, Sorter> =
+        wanted.iter().map(|state| (state.number, Sorter::new(spill.path()))).collect();
+    let (forgotten, sources_left) = sort_rows(repository, &view, &fetcher, &mut sorters, report)?;
+    let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
+    let mut sources = Vec::new();
+    for state in wanted {
+        let Some(sorter) = sorters.remove(&state.number) else { continue };
+        let restored = build(to, state, sorter.finish()?, &mut resolver, report);
+        sources.push(restored.failed_to(|| format!("restore source {:?}", state.name))?);
+    }
+    drop(spill);
+    if let Err(failure) = check_journal(repository) {
+        for source in &sources {
+            fsx::remove(&source.path)?;
+        }
+        return Err(failure);
+    }
+    let mut left_out = sources_left;
+    if forgotten > 0 {
+        left_out.push(format!("{forgotten} forgotten customers"));
+    }
+    let seconds = Timestamp::now().seconds_since(started);
+    Ok(Restored { id, sources, left_out, seconds })
+}
+
+fn wanted<'m>(sources: &'m [SourceState], source: Option<&str>) -> Outcome<Vec<&'m SourceState>> {
+    let wanted: Vec<_> =
+        sources.iter().filter(|state| source.is_none_or(|name| name == state.name)).collect();
+    match source {
+        Some(name) if wanted.is_empty() => {
+            let known: Vec<_> = sources.iter().map(|state| state.name.as_str()).collect();
+            let what = format!("the snapshot has no source {name:?}");
+            Err(Failure::of(FailureKind::NotFound, what).hint(format!("sources: {}", known.join(", "))))
+        }
+        _ => Ok(wanted),
+    }
+}
+
+/// Opens every piece that can be opened, and sorts the rows by table and rowid. Returns how many
+/// customers were forgotten, and which tables, in words.
+fn sort_rows(
+    repository: &Repository,
+    view: &View,
+    fetcher: &crate::repo::objects::Fetcher,
+    sorters: &mut BTreeMap<u32, Sorter>,
+    report: &dyn Report,
+) -> Outcome<(u64, Vec<String>)> {
+    let meta = repository.meta()?;
+    let mut keys = repository.keyring.forest.walker();
+    let mut decompressor = Decompressor::new()?;
+    let (mut forgotten, mut tables) = (BTreeSet::new(), Vec::new());
+    let total = view.manifest().totals.plain_bytes;
+    let is_full = view.chain().len() == 1;
+    report.begin("reading the snapshot", is_full.then_some(total), Unit::Bytes);
+    let mut entries = view.entries(fetcher, &meta, repository.id())?;
+    while let Some(entry) = entries.next_entry()? {
+        let Some(sorter) = sorters.get_mut(&entry.source) else { continue };
+        let Some(key) = keys.key(entry.domain) else {
+            if entry.domain.class == Class::OWN {
+                tables.push(format!("forgotten rows of a table (domain {})", entry.domain));
+            } else {
+                forgotten.insert((entry.domain.inc, entry.domain.arrival));
+            }
+            continue;
+        };
+        let mut reader = RowReader::default();
+        for piece in entry.pieces.iter().flatten() {
+            let plain = fetcher.piece_of_pack(piece, &key, &mut decompressor)?;
+            report.advance(u64::from(piece.plain));
+            reader.piece(&plain, |row, bytes| -> Outcome<()> {
+                // Signed numbers in the order of unsigned ones.
+                let rowid = row.rowid.unwrap_or(0).cast_unsigned() ^ (1 << 63);
+                Ok(sorter.push((u64::from(row.table), rowid), bytes)?)
+            })?;
+        }
+        reader.finish()?;
+    }
+    report.end();
+    Ok((forgotten.len() as u64, tables))
+}
+
+fn build(
+    to: &Path,
+    state: &SourceState,
+    mut sorted: Sorted,
+    resolver: &mut Resolver<'_>,
+    report: &dyn Report,
+) -> Outcome<RestoredSource> {
+    let folder = to.join(&state.name);
+    fsx::create_dir(&folder)?;
+    let path = folder.join(&state.file_name);
+    let tables = Tables::new(state);
+    let total = state.tables.iter().map(|table| table.rows).sum();
+    report.begin("writing the database", Some(total), Unit::Items);
+    let mut builder = Builder::create(&path, &state.schema)?;
+    let mut since = 0;
+    while let Some((_, record)) = sorted.next_record()? {
+        let (index, row) = decode(record, &tables)?;
+        let values = row.cells.iter().map(|cell| resolve(*cell, resolver));
+        let values = values.collect::<Outcome<Vec<_>>>()?;
+        let cells: Vec<_> = values
+            .iter()
+            .map(|value| match value {
+                Resolved::Kept(value) => Cell::Kept(value.as_ref()),
+                Resolved::Lost(number) => Cell::Lost(*number),
+            })
+            .collect();
+        builder.put(index, row.rowid, &cells)?;
+        since += 1;
+        if since == 4096 {
+            report.advance(std::mem::take(&mut since));
+        }
+    }
+    let built = builder.finish()?;
+    report.end();
+    let bytes = std::fs::metadata(&path).map_err(fsx::FileError::new("look at", &path))?.len();
+    Ok(RestoredSource {
+        name: state.name.clone(),
+        path,
+        rows: built.rows,
+        bytes,
+        nulled: built.nulled,
+        tombstones: built.tombstones,
+        problems: built.problems,
+    })
+}
