@@ -5,6 +5,7 @@ pub mod demo;
 
 // flows: verbs, the only place where edges meet
 pub mod backup;
+pub mod customers;
 pub mod init;
 pub mod repo;
 
