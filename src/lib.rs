@@ -6,6 +6,7 @@ pub mod demo;
 // flows: verbs, the only place where edges meet
 pub mod backup;
 pub mod forget;
+pub mod customers;
 pub mod init;
 pub mod repo;
 pub mod restore;
