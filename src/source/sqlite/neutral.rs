@@ -33,11 +33,13 @@ pub(super) struct Slot {
 }
 
 /// Values for the key column `column` of `table` that none of its rows has, best first: of the
-/// class that its keys have, or without any rows, of the class that its type suggests.
+/// class that its keys have, or without any rows, of the class that its type suggests. Positive ones
+/// are beyond `counter`, the highest that was ever given out, as far as that is known.
 pub(super) fn free_keys(
     conn: &Connection,
     table: &str,
     column: &Column,
+    counter: i64,
     number: u64,
 ) -> rusqlite::Result<Vec<Value>> {
     let (table, name) = (quote(table), quote(&column.name));
@@ -65,7 +67,9 @@ pub(super) fn free_keys(
         _ => {
             let wished = -((number % (1 << 62)).cast_signed()) - 1;
             let (least, greatest) = bounds(conn, &table, &name)?;
-            let all = [Some(wished), least.checked_sub(1), greatest.checked_add(1)];
+            let below = least.min(0).checked_sub(1);
+            let above = greatest.max(counter).checked_add(1);
+            let all = [Some(wished), below, above];
             let mut free = Vec::new();
             for value in all.into_iter().flatten().map(Value::Int) {
                 if !taken(&value)? {

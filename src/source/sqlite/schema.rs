@@ -7,7 +7,7 @@
 use rusqlite::{Connection, Row};
 
 use super::error::SqliteError;
-use super::sql::{internal, ours, rowid_name, same};
+use super::sql::{internal, ours, quote, rowid_name, same};
 use crate::schema::{Column, Ownership, ParentColumn, Schema, Statement, Table};
 
 /// What must be known of a table beyond [`Table`] to read it and to follow its keys.
@@ -20,6 +20,9 @@ pub(super) struct Shape {
     pub rowid: Option<String>,
     /// The primary key's columns, in the key's order.
     pub primary: Vec<String>,
+    /// How SQL sorts row `t0` by the tree that the rows themselves are in, such as `"id" DESC`: nothing where
+    /// neither rowid nor primary key does.
+    pub order: String,
     /// Stored columns that have a DEFAULT.
     pub defaults: Vec<String>,
     /// Its foreign keys to tables that can be backed up, in the order of declaration.
@@ -72,6 +75,12 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
     for table in &tables {
         let shape = shape(conn, &tables, table).map_err(SqliteError::reading(&table.name))?;
         shapes.push(shape);
+    }
+    for (table, shape) in tables.iter_mut().zip(&shapes) {
+        if table.has_rowid && shape.rowid.is_none() {
+            let warning = "has columns by all three names of the rowid: rowids are not kept";
+            table.warnings.push(warning.into());
+        }
     }
     let schema = Schema {
         engine: format!("SQLite {}", rusqlite::version()),
@@ -322,8 +331,15 @@ pub(super) fn shape(conn: &Connection, tables: &[Table], table: &Table) -> rusql
         .rowid_alias
         .as_ref()
         .map(|column| column.name.as_str());
+    let rowid = table.has_rowid.then(|| rowid_name(alias, &all)).flatten();
+    let order = match &rowid {
+        _ if !table.has_rowid => tree_order(conn, &table.name)?,
+        Some(name) => format!("t0.{name}"),
+        None => String::new(),
+    };
     Ok(Shape {
-        rowid: table.has_rowid.then(|| rowid_name(alias, &all)).flatten(),
+        rowid,
+        order,
         primary,
         defaults,
         keys: keys(conn, tables, table, &all)?,
@@ -331,6 +347,27 @@ pub(super) fn shape(conn: &Connection, tables: &[Table], table: &Table) -> rusql
         unique,
         all,
     })
+}
+
+/// The order of the primary key's tree, which is where the rows of a WITHOUT ROWID table are.
+fn tree_order(conn: &Connection, table: &str) -> rusqlite::Result<String> {
+    let sql = "SELECT x.name, x.coll, x.\"desc\" \
+               FROM pragma_index_list(?1) AS l JOIN pragma_index_xinfo(l.name) AS x \
+               WHERE l.origin = 'pk' AND x.key ORDER BY x.seqno";
+    let term = |row: &Row<'_>| {
+        let (name, collation): (String, String) = (row.get(0)?, row.get(1)?);
+        let direction = if row.get(2)? { " DESC" } else { "" };
+        Ok(format!(
+            "t0.{} COLLATE {}{direction}",
+            quote(&name),
+            quote(&collation)
+        ))
+    };
+    let terms: Vec<String> = conn
+        .prepare(sql)?
+        .query_map([table], term)?
+        .collect::<Result<_, _>>()?;
+    Ok(terms.join(", "))
 }
 
 /// The first columns of all indexes, and all columns of the UNIQUE ones; partial indexes left out.

@@ -335,8 +335,14 @@ impl<'a> Tombstones<'a> {
             ParentColumn::Rowid => entry.rowid_alias.as_ref(),
             ParentColumn::Column(at) => entry.columns.get(at),
         };
+        let counter = self
+            .schema
+            .sequences
+            .iter()
+            .find(|(name, _)| *name == entry.name);
+        let counter = counter.map_or(0, |(_, counter)| *counter);
         match found {
-            Some(column) => free_keys(self.conn, &entry.name, column, number),
+            Some(column) => free_keys(self.conn, &entry.name, column, counter, number),
             None => Ok(Vec::new()),
         }
     }
