@@ -12,7 +12,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::edges::Edge;
 use super::error::SqliteError;
 use super::plan::{Plan, settle};
-use super::schema::{self, Shape};
+use super::schema;
+use super::shape::Shape;
 use super::sql::quote;
 use crate::schema::{Ownership, Schema, Table};
 use crate::source::{Owner, RegisterRow, Row, Rules};
@@ -191,7 +192,7 @@ impl Database {
     }
 
     /// The query for the rows of a table: rowid, owner, the stored columns, the targets' owners.
-    fn select(&self, table: usize) -> String {
+    pub(super) fn select(&self, table: usize) -> String {
         let entry = &self.schema.tables[table];
         let owners = &self.plan.owners;
         let mut columns = vec![

@@ -258,3 +258,15 @@ fn ambiguous_tables_lose_whom_they_named() {
     );
     assert_eq!(ask(&copy, "SELECT * FROM c"), ["-1 NULL", "1 'a'"]);
 }
+
+#[test]
+fn the_key_of_a_row_that_waits_is_not_free() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, boss INT NOT NULL REFERENCES c);
+         INSERT INTO c VALUES (-2, 5), (-1, 5), (5, 5), (6, 7), (7, 7);",
+    );
+    let (copy, built) = rebuild(&path, &register("c", &["id"]), &["5", "7"]);
+    expect_whole(&built);
+    let rows = ["-4 -4", "-3 -3", "-2 -3", "-1 -3", "6 -4"];
+    assert_eq!(ask(&copy, "SELECT * FROM c"), rows);
+}

@@ -370,3 +370,25 @@ fn a_register_whose_key_nothing_keeps_unique_is_warned_of() {
         [true, false, true]
     );
 }
+
+#[test]
+fn owners_are_looked_up_and_never_searched_for() {
+    let (_dir, path) = database(CRM);
+    let db = open(&path, &crm_rules());
+    let conn = Connection::open(&path).unwrap();
+    for (at, table) in db.schema().tables.iter().enumerate() {
+        let sql = format!("EXPLAIN QUERY PLAN {}", db.select(at));
+        let mut prepared = conn.prepare(&sql).unwrap();
+        let steps = prepared
+            .query_map([], |row| row.get::<_, String>(3))
+            .unwrap();
+        for step in steps.map(Result::unwrap) {
+            let all = step.starts_with("SCAN t") && !step.starts_with("SCAN t0");
+            assert!(
+                !all && !step.contains("TEMP B-TREE"),
+                "{}: {step}",
+                table.name
+            );
+        }
+    }
+}
