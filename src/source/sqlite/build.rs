@@ -16,7 +16,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::error::SqliteError;
 use super::late;
-use super::schema::{PRAGMAS, Shape, shape, violations};
+use super::schema::{PRAGMAS, violations};
+use super::shape::{Shape, shape};
 use super::sql::{internal, quote, same};
 use super::tombstone::Tombstones;
 use crate::schema::{Schema, Statement, Table};
@@ -108,7 +109,7 @@ impl Builder {
                 });
             }
             Some(entry)
-                if entry.columns.len() != cells.len() || entry.has_rowid < rowid.is_some() =>
+                if entry.columns.len() != cells.len() || (rowid.is_some() && !entry.has_rowid) =>
             {
                 return Err(SqliteError::Shape {
                     table: entry.name.clone(),
@@ -213,7 +214,13 @@ impl Builder {
     }
 
     fn put_waiting(&mut self) -> Result<(), SqliteError> {
-        let mut tombstones = Tombstones::new(&self.conn, &self.schema, &self.shapes, &self.inserts);
+        let mut tombstones = Tombstones::new(
+            &self.conn,
+            &self.schema,
+            &self.shapes,
+            &self.inserts,
+            &self.waiting,
+        );
         for table in (0..self.waiting.len()).filter(|table| self.waiting[*table]) {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
             let mut after = 0;
@@ -222,7 +229,7 @@ impl Builder {
                 tombstones.put(table, &row).map_err(fail)?;
             }
         }
-        // Dropped only now: the tables that wait have no rows of tombstones in between.
+        // Dropped only now: keys of rows that wait are keys in use.
         for table in (0..self.waiting.len()).filter(|table| self.waiting[*table]) {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
             late::drop(&self.conn, table).map_err(fail)?;

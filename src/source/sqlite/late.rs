@@ -8,6 +8,8 @@ use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::build::Bound;
+use super::keyspace::Place;
+use crate::schema::ParentColumn;
 use crate::source::Cell;
 use crate::value::{Value, ValueRef};
 
@@ -100,6 +102,23 @@ fn late(row: &Row<'_>) -> rusqlite::Result<Late> {
             .map(cell)
             .collect::<rusqlite::Result<_>>()?,
     })
+}
+
+/// Where the keys of waiting rows of table number `table` stand; from now on under an index.
+pub(super) fn place(
+    conn: &Connection,
+    table: usize,
+    column: ParentColumn,
+) -> rusqlite::Result<Place> {
+    let table = format!("tenure_late_{table}");
+    let column = match column {
+        ParentColumn::Rowid => "row".to_owned(),
+        ParentColumn::Column(at) => format!("c{at}"),
+    };
+    conn.execute_batch(&format!(
+        "CREATE INDEX {table}_{column} ON {table}({column})"
+    ))?;
+    Ok(Place { table, column })
 }
 
 /// Removes the place where rows of table number `table` waited.

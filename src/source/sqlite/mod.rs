@@ -1,10 +1,11 @@
 //! SQLite databases as sources.
 //!
-//! [`Database`] reads one in a single read transaction: what it is made of (`schema`), whose its
-//! rows are (`plan`, in SQL that `edges` writes), and the rows (`read`). [`Builder`] makes a database
-//! again that is equal to the one that was read: schema text, storage classes, values, rowids,
+//! [`Database`] reads one in a single read transaction: what it is made of (`schema`, `shape`),
+//! whose its rows are (`plan`, in SQL that `edges` writes), and the rows (`read`). [`Builder`] makes
+//! a database again that is equal to the one that was read: schema text, storage classes, values, rowids,
 //! counters and pragmas. Where a row referred to somebody who has been forgotten, it puts NULL, or a
-//! neutral row that stands for the one who is gone (`tombstone`, `neutral`).
+//! neutral row that stands for the one who is gone (`tombstone`,
+//! `neutral`, `keyspace`).
 //!
 //! **Invariant:** a source is never written: the connection is read-only, and leaving it does not
 //! checkpoint.
@@ -13,12 +14,14 @@
 mod build;
 mod edges;
 mod error;
+mod keyspace;
 mod late;
 mod neutral;
 mod personal;
 mod plan;
 mod read;
 mod schema;
+mod shape;
 mod sql;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,11 @@
-//! Values that say nothing: free keys, and what to put where NULL is refused.
+//! Values that say nothing, for where NULL is refused.
 //!
 //! Which value a CHECK would like is found by trying. The tries draw on the schema's own text, and
 //! never on other rows: what stands there may be a customer's.
 
 use std::collections::HashSet;
 
-use rusqlite::types::ValueRef as Stored;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::build::{Bound, is_constraint, unchecked};
 use super::sql::{Affinity, Literal, affinity, quote};
@@ -30,77 +29,6 @@ pub(super) struct Slot {
     pub name: String,
     /// What may be put into it.
     pub choices: Vec<Choice>,
-}
-
-/// Values for the key column `column` of `table` that none of its rows has, best first: of the
-/// class that its keys have, or without any rows, of the class that its type suggests.
-pub(super) fn free_keys(
-    conn: &Connection,
-    table: &str,
-    column: &Column,
-    number: u64,
-) -> rusqlite::Result<Vec<Value>> {
-    let (table, name) = (quote(table), quote(&column.name));
-    let sql = format!("SELECT typeof({name}) FROM {table} WHERE {name} IS NOT NULL LIMIT 1");
-    let class: Option<String> = conn.query_row(&sql, [], |row| row.get(0)).optional()?;
-    let suggested = match affinity(&column.declared) {
-        Affinity::Text => "text",
-        Affinity::Blob if column.declared.to_ascii_uppercase().contains("BLOB") => "blob",
-        _ => "integer",
-    };
-    let sql = format!("SELECT 1 FROM {table} WHERE {name} = ?1 LIMIT 1");
-    let taken = |value: &Value| conn.prepare_cached(&sql)?.exists([Bound(value.as_ref())]);
-    match class.as_deref().unwrap_or(suggested) {
-        "text" => first_free(taken, |attempt| {
-            let more = match attempt {
-                1 => String::new(),
-                attempt => format!("-{attempt}"),
-            };
-            Value::Text(format!("erased-{number}{more}").into_bytes())
-        }),
-        "blob" => first_free(taken, |attempt| {
-            let halves = [number, u64::MAX - attempt + 1].map(u64::to_be_bytes);
-            Value::Blob(halves.concat())
-        }),
-        _ => {
-            let wished = -((number % (1 << 62)).cast_signed()) - 1;
-            let (least, greatest) = bounds(conn, &table, &name)?;
-            let all = [Some(wished), least.checked_sub(1), greatest.checked_add(1)];
-            let mut free = Vec::new();
-            for value in all.into_iter().flatten().map(Value::Int) {
-                if !taken(&value)? {
-                    free.push(value);
-                }
-            }
-            Ok(free)
-        }
-    }
-}
-
-fn first_free(
-    taken: impl Fn(&Value) -> rusqlite::Result<bool>,
-    make: impl Fn(u64) -> Value,
-) -> rusqlite::Result<Vec<Value>> {
-    let mut attempt = 1;
-    while taken(&make(attempt))? {
-        attempt += 1;
-    }
-    Ok(vec![make(attempt)])
-}
-
-/// The least and the greatest number in a column.
-fn bounds(conn: &Connection, table: &str, column: &str) -> rusqlite::Result<(i64, i64)> {
-    let sql = format!(
-        "SELECT min({column}), max({column}) FROM {table} WHERE typeof({column}) IN ('integer', 'real')"
-    );
-    let number = |stored: Stored<'_>| match stored {
-        Stored::Integer(i) => i,
-        Stored::Real(r) => r as i64,
-        _ => 0,
-    };
-    conn.query_row(&sql, [], |row| {
-        Ok((number(row.get_ref(0)?), number(row.get_ref(1)?)))
-    })
 }
 
 /// What may stand in a column that is to say nothing. `words` are the literals of the table's own

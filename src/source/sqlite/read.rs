@@ -12,7 +12,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::edges::Edge;
 use super::error::SqliteError;
 use super::plan::{Plan, settle};
-use super::schema::{self, Shape};
+use super::schema;
+use super::shape::Shape;
 use super::sql::quote;
 use crate::schema::{Ownership, Schema, Table};
 use crate::source::{Owner, RegisterRow, Row, Rules};
@@ -115,10 +116,9 @@ impl Database {
                 .map(|column| format!("CAST(t0.{} AS TEXT)", quote(column))),
         );
         let sql = format!(
-            "SELECT {} FROM {} AS t0{} WHERE {token} IS NOT NULL{}",
+            "SELECT {} FROM {} AS t0 WHERE {token} IS NOT NULL{}",
             columns.join(", "),
             quote(&rule.table),
-            self.unindexed(*table),
             self.order(*table),
         );
         let mut prepared = self.conn.prepare(&sql).map_err(fail)?;
@@ -192,7 +192,7 @@ impl Database {
     }
 
     /// The query for the rows of a table: rowid, owner, the stored columns, the targets' owners.
-    fn select(&self, table: usize) -> String {
+    pub(super) fn select(&self, table: usize) -> String {
         let entry = &self.schema.tables[table];
         let owners = &self.plan.owners;
         let mut columns = vec![
@@ -211,24 +211,13 @@ impl Database {
         let target = |edge: &Edge| owners.along(edge, 0);
         columns.extend(self.plan.references[table].iter().map(target));
         let (name, order) = (quote(&entry.name), self.order(table));
-        let unindexed = self.unindexed(table);
-        format!(
-            "SELECT {} FROM {name} AS t0{unindexed}{order}",
-            columns.join(", ")
-        )
+        format!("SELECT {} FROM {name} AS t0{order}", columns.join(", "))
     }
 
     fn order(&self, table: usize) -> String {
-        let rowid = self.shapes[table].rowid.as_ref();
-        rowid.map_or_else(String::new, |name| format!(" ORDER BY t0.{name}"))
-    }
-
-    /// Without a rowid to sort by, the table's own tree is in the order of its primary key, whatever
-    /// collations that takes; an index that covers all columns would not be.
-    fn unindexed(&self, table: usize) -> &'static str {
-        match self.shapes[table].rowid {
-            Some(_) => "",
-            None => " NOT INDEXED",
+        match self.shapes[table].order.as_str() {
+            "" => String::new(),
+            order => format!(" ORDER BY {order}"),
         }
     }
 }

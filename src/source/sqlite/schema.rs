@@ -7,39 +7,9 @@
 use rusqlite::{Connection, Row};
 
 use super::error::SqliteError;
-use super::sql::{internal, ours, rowid_name, same};
-use crate::schema::{Column, Ownership, ParentColumn, Schema, Statement, Table};
-
-/// What must be known of a table beyond [`Table`] to read it and to follow its keys.
-#[derive(Clone, Debug)]
-pub(super) struct Shape {
-    /// Every column in order: generated ones and the rowid alias too.
-    pub all: Vec<String>,
-    /// By what the rowid is reached in SQL, ready quoted; none for WITHOUT ROWID tables, and where
-    /// columns take all three names.
-    pub rowid: Option<String>,
-    /// The primary key's columns, in the key's order.
-    pub primary: Vec<String>,
-    /// Stored columns that have a DEFAULT.
-    pub defaults: Vec<String>,
-    /// Its foreign keys to tables that can be backed up, in the order of declaration.
-    pub keys: Vec<ForeignKey>,
-    /// The first column of each index that covers all rows.
-    pub leading: Vec<String>,
-    /// The columns of each UNIQUE index that covers all rows.
-    pub unique: Vec<Vec<String>>,
-}
-
-/// A foreign key, with every name as the tables themselves spell it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ForeignKey {
-    /// The columns that refer.
-    pub columns: Vec<String>,
-    /// The table referred to, as an index into [`Schema::tables`].
-    pub parent: usize,
-    /// The columns referred to.
-    pub parent_columns: Vec<String>,
-}
+use super::shape::{Shape, shape};
+use super::sql::{internal, ours, same};
+use crate::schema::{Column, Ownership, Schema, Statement, Table};
 
 /// The pragmas that a database is made again with, in the order in which they must be set.
 pub(super) const PRAGMAS: [&str; 6] = [
@@ -73,6 +43,12 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
         let shape = shape(conn, &tables, table).map_err(SqliteError::reading(&table.name))?;
         shapes.push(shape);
     }
+    for (table, shape) in tables.iter_mut().zip(&shapes) {
+        if table.has_rowid && shape.rowid.is_none() {
+            let warning = "has columns by all three names of the rowid: rowids are not kept";
+            table.warnings.push(warning.into());
+        }
+    }
     let schema = Schema {
         engine: format!("SQLite {}", rusqlite::version()),
         pragmas: pragmas(conn).map_err(fail("the pragmas"))?,
@@ -100,38 +76,6 @@ pub(super) fn violations(conn: &Connection, schema: &Schema) -> Vec<(String, u64
         .map(|table| (table.name.clone(), count(&table.name)))
         .filter(|(_, count)| *count > 0)
         .collect()
-}
-
-/// Where a column of a table is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the rowid, or among the stored columns.
-    Stored(ParentColumn),
-    /// Nowhere: it is computed.
-    Generated,
-}
-
-/// Where the column `name` of `table` is kept; none if there is no such column.
-pub(super) fn place(table: &Table, shape: &Shape, name: &str) -> Option<Place> {
-    if table
-        .rowid_alias
-        .as_ref()
-        .is_some_and(|alias| same(&alias.name, name))
-    {
-        return Some(Place::Stored(ParentColumn::Rowid));
-    }
-    if let Some(at) = table
-        .columns
-        .iter()
-        .position(|column| same(&column.name, name))
-    {
-        return Some(Place::Stored(ParentColumn::Column(at)));
-    }
-    shape
-        .all
-        .iter()
-        .any(|column| same(column, name))
-        .then_some(Place::Generated)
 }
 
 /// One line of `pragma table_list`.
@@ -298,126 +242,4 @@ fn table(conn: &Connection, entry: &Listed) -> rusqlite::Result<Table> {
         references: Vec::new(),
         warnings: Vec::new(),
     })
-}
-
-/// The shape of one of `tables`.
-pub(super) fn shape(conn: &Connection, tables: &[Table], table: &Table) -> rusqlite::Result<Shape> {
-    let mut prepared =
-        conn.prepare("SELECT name, pk, dflt_value IS NOT NULL AND hidden = 0 FROM pragma_table_xinfo(?1) ORDER BY cid")?;
-    let column = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let columns: Vec<(String, i64, bool)> = prepared
-        .query_map([&table.name], column)?
-        .collect::<Result<_, _>>()?;
-    let mut primary: Vec<_> = columns.iter().filter(|(_, pk, _)| *pk > 0).collect();
-    primary.sort_by_key(|(_, pk, _)| *pk);
-    let primary = primary.into_iter().map(|(name, ..)| name.clone()).collect();
-    let defaults = columns
-        .iter()
-        .filter(|(.., default)| *default)
-        .map(|(name, ..)| name.clone())
-        .collect();
-    let all: Vec<String> = columns.into_iter().map(|(name, ..)| name).collect();
-    let (leading, unique) = indexes(conn, &table.name)?;
-    let alias = table
-        .rowid_alias
-        .as_ref()
-        .map(|column| column.name.as_str());
-    Ok(Shape {
-        rowid: table.has_rowid.then(|| rowid_name(alias, &all)).flatten(),
-        primary,
-        defaults,
-        keys: keys(conn, tables, table, &all)?,
-        leading,
-        unique,
-        all,
-    })
-}
-
-/// The first columns of all indexes, and all columns of the UNIQUE ones; partial indexes left out.
-fn indexes(conn: &Connection, table: &str) -> rusqlite::Result<(Vec<String>, Vec<Vec<String>>)> {
-    let sql = "SELECT name, \"unique\" FROM pragma_index_list(?1) WHERE partial = 0";
-    let named = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let list: Vec<(String, bool)> = conn
-        .prepare(sql)?
-        .query_map([table], named)?
-        .collect::<Result<_, _>>()?;
-    let (mut leading, mut all) = (Vec::new(), Vec::new());
-    for (index, unique) in list {
-        // An expression has no name: an index that begins with one helps no lookup of ours.
-        let sql = "SELECT name FROM pragma_index_info(?1) ORDER BY seqno";
-        let columns: Vec<Option<String>> = conn
-            .prepare(sql)?
-            .query_map([index], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        leading.extend(columns.first().cloned().flatten());
-        if unique && let Some(columns) = columns.into_iter().collect() {
-            all.push(columns);
-        }
-    }
-    Ok((leading, all))
-}
-
-/// The foreign keys of `table` that lead to one of `tables`, with names as those spell them.
-fn keys(
-    conn: &Connection,
-    tables: &[Table],
-    table: &Table,
-    columns: &[String],
-) -> rusqlite::Result<Vec<ForeignKey>> {
-    // SQLite lists the last declared one first.
-    let sql = "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id DESC, seq";
-    let mut prepared = conn.prepare(sql)?;
-    let mut rows = prepared.query([&table.name])?;
-    let mut raw: Vec<(i64, String, Vec<(String, Option<String>)>)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (id, pair) = (row.get(0)?, (row.get(2)?, row.get(3)?));
-        match raw.last_mut() {
-            Some((last, _, pairs)) if *last == id => pairs.push(pair),
-            _ => raw.push((id, row.get(1)?, vec![pair])),
-        }
-    }
-    let mut keys = Vec::new();
-    for (_, parent, pairs) in raw {
-        let Some(parent) = tables.iter().position(|t| same(&t.name, &parent)) else {
-            continue;
-        };
-        let wanted = pairs
-            .iter()
-            .map(|(_, to)| to.clone())
-            .collect::<Option<Vec<_>>>();
-        let (all, primary) = key_columns(conn, &tables[parent].name)?;
-        let Some(parent_columns) = spelled(&wanted.unwrap_or(primary), &all) else {
-            continue;
-        };
-        let from: Vec<String> = pairs.into_iter().map(|(from, _)| from).collect();
-        match spelled(&from, columns) {
-            Some(columns) if columns.len() == parent_columns.len() => keys.push(ForeignKey {
-                columns,
-                parent,
-                parent_columns,
-            }),
-            _ => {}
-        }
-    }
-    Ok(keys)
-}
-
-/// All columns of a table, and those of its primary key in the key's order.
-fn key_columns(conn: &Connection, table: &str) -> rusqlite::Result<(Vec<String>, Vec<String>)> {
-    let sql = "SELECT name, pk FROM pragma_table_xinfo(?1) ORDER BY cid";
-    let column = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let columns: Vec<(String, i64)> = conn
-        .prepare(sql)?
-        .query_map([table], column)?
-        .collect::<Result<_, _>>()?;
-    let mut primary: Vec<_> = columns.iter().filter(|(_, pk)| *pk > 0).collect();
-    primary.sort_by_key(|(_, pk)| *pk);
-    let primary = primary.into_iter().map(|(name, _)| name.clone()).collect();
-    Ok((columns.into_iter().map(|(name, _)| name).collect(), primary))
-}
-
-/// The same names as `columns` spells them; none if one is not there.
-pub(super) fn spelled(names: &[String], columns: &[String]) -> Option<Vec<String>> {
-    let find = |name: &String| columns.iter().find(|column| same(column, name)).cloned();
-    names.iter().map(find).collect()
 }

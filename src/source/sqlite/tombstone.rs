@@ -12,9 +12,10 @@ use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::build::{Bound, insert_row, is_constraint, unchecked};
-use super::late::{Late, LateCell};
-use super::neutral::{Choice, Slot, free_keys, neutral, try_all};
-use super::schema::{ForeignKey, Place, Shape, place};
+use super::keyspace::{KeySpace, Place};
+use super::late::{self, Late, LateCell};
+use super::neutral::{Choice, Slot, neutral, try_all};
+use super::shape::{ForeignKey, Kept, Shape, place};
 use super::sql::{literals, quote};
 use crate::schema::{Column, Ownership, ParentColumn, Reference, Schema};
 use crate::value::Value;
@@ -40,6 +41,8 @@ pub(super) struct Tombstones<'a> {
     schema: &'a Schema,
     shapes: &'a [Shape],
     inserts: &'a [String],
+    waiting: &'a [bool],
+    spaces: HashMap<(usize, ParentColumn), KeySpace>,
     keys: HashMap<Gone, Key>,
     depth: usize,
     /// Neutral rows made.
@@ -56,12 +59,15 @@ impl<'a> Tombstones<'a> {
         schema: &'a Schema,
         shapes: &'a [Shape],
         inserts: &'a [String],
+        waiting: &'a [bool],
     ) -> Self {
         Self {
             conn,
             schema,
             shapes,
             inserts,
+            waiting,
+            spaces: HashMap::new(),
             keys: HashMap::new(),
             depth: 0,
             made: 0,
@@ -192,14 +198,19 @@ impl<'a> Tombstones<'a> {
             Choice::Default => None,
         };
         let key: Key = slots.iter().zip(&chosen).filter_map(value).collect();
+        for (column, value) in &key {
+            if let Some(space) = self.spaces.get_mut(&(gone.table, *column)) {
+                space.note(value);
+            }
+        }
         self.keys.insert(gone, key.clone());
         Ok(key)
     }
 
     fn place(&self, table: usize, name: &str) -> Option<ParentColumn> {
         match place(&self.schema.tables[table], &self.shapes[table], name)? {
-            Place::Stored(column) => Some(column),
-            Place::Generated => None,
+            Kept::Stored(column) => Some(column),
+            Kept::Generated => None,
         }
     }
 
@@ -325,20 +336,36 @@ impl<'a> Tombstones<'a> {
 
     /// Values for a key column that no row of `table` has, best first.
     fn free_keys(
-        &self,
+        &mut self,
         table: usize,
         column: ParentColumn,
         number: u64,
     ) -> rusqlite::Result<Vec<Value>> {
+        if let Some(space) = self.spaces.get(&(table, column)) {
+            return space.free(self.conn, number);
+        }
         let entry = &self.schema.tables[table];
         let found = match column {
             ParentColumn::Rowid => entry.rowid_alias.as_ref(),
             ParentColumn::Column(at) => entry.columns.get(at),
         };
-        match found {
-            Some(column) => free_keys(self.conn, &entry.name, column, number),
-            None => Ok(Vec::new()),
+        let Some(found) = found else {
+            return Ok(Vec::new());
+        };
+        let mut places = vec![Place {
+            table: quote(&entry.name),
+            column: quote(&found.name),
+        }];
+        if self.waiting[table] {
+            places.push(late::place(self.conn, table, column)?);
         }
+        let counters = &self.schema.sequences;
+        let counter = counters.iter().find(|(name, _)| *name == entry.name);
+        let counter = counter.map_or(0, |(_, counter)| *counter);
+        let space = KeySpace::new(self.conn, places, &found.declared, counter)?;
+        let free = space.free(self.conn, number);
+        self.spaces.insert((table, column), space);
+        free
     }
 
     /// All columns of a tombstone with what may be put into them.

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use crate::schema::{Ownership, Schema, Table};
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
-use crate::source::sqlite::schema::{ForeignKey, Shape};
+use crate::source::sqlite::shape::{ForeignKey, Shape};
 use crate::source::sqlite::sql::quote;
 use crate::source::{RegisterRule, Rules};
 

@@ -4,7 +4,7 @@
 use super::{Planner, edge_of, list};
 use crate::schema::{ParentColumn, Reference};
 use crate::source::sqlite::edges::{Edge, To};
-use crate::source::sqlite::schema::{Place, place};
+use crate::source::sqlite::shape::{Kept, place};
 
 impl Planner<'_> {
     /// Every column by which a row may name a customer who is not its owner.
@@ -58,7 +58,7 @@ impl Planner<'_> {
             &self.shapes[table],
             name,
         ) {
-            Some(Place::Stored(place)) => Some(place),
+            Some(Kept::Stored(place)) => Some(place),
             _ => None,
         };
         let mut pairs = Vec::new();

@@ -7,7 +7,7 @@ use crate::schema::{Ownership, Schema};
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::personal::looks_personal;
-use crate::source::sqlite::schema::{Shape, spelled};
+use crate::source::sqlite::shape::{Shape, spelled};
 use crate::source::sqlite::sql::{quote, same};
 use crate::source::{By, OwnsRule, RegisterRule, Rules};
 

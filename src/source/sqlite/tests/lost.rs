@@ -1,0 +1,272 @@
+//! References to the forgotten, in a database that is built without them.
+
+use super::*;
+
+/// No violation that was not there before, and nothing wrong.
+fn expect_whole(built: &Built) {
+    assert_eq!(built.problems, Vec::<String>::new());
+    assert_eq!(built.violations, Vec::<(String, u64)>::new());
+    assert_eq!(built.unchecked, 0);
+}
+
+const REFERRED: &str =
+    "CREATE TABLE c(id INTEGER PRIMARY KEY, name TEXT NOT NULL, by_whom INT REFERENCES c);
+    INSERT INTO c VALUES (1, 'a', NULL), (2, 'b', 1), (3, 'c', 2), (4, 'd', 1);";
+
+#[test]
+fn null_stands_where_it_may() {
+    let (_dir, path) = database(REFERRED);
+    let (copy, built) = rebuild(&path, &register("c", &["id"]), &["1"]);
+    expect_whole(&built);
+    assert_eq!(
+        ask(&copy, "SELECT * FROM c"),
+        ["2 'b' NULL", "3 'c' 2", "4 'd' NULL"]
+    );
+    assert_eq!((built.rows, built.nulled, built.tombstones), (3, 2, 0));
+}
+
+#[test]
+fn a_tombstone_stands_where_null_may_not() {
+    let (_dir, path) = database(
+        "CREATE TABLE country(code TEXT PRIMARY KEY); INSERT INTO country VALUES ('de'), ('fr');
+         CREATE TABLE c(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, since DATETIME NOT NULL,
+            age INT NOT NULL, photo BLOB NOT NULL, state TEXT NOT NULL DEFAULT 'new', note TEXT DEFAULT 'n',
+            country TEXT NOT NULL REFERENCES country);
+         CREATE TABLE talks(id INTEGER PRIMARY KEY, host INT NOT NULL REFERENCES c, guest INT NOT NULL);
+         INSERT INTO c VALUES (-1, 'a', '2020', 1, x'01', 'old', 'm', 'fr'), (2, 'b', '2020', 1, x'01', 'old', 'm', 'fr'),
+            (3, 'c', '2020', 1, x'01', 'old', 'm', 'fr');
+         INSERT INTO talks VALUES (1, 2, 3), (2, 3, 2), (3, -1, 2), (4, 3, 2);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![also("talks", "guest")];
+    let (copy, built) = rebuild(&path, &rules, &["2"]);
+    expect_whole(&built);
+    assert_eq!(
+        (built.rows, built.nulled, built.tombstones),
+        (2 + 2 + 3, 0, 1)
+    );
+    // -1 is taken, so the next one down it is.
+    assert_eq!(
+        ask(&copy, "SELECT * FROM talks"),
+        ["2 3 -2", "3 -1 -2", "4 3 -2"]
+    );
+    assert_eq!(
+        ask(&copy, "SELECT * FROM c WHERE id = -2"),
+        ["-2 '' '1970-01-01' 0 x'' 'new' NULL 'de'"]
+    );
+    assert_eq!(ask(&copy, "SELECT seq FROM sqlite_sequence"), ["3"]);
+    assert_eq!(
+        ask(
+            &copy,
+            "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'tenure%'"
+        ),
+        ["0"]
+    );
+}
+
+#[test]
+fn different_rows_stay_different_for_unique_columns() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id TEXT PRIMARY KEY, mail TEXT NOT NULL UNIQUE);
+         CREATE TABLE gifts(id INTEGER PRIMARY KEY, giver TEXT REFERENCES c, taker TEXT NOT NULL);
+         CREATE UNIQUE INDEX one_each ON gifts(taker);
+         INSERT INTO c VALUES ('ann', 'a@'), ('bob', 'b@'), ('cid', 'c@'), ('erased-0', 'e@');
+         INSERT INTO gifts VALUES (1, 'cid', 'ann'), (2, 'cid', 'bob'), (3, 'cid', 'cid');",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![also("gifts", "taker")];
+    let (copy, built) = rebuild(&path, &rules, &["'ann'", "'bob'"]);
+    expect_whole(&built);
+    assert_eq!((built.rows, built.tombstones), (5, 2));
+    let gifts = [
+        "1 'cid' 'erased-0-2'",
+        "2 'cid' 'erased-1'",
+        "3 'cid' 'cid'",
+    ];
+    assert_eq!(ask(&copy, "SELECT * FROM gifts"), gifts);
+    let sql = "SELECT count(DISTINCT mail) = count(*), count(*) FROM c";
+    assert_eq!(ask(&copy, sql), ["1 4"]);
+}
+
+#[test]
+fn a_check_is_met_by_trying() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY CHECK(id > 0), state TEXT NOT NULL CHECK(state IN ('active', 'left')),
+            level INT NOT NULL CONSTRAINT levels CHECK(level BETWEEN 5 AND 9), mail TEXT, phone TEXT,
+            code TEXT NOT NULL UNIQUE, CHECK(mail IS NOT NULL OR phone IS NOT NULL));
+         CREATE TABLE t(id INTEGER PRIMARY KEY, a INT REFERENCES c, b INT NOT NULL, CHECK(b > 0));
+         INSERT INTO c VALUES (1, 'left', 7, 'm', NULL, 'x'), (2, 'left', 7, 'm', NULL, '');
+         INSERT INTO t VALUES (1, 2, 1);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![also("t", "b")];
+    let (copy, built) = rebuild(&path, &rules, &["1"]);
+    expect_whole(&built);
+    assert_eq!(ask(&copy, "SELECT * FROM t"), ["1 2 3"]);
+    assert_eq!(
+        ask(&copy, "SELECT * FROM c WHERE id = 3"),
+        ["3 'active' 5 '' NULL '-'"]
+    );
+}
+
+#[test]
+fn a_check_against_null_gets_a_tombstone() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY);
+         CREATE TABLE t(id INTEGER PRIMARY KEY, c INT REFERENCES c, also INT CHECK(also IS NOT NULL OR id > 1));
+         INSERT INTO c VALUES (1), (2); INSERT INTO t VALUES (1, 1, 2), (2, 1, 2);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![also("t", "also")];
+    let (copy, built) = rebuild(&path, &rules, &["2"]);
+    expect_whole(&built);
+    assert_eq!((built.nulled, built.tombstones), (1, 1));
+    assert_eq!(ask(&copy, "SELECT * FROM t"), ["1 1 -1", "2 1 NULL"]);
+}
+
+#[test]
+fn what_no_neutral_value_satisfies_stays_and_is_counted() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, iban TEXT NOT NULL CHECK(length(iban) = 22));
+         CREATE TABLE t(id INTEGER PRIMARY KEY, c INT REFERENCES c, also INT NOT NULL CHECK(also = 2));
+         INSERT INTO c VALUES (1, printf('%022d', 1)), (2, printf('%022d', 2)); INSERT INTO t VALUES (1, 1, 2);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![also("t", "also")];
+    let (copy, built) = rebuild(&path, &rules, &["2"]);
+    assert_eq!(ask(&copy, "SELECT * FROM t"), ["1 1 -1"]);
+    assert_eq!((built.unchecked, built.problems.len()), (2, 2));
+    assert_eq!(built.violations, Vec::<(String, u64)>::new());
+}
+
+#[test]
+fn a_tombstone_of_an_order_has_a_tombstone_of_a_customer() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, boss INT NOT NULL REFERENCES c);
+         CREATE TABLE p(c INTEGER PRIMARY KEY REFERENCES c, x);
+         CREATE TABLE o(id INTEGER PRIMARY KEY, c INT NOT NULL UNIQUE REFERENCES c, p INT NOT NULL REFERENCES p);
+         CREATE TABLE t(id INTEGER PRIMARY KEY, c INT REFERENCES c, o INT NOT NULL);
+         INSERT INTO c VALUES (1, 1), (2, 2), (3, 1); INSERT INTO p VALUES (1, 'x'), (2, 'y'), (3, 'z');
+         INSERT INTO o VALUES (10, 1, 1), (20, 2, 2), (30, 3, 3); INSERT INTO t VALUES (1, 2, 10), (2, 2, 30), (3, 2, 20);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![owns("t", key(&["c"])), also("t", "o")];
+    // `also` without a key of its own means the register; here one is declared.
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch(
+        "PRAGMA foreign_keys = OFF; DROP TABLE t; CREATE TABLE t(id INTEGER PRIMARY KEY, c INT REFERENCES c, o INT NOT NULL REFERENCES o);
+         INSERT INTO t VALUES (1, 2, 10), (2, 2, 30), (3, 2, 20);",
+    )
+    .unwrap();
+    drop(conn);
+    let (copy, built) = rebuild(&path, &rules, &["1", "3"]);
+    expect_whole(&built);
+    let rows = ask(
+        &copy,
+        "SELECT t.id, o.id < 0, c.id < 0, c.boss = c.id FROM t JOIN o ON o.id = t.o JOIN c ON c.id = o.c",
+    );
+    assert_eq!(rows, ["1 1 1 1", "2 1 1 1", "3 0 0 1"]);
+    // Two orders, their two customers, and those customers' two records.
+    assert_eq!(built.tombstones, 6);
+}
+
+#[test]
+fn a_composite_reference_keeps_what_belongs_to_the_row() {
+    let schema = |null: &str| {
+        format!(
+            "CREATE TABLE tenant(id INTEGER PRIMARY KEY); INSERT INTO tenant VALUES (1), (2);
+             CREATE TABLE c(tenant INT NOT NULL REFERENCES tenant, no INT NOT NULL, PRIMARY KEY(tenant, no)) WITHOUT ROWID;
+             CREATE TABLE o(tenant INT NOT NULL, id INT, no INT NOT NULL, other INT {null}, PRIMARY KEY(tenant, id),
+                FOREIGN KEY(tenant, no) REFERENCES c, FOREIGN KEY(tenant, other) REFERENCES c);
+             INSERT INTO c VALUES (1, 1), (1, 2), (2, 1), (2, 2);
+             INSERT INTO o VALUES (1, 1, 1, 2), (2, 1, 1, 2), (2, 2, 1, 1);"
+        )
+    };
+    let mut rules = register("c", &["tenant", "no"]);
+    rules.owns = vec![owns("o", key(&["tenant", "no"]))];
+    let forgotten = ["'2,2'"];
+    let (_dir, path) = database(&schema(""));
+    let (copy, built) = rebuild(&path, &rules, &forgotten);
+    expect_whole(&built);
+    assert_eq!(
+        ask(&copy, "SELECT * FROM o"),
+        ["1 1 1 2", "2 1 1 NULL", "2 2 1 1"]
+    );
+    let (_dir, path) = database(&schema("NOT NULL"));
+    let (copy, built) = rebuild(&path, &rules, &forgotten);
+    expect_whole(&built);
+    assert_eq!(
+        ask(&copy, "SELECT * FROM o"),
+        ["1 1 1 2", "2 1 1 -1", "2 2 1 1"]
+    );
+    assert_eq!(ask(&copy, "SELECT * FROM c"), ["1 1", "1 2", "2 -1", "2 1"]);
+}
+
+#[test]
+fn a_composite_reference_with_one_nullable_column_needs_no_tombstone() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(a INT, b TEXT, PRIMARY KEY(a, b)) WITHOUT ROWID;
+         CREATE TABLE t(id INTEGER PRIMARY KEY, own_a INT, own_b TEXT, a INT, b TEXT NOT NULL,
+            FOREIGN KEY(own_a, own_b) REFERENCES c, FOREIGN KEY(a, b) REFERENCES c);
+         INSERT INTO c VALUES (1, 'x'), (2, 'y'); INSERT INTO t VALUES (1, 1, 'x', 2, 'y');",
+    );
+    let mut rules = register("c", &["a", "b"]);
+    rules.owns = vec![owns("t", key(&["own_a", "own_b"]))];
+    let (copy, built) = rebuild(&path, &rules, &["'2,'y''"]);
+    expect_whole(&built);
+    assert_eq!((built.nulled, built.tombstones), (1, 0));
+    assert_eq!(
+        ask(&copy, "SELECT own_a, own_b, a, b = 'y' FROM t"),
+        ["1 'x' NULL 0"]
+    );
+}
+
+#[test]
+fn blob_keys_and_without_rowid_tables_have_tombstones() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id BLOB PRIMARY KEY) WITHOUT ROWID; INSERT INTO c VALUES (x'01'), (x'02');
+         CREATE TABLE t(c BLOB NOT NULL REFERENCES c, other BLOB NOT NULL, PRIMARY KEY(c, other)) WITHOUT ROWID;
+         INSERT INTO t VALUES (x'01', x'02'), (x'01', x'01');",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![also("t", "other")];
+    let (copy, built) = rebuild(&path, &rules, &["x'02'"]);
+    expect_whole(&built);
+    assert_eq!(
+        ask(&copy, "SELECT count(*), max(length(id)) FROM c"),
+        ["2 16"]
+    );
+    assert_eq!(
+        ask(&copy, "SELECT count(*) FROM t JOIN c ON c.id = t.other"),
+        ["2"]
+    );
+}
+
+#[test]
+fn ambiguous_tables_lose_whom_they_named() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, n); INSERT INTO c VALUES (1, 'a'), (2, 'b');
+         CREATE TABLE friends(a INT REFERENCES c, b INT NOT NULL REFERENCES c, kind TEXT);
+         INSERT INTO friends VALUES (1, 2, 'x'), (2, 1, 'y');",
+    );
+    let rules = register("c", &["id"]);
+    let (copy, built) = rebuild(&path, &rules, &["2"]);
+    expect_whole(&built);
+    assert_eq!(
+        ask(&copy, "SELECT * FROM friends"),
+        ["1 -1 'x'", "NULL 1 'y'"]
+    );
+    assert_eq!(ask(&copy, "SELECT * FROM c"), ["-1 NULL", "1 'a'"]);
+}
+
+#[test]
+fn the_key_of_a_row_that_waits_is_not_free() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, boss INT NOT NULL REFERENCES c);
+         INSERT INTO c VALUES (-2, 5), (-1, 5), (5, 5), (6, 7), (7, 7);",
+    );
+    let (copy, built) = rebuild(&path, &register("c", &["id"]), &["5", "7"]);
+    expect_whole(&built);
+    let rows = ["-4 -4", "-3 -3", "-2 -3", "-1 -3", "6 -4"];
+    assert_eq!(ask(&copy, "SELECT * FROM c"), rows);
+}

@@ -1,0 +1,192 @@
+//! Names, keys and tables that are unlike others.
+
+use super::*;
+
+#[test]
+fn any_name_works_everywhere() {
+    let (_dir, path) = database(
+        r#"CREATE TABLE "my ""best"" customers"("the id" INTEGER PRIMARY KEY, "select" TEXT, "a.b" , [x"y]);
+           CREATE TABLE "order"("from ""it"" all" INT REFERENCES "MY ""best"" customers", `group` , 名字);
+           CREATE TABLE 'it''s'("t0" INT, "rowid" TEXT, "e0" INT REFERENCES "order"("group"), "n0" REFERENCES "my ""best"" customers");
+           CREATE INDEX "ix "" 1" ON "order"("group");
+           CREATE VIEW "a view" AS SELECT "select" FROM "my ""best"" customers";
+           INSERT INTO "my ""best"" customers" VALUES (1, 'a', 'b', 'c'), (2, NULL, 2, 3);
+           INSERT INTO "order" VALUES (1, 5, '甲'), (2, 6, NULL), (3, 7, '');
+           INSERT INTO "it's" VALUES (1, 'r', 6, 2), (2, 's', 5, 1), (3, 't', 9, NULL);"#,
+    );
+    let mut rules = register("my \"best\" customers", &["THE ID"]);
+    rules.register.as_mut().unwrap().since = Some("a.b".into());
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "order"), ["1", "2", "orphan"]);
+    assert_eq!(owners(&db, "it's"), ["2", "1", "orphan"]);
+    assert_eq!(
+        targets(&db, "it's"),
+        [["2", "2"], ["1", "1"], ["NULL", "NULL"]]
+    );
+    drop(db);
+    expect_exact(&path, &rules);
+    let (copy, built) = rebuild(&path, &rules, &["1"]);
+    assert_eq!(built.rows, 1 + 2 + 2);
+    assert_eq!(
+        ask(&copy, "SELECT rowid FROM \"it's\" ORDER BY _rowid_"),
+        ["'r'", "'t'"]
+    );
+}
+
+#[test]
+fn the_rowid_alias_is_what_sqlite_takes_for_one() {
+    let (_dir, path) = database(
+        "CREATE TABLE a(x INTEGER PRIMARY KEY, y); CREATE TABLE b(x INTEGER PRIMARY KEY DESC, y);
+         CREATE TABLE c(x INT PRIMARY KEY, y); CREATE TABLE d(x INTEGER, y, PRIMARY KEY(x));
+         CREATE TABLE e(x INTEGER, y, PRIMARY KEY(x DESC)); CREATE TABLE f(x INTEGER PRIMARY KEY, y) WITHOUT ROWID;
+         CREATE TABLE g(x INTEGER, y, PRIMARY KEY(x, y)); CREATE TABLE h(\"x\" \"integer\" PRIMARY KEY, y);
+         CREATE TABLE i(oid INTEGER PRIMARY KEY, rowid); CREATE TABLE j(rowid, oid, _rowid_, x);
+         INSERT INTO a VALUES (7, 1); INSERT INTO b(rowid, x, y) VALUES (3, 7, 1), (4, NULL, 1);
+         INSERT INTO c(rowid, x) VALUES (3, 7), (5, 'x'); INSERT INTO d VALUES (7, 1);
+         INSERT INTO e VALUES (7, 1); INSERT INTO f VALUES (7, 1), (6, 2);
+         INSERT INTO g(rowid, x, y) VALUES (9, 7, 1); INSERT INTO h VALUES (7, 1); INSERT INTO i VALUES (4, 'r');
+         INSERT INTO j VALUES (1, 2, 3, 4), (0, 0, 0, 0);",
+    );
+    let rules = register("a", &["x"]);
+    let db = open(&path, &rules);
+    let aliases: Vec<bool> = db
+        .schema()
+        .tables
+        .iter()
+        .map(|t| t.rowid_alias.is_some())
+        .collect();
+    // e: only a column's own DESC keeps it from being the rowid.
+    assert_eq!(
+        aliases,
+        [
+            true, false, false, true, true, false, false, true, true, false
+        ]
+    );
+    let mut rowids = Vec::new();
+    for at in 0..aliases.len() {
+        db.rows::<SqliteError>(at, &mut |row| {
+            rowids.push((db.schema().tables[at].name.clone(), row.rowid));
+            Ok(())
+        })
+        .unwrap();
+    }
+    let expected = [
+        ("a", Some(7)),
+        ("b", Some(3)),
+        ("b", Some(4)),
+        ("c", Some(3)),
+        ("c", Some(5)),
+        ("d", Some(7)),
+        ("e", Some(7)),
+        ("f", None),
+        ("f", None),
+        ("g", Some(9)),
+        ("h", Some(7)),
+        ("i", Some(4)),
+        ("j", None),
+        ("j", None),
+    ];
+    let expected: Vec<_> = expected
+        .into_iter()
+        .map(|(name, rowid)| (name.to_owned(), rowid))
+        .collect();
+    assert_eq!(rowids, expected);
+    assert!(table(&db, "j").warnings[0].contains("rowid"));
+    drop(db);
+    expect_exact(&path, &rules);
+}
+
+#[test]
+fn rows_come_in_the_order_of_rowids_and_primary_keys() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, a); CREATE INDEX c_all ON c(a, id);
+         CREATE TABLE w(a TEXT COLLATE NOCASE, b INT, PRIMARY KEY(a, b DESC)) WITHOUT ROWID;
+         CREATE INDEX w_all ON w(b, a);
+         INSERT INTO c VALUES (3, 'a'), (1, 'c'), (2, 'b');
+         INSERT INTO w VALUES ('b', 1), ('B', 2), ('a', 9), ('c', 0);",
+    );
+    let db = open(&path, &register("c", &["id"]));
+    assert_eq!(owners(&db, "c"), ["1", "2", "3"]);
+    let mut cells = Vec::new();
+    db.rows::<SqliteError>(1, &mut |row| {
+        cells.push(row.cells.iter().map(|cell| show(*cell)).collect::<String>());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(cells, ["'a'9", "'B'2", "'b'1", "'c'0"]);
+}
+
+#[test]
+fn virtual_tables_are_named_and_ours_are_never_read() {
+    let (_dir, path) = database(
+        "CREATE TABLE customers(id INTEGER PRIMARY KEY, name);
+         CREATE VIRTUAL TABLE docs USING fts5(body); CREATE VIRTUAL TABLE docs2 USING fts5(body);
+         CREATE VIRTUAL TABLE spots USING rtree(id, x0, x1);
+         CREATE TABLE docs_of_people(customer REFERENCES customers);
+         CREATE TABLE tenure_changed(id); CREATE INDEX of_ours ON tenure_changed(id);
+         CREATE TABLE Tenure_log(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO tenure_log VALUES (1);
+         CREATE TRIGGER tenure_note AFTER INSERT ON customers BEGIN INSERT INTO tenure_changed VALUES (1); END;
+         INSERT INTO customers VALUES (1, 'a'); ANALYZE;",
+    );
+    let db = open(&path, &register("customers", &["id"]));
+    let names: Vec<&str> = db.schema().tables.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["customers", "docs_of_people"]);
+    let statements: Vec<&str> = db
+        .schema()
+        .statements
+        .iter()
+        .map(|s| s.name.as_str())
+        .collect();
+    assert_eq!(
+        statements,
+        ["customers", "docs_of_people", "sqlite_sequence"]
+    );
+    assert!(db.schema().sequences.is_empty());
+    let told = &db.schema().not_restorable;
+    assert_eq!(told.len(), 3);
+    assert!(
+        told[0].contains("docs (fts5)")
+            && told[0].contains("docs_data")
+            && !told[0].contains("docs2")
+    );
+    assert!(told[2].contains("spots (rtree)"), "{told:?}");
+    drop(db);
+    let (copy, _) = rebuild(&path, &register("customers", &["id"]), &[]);
+    let left = "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'";
+    assert_eq!(ask(&copy, left), ["'customers'", "'docs_of_people'"]);
+}
+
+#[test]
+fn generated_columns_are_made_again_and_may_own() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY);
+         CREATE TABLE o(code TEXT, c INT AS (CAST(substr(code, 2) AS INT)) REFERENCES c, twice AS (code || code) STORED, z);
+         INSERT INTO c VALUES (1), (2); INSERT INTO o(code, z) VALUES ('x1', 1), ('x2', 2), ('x9', 3);",
+    );
+    let rules = register("c", &["id"]);
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "o"), ["1", "2", "orphan"]);
+    let columns: Vec<&str> = table(&db, "o")
+        .columns
+        .iter()
+        .map(|c| c.name.as_str())
+        .collect();
+    assert_eq!(columns, ["code", "z"]);
+    assert!(table(&db, "o").references.is_empty());
+    drop(db);
+    expect_exact(&path, &rules);
+}
+
+#[test]
+fn violations_are_counted_by_table_on_both_sides() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); CREATE TABLE o(c REFERENCES c); CREATE TABLE p(c REFERENCES c);
+         CREATE TABLE unfit(c REFERENCES o(c)); INSERT INTO unfit VALUES (1);
+         INSERT INTO o VALUES (1), (2), (NULL); INSERT INTO p VALUES (NULL);",
+    );
+    let rules = register("c", &["id"]);
+    let expected = [("o".to_owned(), 2)];
+    assert_eq!(open(&path, &rules).violations(), expected);
+    let (_, built) = rebuild(&path, &rules, &[]);
+    assert_eq!(built.violations, expected);
+}
