@@ -12,7 +12,6 @@ use crate::customers;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, StoreName};
 use crate::journal::{Event, Recognised};
-use crate::piece::Identity;
 use crate::repo::identity::{seal_identity, seal_reason};
 use crate::repo::{Recogniser, Repository, Settled};
 
