@@ -9,3 +9,5 @@ pub mod canary;
 pub mod compare;
 pub mod crash;
 pub mod history;
+pub mod place;
+pub mod raw;
