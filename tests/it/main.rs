@@ -6,7 +6,6 @@
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    unreachable_pub,
     reason = "a test may stop at what it did not expect, and say so"
 )]
 
