@@ -12,5 +12,6 @@
 mod config;
 mod exact;
 mod forgets;
+mod golden;
 mod layers;
 mod support;
