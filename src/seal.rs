@@ -204,12 +204,20 @@ impl Decompressor {
     }
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "a seed has exactly the length of the key"
+)]
 fn cipher(key: &Seed) -> LessSafeKey {
     let key = UnboundKey::new(&AES_256_GCM, key.expose()).expect("a seed is as long as the key");
     LessSafeKey::new(key)
 }
 
 /// Encrypts `frame` in place. `key` must never have been used for other bytes.
+#[expect(
+    clippy::expect_used,
+    reason = "frames are bounded far below the cipher's limit of 64 GiB"
+)]
 pub fn encrypt(key: &Seed, place: &Place<'_>, mut frame: Vec<u8>) -> Vec<u8> {
     let nonce = Nonce::assume_unique_for_key([0; 12]);
     cipher(key)
