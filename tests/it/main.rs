@@ -12,3 +12,4 @@
 mod config;
 mod layers;
 mod support;
+mod verify;
