@@ -5,8 +5,8 @@ pub mod demo;
 
 // flows: verbs, the only place where edges meet
 pub mod backup;
-pub mod forget;
 pub mod customers;
+pub mod forget;
 pub mod init;
 pub mod repo;
 pub mod restore;

@@ -10,4 +10,6 @@ pub mod canary;
 pub mod compare;
 pub mod crash;
 pub mod history;
+pub mod place;
+pub mod raw;
 pub mod world;
