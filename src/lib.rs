@@ -45,6 +45,7 @@ pub mod forget;
 pub mod init;
 pub mod repo;
 pub mod restore;
+pub mod verify;
 
 // edges: each speaks to one outside thing, never to another edge
 pub mod catalog;

@@ -189,8 +189,12 @@ impl Repository {
                             change.add_customer(&customer, &recogniser.key(&key))?;
                         }
                     }
-                    Event::StoreOpened { .. } | Event::Opened { .. } | Event::Recipients { .. } => {
+                    // Noted here, before the keyring takes the entry in: from then on it is no longer
+                    // among the recent ones, and later epochs would go to the former recipients.
+                    Event::Opened { recipients } | Event::Recipients { recipients } => {
+                        change.set_note("recipients", &recipients.join(" "))?;
                     }
+                    Event::StoreOpened { .. } => {}
                 }
             }
             Ok(change.set_note("journal_applied", &position.len.to_string())?)

@@ -14,3 +14,4 @@ mod exact;
 mod forgets;
 mod layers;
 mod support;
+mod verify;
