@@ -136,7 +136,13 @@ impl Repository {
 
     /// Opens a configured store without a look at what it holds: for those who look themselves.
     pub fn open_unchecked(&self, store: &crate::config::Store) -> Outcome<Store> {
-        Ok(Store::open_dir(&store.name, &store.path, store.keys, false, &self.runtime)?)
+        Ok(Store::open_dir(
+            &store.name,
+            &store.path,
+            store.keys,
+            false,
+            &self.runtime,
+        )?)
     }
 
     /// That a store holds this repository, or nothing yet.

@@ -21,7 +21,10 @@ impl Look<'_> {
         };
         match fsx::read(&self.repository.state.root(), SMALL) {
             Ok(own) if own == bytes => {}
-            Ok(_) => self.problem(certificate::ROOT, "it differs from the state directory's copy"),
+            Ok(_) => self.problem(
+                certificate::ROOT,
+                "it differs from the state directory's copy",
+            ),
             Err(error) => {
                 let why = told(&error.into());
                 self.problem(certificate::ROOT, format!("it cannot be compared: {why}"));
@@ -32,7 +35,11 @@ impl Look<'_> {
     /// All that stand there must be signed by the root, and ours must be among them.
     pub(super) fn certificates(&mut self) {
         let own = certificate::path(self.repository.inc());
-        let mut paths: Vec<_> = self.list("writer").into_iter().map(|(path, _)| path).collect();
+        let mut paths: Vec<_> = self
+            .list("writer")
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
         if !paths.contains(&own) {
             paths.push(own.clone());
         }
@@ -60,7 +67,9 @@ impl Look<'_> {
         for number in 1..=position.len {
             let path = Chain::Journal.path(position.inc, number);
             let own = self.repository.own_object(Chain::Journal, number).ok();
-            let own_sound = own.as_ref().is_some_and(|own| self.entry(number, own, previous).is_ok());
+            let own_sound = own
+                .as_ref()
+                .is_some_and(|own| self.entry(number, own, previous).is_ok());
             let stored = self.fetch(&path, object::MAX);
             if let Some(bytes) = &stored {
                 if let Err(error) = self.entry(number, bytes, previous) {
@@ -106,7 +115,10 @@ impl Look<'_> {
     fn journal_beyond(&mut self, last: u64) -> Outcome<()> {
         let listed = self.list(&format!("journal/{}", self.repository.inc()));
         let number = |path: &str| Chain::Journal.parse(path).map_or(0, |(_, number)| number);
-        let beyond: Vec<_> = listed.into_iter().filter(|(path, _)| number(path) > last).collect();
+        let beyond: Vec<_> = listed
+            .into_iter()
+            .filter(|(path, _)| number(path) > last)
+            .collect();
         if !beyond.is_empty() && !self.repository.has_grown()? {
             for (path, _) in beyond {
                 self.problem(&path, "this host did not write it");
@@ -121,7 +133,8 @@ impl Look<'_> {
         let listed = self.list("keyring");
         // A command that runs at the same time may be at the next epoch already.
         if self.repository.has_grown()? {
-            self.report.note("the keyring is being changed by another command, and was not compared");
+            self.report
+                .note("the keyring is being changed by another command, and was not compared");
             return Ok(());
         }
         if self.store.holds_keys() {
@@ -134,7 +147,9 @@ impl Look<'_> {
             }
             let what = match file::parse_path(&found) {
                 _ if keep.is_none() => "this store is to hold no keyring",
-                Some(_) => "it is not the newest keyring: it can bring back what was forgotten since",
+                Some(_) => {
+                    "it is not the newest keyring: it can bring back what was forgotten since"
+                }
                 None => "it is no keyring of this repository",
             };
             self.problem(&found, what);

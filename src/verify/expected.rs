@@ -51,7 +51,10 @@ impl Expected {
         let (rows, name) = rest.split_first_chunk()?;
         Some(Self {
             domain: Domain::from_leaf(Incarnation(*inc), u64::from_be_bytes(*leaf))?,
-            slot: Slot { offset: u32::try_from(offset).ok()?, len: u32::from_be_bytes(*len) },
+            slot: Slot {
+                offset: u32::try_from(offset).ok()?,
+                len: u32::from_be_bytes(*len),
+            },
             plain: u32::from_be_bytes(*plain),
             rows: u32::from_be_bytes(*rows),
             name: PieceName(name.try_into().ok()?),
@@ -85,7 +88,12 @@ impl<'a> Expectations<'a> {
         } else {
             None
         };
-        Ok(Self { keys: forest.walker(), sorter, long_rows: Vec::new(), known: HashSet::new() })
+        Ok(Self {
+            keys: forest.walker(),
+            sorter,
+            long_rows: Vec::new(),
+            known: HashSet::new(),
+        })
     }
 
     /// The key of an entry's domain, if pieces are gathered and the domain lives.
@@ -126,7 +134,11 @@ impl<'a> Expectations<'a> {
     /// No more entries. The pieces by pack, and the rows that are longer than a piece.
     pub(super) fn finish(self) -> Outcome<(Option<ByPack>, Vec<LongRow>)> {
         let sorted = match self.sorter {
-            Some(sorter) => Some(ByPack { sorted: sorter.finish()?, next: None, started: false }),
+            Some(sorter) => Some(ByPack {
+                sorted: sorter.finish()?,
+                next: None,
+                started: false,
+            }),
             None => None,
         };
         Ok((sorted, self.long_rows))

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use crate::config;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::StoreName;
-use crate::report::Report;
 use crate::repo::Repository;
+use crate::report::Report;
 use crate::secret::DomainKey;
 use crate::store::{Store, StoreError};
 
@@ -96,13 +96,21 @@ pub fn run(
 /// Opens a store. One that was refused when the repository was opened (its certificate is damaged)
 /// is looked at all the same if it holds anything under this incarnation's name.
 fn reach(repository: &Repository, configured: &config::Store) -> Outcome<Store> {
-    if let Some(store) = repository.stores.iter().find(|store| *store.name() == configured.name) {
+    if let Some(store) = repository
+        .stores
+        .iter()
+        .find(|store| *store.name() == configured.name)
+    {
         return Ok(store.clone());
     }
     let store = repository.open_unchecked(configured)?;
     for folder in ["writer", "journal", "keyring", "snapshots"] {
         let own = format!("{folder}/{}", repository.inc());
-        if store.list(folder)?.keys().any(|path| path.starts_with(&own)) {
+        if store
+            .list(folder)?
+            .keys()
+            .any(|path| path.starts_with(&own))
+        {
             return Ok(store);
         }
     }
@@ -133,7 +141,15 @@ impl<'a> Look<'a> {
         verified: &'a mut Verified,
     ) -> Outcome<Self> {
         let meta = repository.meta()?;
-        Ok(Self { repository, store, meta, data, report, verified, bad: HashSet::new() })
+        Ok(Self {
+            repository,
+            store,
+            meta,
+            data,
+            report,
+            verified,
+            bad: HashSet::new(),
+        })
     }
 
     /// From what vouches to what is vouched for.
@@ -149,7 +165,11 @@ impl<'a> Look<'a> {
     fn problem(&mut self, object: &str, what: impl Into<String>) {
         if self.bad.insert(object.to_owned()) {
             let (store, object) = (self.store.name().clone(), object.to_owned());
-            self.verified.problems.push(Problem { store, object, what: what.into() });
+            self.verified.problems.push(Problem {
+                store,
+                object,
+                what: what.into(),
+            });
         }
     }
 
@@ -191,7 +211,11 @@ fn unread(error: StoreError) -> String {
     }
     let failure = Failure::from(error);
     let causes = failure.causes();
-    if causes.is_empty() { failure.to_string() } else { causes.join(": ") }
+    if causes.is_empty() {
+        failure.to_string()
+    } else {
+        causes.join(": ")
+    }
 }
 
 /// A failure with its causes, on one line.

@@ -17,8 +17,8 @@ use crate::keyring::tree::Forest;
 use crate::pack::{self, Pack};
 use crate::page::{PackRef, PieceRef};
 use crate::piece::{self, RowReader};
-use crate::report::Report;
 use crate::repo::objects::{open_piece, pack_path};
+use crate::report::Report;
 use crate::seal::Decompressor;
 use crate::store::Store;
 
@@ -96,18 +96,25 @@ impl Reader<'_> {
             };
             let running: Vec<_> = (0..threads).map(lend).collect();
             drop(queue);
-            let handed_out = wanted.into_iter().enumerate().try_for_each(|(rank, wanted)| {
-                let expected = match &mut by_pack {
-                    Some(by_pack) => by_pack.of(rank)?,
-                    None => Vec::new(),
-                };
-                let gone = |_| Failure::new("no thread is left to read packs");
-                send.send(Work { wanted, expected }).map_err(gone)
-            });
+            let handed_out = wanted
+                .into_iter()
+                .enumerate()
+                .try_for_each(|(rank, wanted)| {
+                    let expected = match &mut by_pack {
+                        Some(by_pack) => by_pack.of(rank)?,
+                        None => Vec::new(),
+                    };
+                    let gone = |_| Failure::new("no thread is left to read packs");
+                    send.send(Work { wanted, expected }).map_err(gone)
+                });
             drop(send);
             let found = running
                 .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
                 .collect::<Outcome<Vec<_>>>();
             handed_out.and(found)
         })
@@ -146,7 +153,8 @@ impl Reader<'_> {
         if !self.data {
             return Ok(());
         }
-        self.blobs(&pack, work, decompressor, found).map_err(|failure| told(&failure))
+        self.blobs(&pack, work, decompressor, found)
+            .map_err(|failure| told(&failure))
     }
 
     /// The table of contents, and every blob that can be opened.
@@ -162,18 +170,30 @@ impl Reader<'_> {
         let contents = pack.contents(self.repo, &meta)?;
         check_expected(&contents, &work.expected)?;
         let named = work.wanted.pack;
-        let pack_ref = PackRef { name: named.name, size: named.size, salt: *pack.salt() };
+        let pack_ref = PackRef {
+            name: named.name,
+            size: named.size,
+            salt: *pack.salt(),
+        };
         let mut keys = self.forest.walker();
         let mut expected = work.expected.iter().peekable();
         for pack::Entry { domain, slot, name } in contents {
             let Some(key) = keys.key(domain) else {
                 if !self.forest.is_punctured(domain) {
-                    return Err(Failure::new(format!("the keyring knows nothing of domain {domain}")));
+                    return Err(Failure::new(format!(
+                        "the keyring knows nothing of domain {domain}"
+                    )));
                 }
                 found.forgotten += 1;
                 continue;
             };
-            let piece = PieceRef { pack: pack_ref, slot, plain: 0, rows: 0, name };
+            let piece = PieceRef {
+                pack: pack_ref,
+                slot,
+                plain: 0,
+                rows: 0,
+                name,
+            };
             let plain = open_piece(self.repo, &piece, &key, pack.blob(slot)?, decompressor)?;
             found.blobs += 1;
             let rows = whole_rows(&plain)?;
@@ -189,7 +209,10 @@ impl Reader<'_> {
 
     /// Puts a row together that is spread over several pieces.
     fn long_row(&self, row: &LongRow) -> Outcome<()> {
-        let key = self.forest.key(row.domain).ok_or_else(|| Failure::new("its domain has no key"))?;
+        let key = self
+            .forest
+            .key(row.domain)
+            .ok_or_else(|| Failure::new("its domain has no key"))?;
         let mut rows = RowReader::default();
         let mut decompressor = Decompressor::new()?;
         for piece in &row.pieces {

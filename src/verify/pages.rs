@@ -39,7 +39,10 @@ impl Look<'_> {
         };
         for pack in index.packs() {
             if packs.get(&pack.name) != Some(&pack.size) {
-                let what = format!("it refers to pack {}, which the manifest does not name so", pack.name);
+                let what = format!(
+                    "it refers to pack {}, which the manifest does not name so",
+                    pack.name
+                );
                 self.problem(&path, what);
             }
             if let Some(rank) = ranks.get(&pack.name)
@@ -77,7 +80,10 @@ impl Look<'_> {
         let (repo, size) = (self.repository.id(), page.object.size);
         let index = Page::read(repo, page.object.name, bytes, &self.meta)?;
         // Who looks for one customer fetches no more of the end than the manifest says.
-        let tail = bytes.len().checked_sub(page.tail as usize).ok_or(PageError::Torn)?;
+        let tail = bytes
+            .len()
+            .checked_sub(page.tail as usize)
+            .ok_or(PageError::Torn)?;
         Page::open(repo, bytes, &bytes[tail..], size, &self.meta)?;
         Ok(index)
     }
@@ -116,5 +122,7 @@ fn check_slots(entry: &Entry) -> Outcome<()> {
     if pieces.all(|piece| end(piece.slot.offset, piece.slot.len) <= piece.pack.size) {
         return Ok(());
     }
-    Err(Failure::new("an entry refers to a piece beyond the end of its pack"))
+    Err(Failure::new(
+        "an entry refers to a piece beyond the end of its pack",
+    ))
 }

@@ -12,9 +12,9 @@ use crate::ids::ObjectName;
 use crate::manifest::{Manifest, ObjectRef};
 use crate::object::{self, Chain, ObjectError};
 use crate::pack::Salt;
-use crate::report::Unit;
 use crate::repo::objects::{pack_path, page_path};
 use crate::repo::view::read_manifest;
+use crate::report::Unit;
 
 /// A pack that a manifest names.
 #[derive(Clone, Copy)]
@@ -65,7 +65,11 @@ impl Look<'_> {
     /// What of snapshots the store lists: only for those that it need not have.
     fn listing(&mut self) -> HashSet<String> {
         let folders = ["snapshots", "pages", "packs"];
-        folders.into_iter().flat_map(|folder| self.list(folder)).map(|(path, _)| path).collect()
+        folders
+            .into_iter()
+            .flat_map(|folder| self.list(folder))
+            .map(|(path, _)| path)
+            .collect()
     }
 
     /// A snapshot's manifest, in this store's copy or in any good one, so that the rest can be
@@ -78,11 +82,18 @@ impl Look<'_> {
         listed: &HashSet<String>,
     ) -> Outcome<Option<Manifest>> {
         let path = Chain::Manifest.path(snapshot.id.inc, snapshot.id.number);
-        let own_path = self.repository.state.object(Chain::Manifest, snapshot.id.inc, snapshot.id.number);
+        let own_path =
+            self.repository
+                .state
+                .object(Chain::Manifest, snapshot.id.inc, snapshot.id.number);
         let own = fsx::read(&own_path, object::MAX).ok();
         let own = own.filter(|own| object::hash(own) == snapshot.hash);
         let there = complete || listed.contains(&path);
-        let stored = if there { self.fetch(&path, object::MAX) } else { None };
+        let stored = if there {
+            self.fetch(&path, object::MAX)
+        } else {
+            None
+        };
         if let Some(bytes) = &stored {
             if let Err(failure) = self.sound(snapshot, previous, bytes) {
                 self.problem(&path, told(&failure));
@@ -98,7 +109,10 @@ impl Look<'_> {
                 return Ok(Some(manifest));
             }
         }
-        self.problem(&path, "no good copy of it is here, so what it names cannot be looked at");
+        self.problem(
+            &path,
+            "no good copy of it is here, so what it names cannot be looked at",
+        );
         Ok(None)
     }
 
@@ -112,7 +126,9 @@ impl Look<'_> {
         }
         read_manifest(self.repository, id, bytes)?;
         if object::hash(bytes) != snapshot.hash {
-            return Err(Failure::new("it is not the manifest that this host wrote last"));
+            return Err(Failure::new(
+                "it is not the manifest that this host wrote last",
+            ));
         }
         Ok(())
     }
@@ -120,14 +136,21 @@ impl Look<'_> {
     /// One problem for a snapshot that never was complete here, with what it lacks.
     fn behind(&mut self, snapshot: &Snapshot, manifest: &Manifest, listed: &HashSet<String>) {
         let path = Chain::Manifest.path(snapshot.id.inc, snapshot.id.number);
-        let pages = manifest.pages.iter().map(|page| page_path(page.object.name));
+        let pages = manifest
+            .pages
+            .iter()
+            .map(|page| page_path(page.object.name));
         let packs = manifest.packs.iter().map(|pack| pack_path(pack.name));
         let all = [path.clone()].into_iter().chain(pages).chain(packs);
         let mut lacking = all.filter(|path| !listed.contains(path));
         let what = match lacking.next() {
             Some(first) => {
                 let more = lacking.count();
-                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                let more = if more == 0 {
+                    String::new()
+                } else {
+                    format!(" and {more} more")
+                };
                 format!("behind: this store lacks {first}{more}")
             }
             None => "behind: this store was not seen to have all of it".to_owned(),
@@ -147,16 +170,27 @@ impl Look<'_> {
                     && !ranks.contains_key(&pack.name)
                 {
                     ranks.insert(pack.name, wanted.len());
-                    wanted.push(Wanted { pack: *pack, salt: None });
+                    wanted.push(Wanted {
+                        pack: *pack,
+                        salt: None,
+                    });
                     bytes += pack.size;
                 }
             }
-            bytes += manifest.pages.iter().map(|page| page.object.size).sum::<u64>();
+            bytes += manifest
+                .pages
+                .iter()
+                .map(|page| page.object.size)
+                .sum::<u64>();
         }
         self.report.begin("verifying", Some(bytes), Unit::Bytes);
         let mut expected = Expectations::new(self.repository, self.data)?;
         for Kept { manifest, complete } in kept {
-            let packs = manifest.packs.iter().map(|pack| (pack.name, pack.size)).collect();
+            let packs = manifest
+                .packs
+                .iter()
+                .map(|pack| (pack.name, pack.size))
+                .collect();
             let mut last = None;
             for page in &manifest.pages {
                 let here = *complete || listed.contains(&page_path(page.object.name));

@@ -18,7 +18,9 @@ fn look(world: &World, store: Option<&str>, data: bool) -> Verified {
 /// Store and path of each problem.
 fn named(verified: &Verified) -> Vec<(String, String)> {
     let problems = verified.problems.iter();
-    problems.map(|p| (p.store.to_string(), p.object.clone())).collect()
+    problems
+        .map(|p| (p.store.to_string(), p.object.clone()))
+        .collect()
 }
 
 fn assert_clean(world: &World) {
@@ -85,15 +87,25 @@ fn damage(path: &Path, damage: Damage) {
             bytes[at] ^= 0x10;
         }
         Damage::Longer => bytes.push(0),
-        Damage::Garbage => bytes.iter_mut().enumerate().for_each(|(n, b)| *b = (n * 31 % 251) as u8),
+        Damage::Garbage => bytes
+            .iter_mut()
+            .enumerate()
+            .for_each(|(n, b)| *b = (n * 31 % 251) as u8),
         Damage::Deleted => return fs::remove_file(path).unwrap(),
     }
     fs::write(path, bytes).unwrap();
 }
 
 /// The kinds of objects in a store.
-const FOLDERS: [&str; 7] =
-    ["root.age", "writer", "journal", "keyring", "snapshots", "pages", "packs"];
+const FOLDERS: [&str; 7] = [
+    "root.age",
+    "writer",
+    "journal",
+    "keyring",
+    "snapshots",
+    "pages",
+    "packs",
+];
 
 #[test]
 fn each_damage_to_each_kind_of_object_is_named_and_nothing_else() {
@@ -106,7 +118,11 @@ fn each_damage_to_each_kind_of_object_is_named_and_nothing_else() {
             assert!(!all.is_empty(), "{folder}");
             // The first and the last of each kind, in one store; one of them in the other.
             let last = all.len() - 1;
-            let picked = if *store == STORES[0] { vec![0, last] } else { vec![last] };
+            let picked = if *store == STORES[0] {
+                vec![0, last]
+            } else {
+                vec![last]
+            };
             for object in picked.into_iter().map(|at| &all[at]) {
                 for done in DAMAGES {
                     let before = Before::of(root.join(object));
@@ -201,14 +217,22 @@ fn what_was_put_back_or_added_is_named_where_it_matters() {
     let beyond = last.with_file_name(format!("{:010}", number + 1));
     fs::write(&beyond, fs::read(&last).unwrap()).unwrap();
     let found = named(&look(&world, None, false));
-    let path = beyond.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+    let path = beyond
+        .strip_prefix(root)
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(found, [(STORES[0].to_owned(), path)]);
     fs::remove_file(&beyond).unwrap();
     // A certificate that the root did not sign.
     let forged = root.join("writer/0123456789abcdef");
     fs::write(&forged, [7; 133]).unwrap();
     let found = named(&look(&world, None, false));
-    assert_eq!(found, [(STORES[0].to_owned(), "writer/0123456789abcdef".to_owned())]);
+    assert_eq!(
+        found,
+        [(STORES[0].to_owned(), "writer/0123456789abcdef".to_owned())]
+    );
     fs::remove_file(&forged).unwrap();
     // What nothing names is swept by the next snapshot, and no problem until then.
     for extra in ["packs/00", "pages/00", "snapshots/zz"] {
@@ -254,9 +278,16 @@ fn a_store_out_of_reach_is_one_problem_and_an_unknown_one_a_failure() {
     fs::rename(&other.store_dirs()[0], &root).unwrap();
     let found = look(&world, None, false);
     assert_eq!(named(&found), gone);
-    assert!(found.problems[0].what.contains("does not hold this repository"), "{found:?}");
+    assert!(
+        found.problems[0]
+            .what
+            .contains("does not hold this repository"),
+        "{found:?}"
+    );
     let unknown = "nowhere".parse().unwrap();
-    let failure = verify::run(&world.open(), Some(&unknown), false, &Silent).err().unwrap();
+    let failure = verify::run(&world.open(), Some(&unknown), false, &Silent)
+        .err()
+        .unwrap();
     assert_eq!(failure.kind(), FailureKind::NotFound);
 }
 
@@ -289,7 +320,11 @@ fn damage_to_the_state_directory_s_copies_is_told_from_damage_to_a_store() {
             damage(&before.0, done);
             let found = look(&world, Some(STORES[0]), true);
             assert_eq!(named(&found), [(STORES[0].to_owned(), object.clone())]);
-            assert!(found.problems[0].what.contains("compared") || found.problems[0].what.contains("state directory"), "{found:?}");
+            assert!(
+                found.problems[0].what.contains("compared")
+                    || found.problems[0].what.contains("state directory"),
+                "{found:?}"
+            );
             before.put_back();
         }
     }

@@ -13,8 +13,8 @@ use tenure::config::Config;
 use tenure::demo::crm::Crm;
 use tenure::init::{self, Root};
 use tenure::keyring::recovery::Identity;
-use tenure::report::Silent;
 use tenure::repo::Repository;
+use tenure::report::Silent;
 use tokio::runtime::{Handle, Runtime};
 
 /// How many customers the CRM has at first.
@@ -49,7 +49,12 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
-        let world = Self { dir, runtime, crm, identity };
+        let world = Self {
+            dir,
+            runtime,
+            crm,
+            identity,
+        };
         let text = world.config_text(stores);
         fs::create_dir(world.dir.path().join("etc")).unwrap();
         fs::write(world.config_path(), text).unwrap();
@@ -89,7 +94,9 @@ shared = ["country", "product"]
             self.identity.recipient()
         );
         for store in stores {
-            text += &format!("\n[[store]]\nname = \"{store}\"\nurl  = \"file://{dir}/stores/{store}\"\n");
+            text += &format!(
+                "\n[[store]]\nname = \"{store}\"\nurl  = \"file://{dir}/stores/{store}\"\n"
+            );
         }
         text
     }
@@ -144,7 +151,11 @@ shared = ["country", "product"]
 
     /// The directories of the stores, in the order of the configuration.
     pub fn store_dirs(&self) -> Vec<PathBuf> {
-        self.config().stores.into_iter().map(|store| store.path).collect()
+        self.config()
+            .stores
+            .into_iter()
+            .map(|store| store.path)
+            .collect()
     }
 
     /// Writes the recovery identity into a file outside the places that are looked at.
@@ -164,7 +175,13 @@ pub fn objects(root: &Path, folder: &str) -> Vec<String> {
             if path.is_dir() {
                 walk(root, &path, found);
             } else {
-                found.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+                found.push(
+                    path.strip_prefix(root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
     }
