@@ -43,8 +43,10 @@ pub mod backup;
 pub mod customers;
 pub mod forget;
 pub mod init;
+pub mod keys;
 pub mod repo;
 pub mod restore;
+pub mod status;
 pub mod verify;
 
 // edges: each speaks to one outside thing, never to another edge

@@ -13,6 +13,8 @@ mod config;
 mod demo;
 mod exact;
 mod forgets;
+mod keys;
 mod layers;
+mod status;
 mod support;
 mod verify;
