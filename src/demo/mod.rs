@@ -17,7 +17,7 @@ use crate::init::{self, Root};
 use crate::keyring::recovery::Identity;
 use crate::repo::Repository;
 use crate::report::Report;
-use crate::{forget, restore, verify};
+use crate::{forget, keys, restore, verify};
 
 mod compare;
 pub mod crm;
@@ -146,7 +146,7 @@ impl Demo<'_> {
         drop(repository);
         let key = self.dir.join("recovery.key");
         fsx::write(&key, identity.to_file(&fingerprint).as_bytes())?;
-        //KEYS keys::prove(&mut self.change()?, &key)?;
+        keys::prove(&mut self.change()?, &key)?;
         self.say(&format!("   fingerprint {fingerprint}"))?;
         self.say(
             "   recovery.key opens the keyring in both stores (tried just now). In real life it",
