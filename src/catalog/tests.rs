@@ -47,9 +47,11 @@ fn customers_are_found_by_key_until_they_are_erased() {
         3
     );
     let (gone, key) = person(1);
+    assert_eq!(catalog.customer(gone.domain).unwrap(), Some(gone.clone()));
     catalog
         .change(|change| change.erase(&[gone.domain], &[Recognised { who: gone.who, domain: gone.domain }]))
         .unwrap();
+    assert_eq!(catalog.customer(gone.domain).unwrap(), None);
     let left = catalog.customers_by_key(&key).unwrap();
     assert_eq!(
         left.iter().map(|c| c.domain.arrival).collect::<Vec<_>>(),
