@@ -1,15 +1,19 @@
 //! Tenure keeps customer data for exactly as long as it may be kept.
 
 // drivers: decide when and for whom; hold no backup logic
+pub mod cli;
 pub mod demo;
 
 // flows: verbs, the only place where edges meet
 pub mod backup;
-pub mod forget;
+pub mod check;
 pub mod customers;
+pub mod forget;
 pub mod init;
+pub mod inspect;
 pub mod repo;
 pub mod restore;
+pub mod setup;
 
 // edges: each speaks to one outside thing, never to another edge
 pub mod catalog;

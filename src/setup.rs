@@ -5,6 +5,7 @@
 //! is taken back, so that the next try finds things as the first one did. The configuration comes
 //! last: with it the repository can be used.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::Handle;
@@ -90,9 +91,12 @@ pub fn run(wanted: &Wanted, runtime: &Handle) -> Outcome<Made> {
 
 /// Makes everything.
 fn make(wanted: &Wanted, path: &Path, mut planned: Planned, runtime: &Handle) -> Outcome<Made> {
-    let identity = wanted.recipients.is_empty().then(Identity::generate);
+    let identity = match wanted.recipients.as_slice() {
+        [] => Some((Identity::generate(), recovery_key(path)?)),
+        _ => None,
+    };
     planned.draft.recipients = match &identity {
-        Some(identity) => vec![identity.recipient().to_string()],
+        Some((identity, _)) => vec![identity.recipient().to_string()],
         None => recipients(&wanted.recipients)?,
     };
     let (text, config) = understood(path, &mut planned)?;
@@ -100,20 +104,23 @@ fn make(wanted: &Wanted, path: &Path, mut planned: Planned, runtime: &Handle) ->
     let root = Root::make()?;
     undo::clear(&config.state_dir)?;
     let mut undo = Undo::new(&config, path);
-    let made = || -> Outcome<(Repository, Option<PathBuf>)> {
+    let made = || -> Outcome<Repository> {
         for file in [path, &config.host_key] {
             fsx::create_dir(file.parent().unwrap_or(Path::new("/")))?;
         }
-        let recovery_key = match &identity {
-            Some(identity) => Some(keep(identity, &root, path, &mut undo)?),
-            None => None,
-        };
+        if let Some((identity, to)) = &identity {
+            undo.made(to);
+            fsx::write(to, identity.to_file(&root.fingerprint()).as_bytes())?;
+        }
         let repository = init::run(config, &root, runtime)?;
         fsx::write(path, text.as_bytes())?;
-        Ok((repository, recovery_key))
+        Ok(repository)
     };
     match made().failed_to(|| "make the repository") {
-        Ok((repository, recovery_key)) => Ok(told(path, planned, &repository, recovery_key, true)),
+        Ok(repository) => {
+            let recovery_key = identity.map(|(_, path)| path);
+            Ok(told(path, planned, &repository, recovery_key, true))
+        }
         Err(failure) => {
             undo.run();
             Err(failure)
@@ -193,17 +200,18 @@ fn parsed(path: &Path, draft: &Draft) -> Outcome<Config> {
     Ok(Config::parse(path, &render(draft))?)
 }
 
-/// Writes the recovery identity beside the configuration, under a name that is free: whatever
-/// stands there may be the only copy of another one.
-fn keep(identity: &Identity, root: &Root, config: &Path, undo: &mut Undo) -> Outcome<PathBuf> {
-    let names = std::iter::once("recovery.key".to_owned());
-    let mut names = names.chain((2_u64..).map(|n| format!("recovery-{n}.key")));
-    let free = names.find_map(|name| {
-        let path = config.with_file_name(name);
-        (!path.exists()).then_some(path)
-    });
-    let path = free.ok_or_else(|| Failure::new("there is no free name for the recovery key"))?;
-    undo.made(&path);
-    fsx::write(&path, identity.to_file(&root.fingerprint()).as_bytes())?;
-    Ok(path)
+/// Where the recovery identity is written: beside the configuration.
+///
+/// # Errors
+/// `Refused` when a file is there: it may be the only copy of another identity.
+fn recovery_key(config: &Path) -> Outcome<PathBuf> {
+    let path = config.with_file_name("recovery.key");
+    if fs::symlink_metadata(&path).is_err() {
+        return Ok(path);
+    }
+    let what = format!("{} is there already", path.display());
+    Err(Failure::of(FailureKind::Refused, what).hint(
+        "it may be the only copy of a recovery identity: put it where it is kept safe, or name \
+         its recipient with --recipient",
+    ))
 }
