@@ -32,7 +32,12 @@ impl Failure {
 
     /// A failure of some kind.
     pub fn of(kind: FailureKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), hint: None, cause: None }
+        Self {
+            kind,
+            what: what.into(),
+            hint: None,
+            cause: None,
+        }
     }
 
     /// Attaches what to do next.
@@ -171,14 +176,18 @@ mod tests {
         let failed: Outcome<()> = Err(Outer(Inner)).failed_to(|| "take a snapshot");
         let failure = failed.unwrap_err();
         assert_eq!(failure.to_string(), "cannot take a snapshot");
-        assert_eq!(failure.causes(), ["cannot write pack 9f", "permission denied"]);
+        assert_eq!(
+            failure.causes(),
+            ["cannot write pack 9f", "permission denied"]
+        );
         let plain: Failure = Inner.into();
         assert!(plain.causes().is_empty());
     }
 
     #[test]
     fn kind_and_hint_ride_along() {
-        let inner = Failure::of(FailureKind::NotFound, "no snapshot 7").hint("look with `snapshots`");
+        let inner =
+            Failure::of(FailureKind::NotFound, "no snapshot 7").hint("look with `snapshots`");
         let failed: Outcome<()> = Err(inner).failed_to(|| "restore");
         let failure = failed.unwrap_err();
         assert_eq!(failure.kind(), FailureKind::NotFound);

@@ -31,13 +31,18 @@ pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Ou
     let last = repository.catalog.last_class()?;
     for id in ids {
         let holder = holder(repository, id)?;
-        domains.extend((1..=last.0).map(|class| Domain { class: Class(class), ..holder.domain }));
+        domains.extend((1..=last.0).map(|class| Domain {
+            class: Class(class),
+            ..holder.domain
+        }));
         recognised.insert(holder.who, holder.domain);
     }
     for table in tables {
         domains.extend(own_domains(repository, table)?);
     }
-    let recognised = recognised.into_iter().map(|(who, domain)| Recognised { who, domain });
+    let recognised = recognised
+        .into_iter()
+        .map(|(who, domain)| Recognised { who, domain });
     repository.decide(Event::Erased {
         domains: domains.into_iter().collect(),
         recognised: recognised.collect(),
@@ -54,7 +59,9 @@ pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Ou
 /// The one customer who is meant by `KEY`, or by `KEY#NUMBER` where several have held the key one
 /// after the other.
 fn holder(repository: &Repository, id: &str) -> Outcome<Customer> {
-    let numbered = id.rsplit_once('#').and_then(|(key, n)| Some((key, n.parse::<u32>().ok()?)));
+    let numbered = id
+        .rsplit_once('#')
+        .and_then(|(key, n)| Some((key, n.parse::<u32>().ok()?)));
     if let Some((key, number)) = numbered
         && let Ok(holders) = customers::find(repository, key)
         && let Some(holder) = holders.into_iter().find(|h| h.domain.arrival == number)
@@ -65,7 +72,10 @@ fn holder(repository: &Repository, id: &str) -> Outcome<Customer> {
     match holders.pop() {
         Some(only) if holders.is_empty() => Ok(only),
         last => {
-            let all = holders.iter().chain(&last).map(|h| format!("{id}#{}", h.domain.arrival));
+            let all = holders
+                .iter()
+                .chain(&last)
+                .map(|h| format!("{id}#{}", h.domain.arrival));
             let what = format!("key {id} was held by several customers, one after the other");
             let hint = format!("say which is meant: {}", all.collect::<Vec<_>>().join(", "));
             Err(Failure::of(FailureKind::Usage, what).hint(hint))
@@ -78,13 +88,19 @@ fn own_domains(repository: &Repository, table: &str) -> Outcome<Vec<Domain>> {
     let mut domains = Vec::new();
     for source in &repository.config.sources {
         let source = source.name.as_str();
-        let plain = table.strip_prefix(source).and_then(|rest| rest.strip_prefix('.'));
+        let plain = table
+            .strip_prefix(source)
+            .and_then(|rest| rest.strip_prefix('.'));
         for name in plain.into_iter().chain([table]) {
             let hash = repository.name_hash(&[source, name])?;
             for kind in [Numbered::WholeTable, Numbered::Orphans] {
                 let number = repository.catalog.find_number(kind, &hash)?;
                 let inc = repository.inc();
-                domains.extend(number.map(|arrival| Domain { inc, class: Class::OWN, arrival }));
+                domains.extend(number.map(|arrival| Domain {
+                    inc,
+                    class: Class::OWN,
+                    arrival,
+                }));
             }
         }
     }
@@ -115,12 +131,24 @@ pub fn readmit(repository: &mut Repository, id: &str, reason: &str) -> Outcome<R
         return Err(Failure::of(FailureKind::NotFound, what));
     };
     let arrival = repository.catalog.change(|change| change.next_customer())?;
-    let domain = Domain { inc: repository.inc(), class: Class::CUSTOMER, arrival };
+    let domain = Domain {
+        inc: repository.inc(),
+        class: Class::CUSTOMER,
+        arrival,
+    };
     let key = repository.keyring.forest.key(domain);
     let key = key.ok_or_else(|| Failure::new("a new domain has no key"))?;
     let sealed = seal_identity(repository.id(), domain, &key, &identity)?;
     let reason = seal_reason(repository.id(), domain, &key, reason)?;
-    repository.decide(Event::Readmitted { who, domain, identity: sealed, reason })?;
+    repository.decide(Event::Readmitted {
+        who,
+        domain,
+        identity: sealed,
+        reason,
+    })?;
     repository.carry_out_decisions(&mut Settled::default())?;
-    Ok(Readmitted { id: id.to_owned(), state: "active" })
+    Ok(Readmitted {
+        id: id.to_owned(),
+        state: "active",
+    })
 }

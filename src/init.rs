@@ -29,7 +29,10 @@ pub struct Root {
 impl Root {
     /// A new repository's root.
     pub fn make() -> Outcome<Self> {
-        Ok(Self { key: SigningKey::random()?, repo: RepoId(secret::random()?) })
+        Ok(Self {
+            key: SigningKey::random()?,
+            repo: RepoId(secret::random()?),
+        })
     }
 
     /// The repository's fingerprint.
@@ -47,7 +50,14 @@ pub fn check_vacant(config: &Config, runtime: &Handle) -> Outcome<()> {
     }
     for store in config.stores.iter().filter(|store| store.path.exists()) {
         let opened = Store::open_dir(&store.name, &store.path, store.keys, false, runtime)?;
-        let used = ["writer", "keyring", "snapshots", "packs", "pages", "journal"];
+        let used = [
+            "writer",
+            "keyring",
+            "snapshots",
+            "packs",
+            "pages",
+            "journal",
+        ];
         for folder in used {
             if !opened.list(folder)?.is_empty() {
                 let what = format!("store {:?} holds a repository already", store.name.as_str());
@@ -66,7 +76,12 @@ pub fn run(config: Config, root: &Root, runtime: &Handle) -> Outcome<Repository>
     host::make_host_secret(&config.host_key)?;
     let writer = SigningKey::random()?;
     let inc = Incarnation(secret::random()?);
-    let own = Certificate { repo: root.repo, inc, ordinal: 1, verify: writer.verify_key() };
+    let own = Certificate {
+        repo: root.repo,
+        inc,
+        ordinal: 1,
+        verify: writer.verify_key(),
+    };
     let recipients: Vec<_> = config
         .recipients
         .iter()
@@ -87,8 +102,7 @@ pub fn run(config: Config, root: &Root, runtime: &Handle) -> Outcome<Repository>
     drop(catalog);
     // From here on the state directory is one, and whatever comes next can be repeated.
     state.set_fingerprint(&root.fingerprint())?;
-    let (repository, _) =
-        Repository::change(config, runtime).failed_to(|| "open the stores")?;
+    let (repository, _) = Repository::change(config, runtime).failed_to(|| "open the stores")?;
     Ok(repository)
 }
 

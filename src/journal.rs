@@ -122,9 +122,15 @@ mod tests {
             Event::Opened {
                 recipients: vec!["age1x".into()],
             },
-            Event::Erased { domains: vec![domain], recognised: vec![Recognised { who, domain }] },
-            Event::Readmitted { who, domain,
-                identity: vec![3], reason: vec![1, 2],
+            Event::Erased {
+                domains: vec![domain],
+                recognised: vec![Recognised { who, domain }],
+            },
+            Event::Readmitted {
+                who,
+                domain,
+                identity: vec![3],
+                reason: vec![1, 2],
             },
             Event::Recipients { recipients: vec![] },
             Event::StoreOpened {

@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod repo;
 pub mod restore;
 pub mod setup;
+pub mod verify;
 
 // edges: each speaks to one outside thing, never to another edge
 pub mod catalog;

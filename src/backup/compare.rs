@@ -10,8 +10,8 @@ use crate::ids::{Class, Domain, Incarnation, ObjectName, PieceName};
 use crate::keyring::tree::{Forest, ForestWalker};
 use crate::page::{Entry, PieceRef};
 use crate::piece::{self, Cutter, Piece};
-use crate::report::{Report, Unit};
 use crate::repo::view::Entries;
+use crate::report::{Report, Unit};
 use crate::secret::Seed;
 use crate::spill::Sorted;
 
@@ -101,7 +101,11 @@ impl<'v> Comparer<'v> {
                 continue;
             }
             let key = (domain, source_of(low));
-            if self.group.as_ref().is_none_or(|group| (group.domain, group.source) != key) {
+            if self
+                .group
+                .as_ref()
+                .is_none_or(|group| (group.domain, group.source) != key)
+            {
                 cutter.finish(&mut |piece| done.push(piece));
                 self.pieces(&mut done)?;
                 self.end_group()?;
@@ -123,14 +127,20 @@ impl<'v> Comparer<'v> {
         report.end();
         self.changed.sort_unstable();
         self.changed.dedup();
-        Ok(Changes { changed: self.changed.len() as u64, removed: self.removed })
+        Ok(Changes {
+            changed: self.changed.len() as u64,
+            removed: self.removed,
+        })
     }
 
     fn begin_group(&mut self, (domain, source): (Domain, u32), id: Option<Vec<u8>>) -> Outcome<()> {
         self.skip_to(Some((domain, source)))?;
         let mut before = Vec::new();
         let mut known = HashMap::new();
-        let met = self.peeked.as_ref().is_some_and(|entry| entry.key() == (domain, source));
+        let met = self
+            .peeked
+            .as_ref()
+            .is_some_and(|entry| entry.key() == (domain, source));
         if met && let Some(entry) = self.take_peeked()? {
             for piece in entry.pieces.into_iter().flatten() {
                 before.push(piece.name);
@@ -164,21 +174,34 @@ impl<'v> Comparer<'v> {
 
     /// Passes over what the snapshot before had and this one has not, up to `key` or to the end.
     fn skip_to(&mut self, key: Option<(Domain, u32)>) -> Outcome<()> {
-        while self.peeked.as_ref().is_some_and(|entry| key.is_none_or(|key| entry.key() < key)) {
-            let Some(gone) = self.take_peeked()? else { break };
+        while self
+            .peeked
+            .as_ref()
+            .is_some_and(|entry| key.is_none_or(|key| entry.key() < key))
+        {
+            let Some(gone) = self.take_peeked()? else {
+                break;
+            };
             if gone.domain.class == Class::CUSTOMER && gone.source == self.register {
                 self.removed += 1;
             }
             if !self.full {
                 let Entry { domain, source, .. } = gone;
-                self.line.send(Item::Entry { domain, source, id: None, pieces: None })?;
+                self.line.send(Item::Entry {
+                    domain,
+                    source,
+                    id: None,
+                    pieces: None,
+                })?;
             }
         }
         Ok(())
     }
 
     fn pieces(&mut self, done: &mut Vec<Piece>) -> Outcome<()> {
-        let Some(group) = &mut self.group else { return Ok(()) };
+        let Some(group) = &mut self.group else {
+            return Ok(());
+        };
         for Piece { plain, rows } in done.drain(..) {
             let name = piece::name(&group.name_key, &plain);
             group.differs |= group.before.get(group.parts.len()) != Some(&name);
@@ -188,14 +211,28 @@ impl<'v> Comparer<'v> {
             }
             group.parts.push(Part::New);
             let (domain, length) = (group.domain, plain.len() as u32);
-            self.line.send(Item::Piece { domain, name, bytes: plain, plain: length, rows })?;
+            self.line.send(Item::Piece {
+                domain,
+                name,
+                bytes: plain,
+                plain: length,
+                rows,
+            })?;
         }
         Ok(())
     }
 
     fn end_group(&mut self) -> Outcome<()> {
-        let Some(group) = self.group.take() else { return Ok(()) };
-        let Group { domain, source, id, parts, .. } = group;
+        let Some(group) = self.group.take() else {
+            return Ok(());
+        };
+        let Group {
+            domain,
+            source,
+            id,
+            parts,
+            ..
+        } = group;
         let differs = group.differs || parts.len() != group.before.len();
         if differs && domain.class != Class::OWN {
             self.changed.push((domain.inc, domain.arrival));
@@ -203,7 +240,12 @@ impl<'v> Comparer<'v> {
         // A piece that no store may refer to any more is stored anew, even if nothing differs.
         let stored_anew = parts.iter().any(|part| matches!(part, Part::New));
         if self.full || differs || stored_anew {
-            self.line.send(Item::Entry { domain, source, id, pieces: Some(parts) })?;
+            self.line.send(Item::Entry {
+                domain,
+                source,
+                id,
+                pieces: Some(parts),
+            })?;
         }
         Ok(())
     }

@@ -9,11 +9,11 @@ use crate::fsx;
 use crate::ids::{ObjectName, SnapshotId, StoreName};
 use crate::manifest::Manifest;
 use crate::object::{self, Chain};
-use crate::report::{Report, Unit};
 use crate::repo::Repository;
 use crate::repo::log::on_all;
 use crate::repo::objects::{pack_path, page_path};
 use crate::repo::view::manifest;
+use crate::report::{Report, Unit};
 use crate::store::Store;
 
 /// Where the stores stand.
@@ -32,7 +32,11 @@ type Listing = BTreeMap<String, u64>;
 pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level> {
     let snapshots = kept(repository)?;
     let listings = on_all(&repository.stores, listing);
-    let mut level = Level { stores: Vec::new(), behind: Vec::new(), packs: HashSet::new() };
+    let mut level = Level {
+        stores: Vec::new(),
+        behind: Vec::new(),
+        packs: HashSet::new(),
+    };
     let mut listed = Vec::new();
     for (store, listing) in repository.stores.iter().zip(listings) {
         match listing {
@@ -53,10 +57,15 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
     let base = snapshots.last().map_or(0, |(_, manifest)| manifest.base);
     let mut complete = Vec::new();
     for (store, listing) in listed {
-        let lacking = snapshots.iter().map(|(id, manifest)| (*id, lacks(*id, manifest, &listing)));
+        let lacking = snapshots
+            .iter()
+            .map(|(id, manifest)| (*id, lacks(*id, manifest, &listing)));
         let lacking: Vec<_> = lacking.collect();
         let in_chain = |id: &SnapshotId| (base..=newest).contains(&id.number);
-        let missing = lacking.iter().filter(|(id, _)| in_chain(id)).find_map(|(_, l)| l.clone());
+        let missing = lacking
+            .iter()
+            .filter(|(id, _)| in_chain(id))
+            .find_map(|(_, l)| l.clone());
         for (id, lack) in &lacking {
             complete.push((*id, store.name().clone(), lack.is_none()));
         }
@@ -92,8 +101,11 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
 pub fn kept(repository: &Repository) -> Outcome<Vec<(SnapshotId, Manifest)>> {
     let fetcher = repository.fetcher(&repository.stores);
     let snapshots = repository.catalog.snapshots()?;
-    let own = snapshots.into_iter().filter(|snapshot| snapshot.id.inc == repository.inc());
-    own.map(|snapshot| Ok((snapshot.id, manifest(repository, &fetcher, snapshot.id)?))).collect()
+    let own = snapshots
+        .into_iter()
+        .filter(|snapshot| snapshot.id.inc == repository.inc());
+    own.map(|snapshot| Ok((snapshot.id, manifest(repository, &fetcher, snapshot.id)?)))
+        .collect()
 }
 
 /// What of a snapshot lies in a store, by path and size.
@@ -106,8 +118,14 @@ pub fn listing(store: &Store) -> Outcome<Listing> {
 
 /// The objects that a manifest names, by path and size.
 fn named(manifest: &Manifest) -> impl Iterator<Item = (String, u64)> {
-    let packs = manifest.packs.iter().map(|pack| (pack_path(pack.name), pack.size));
-    let pages = manifest.pages.iter().map(|page| (page_path(page.object.name), page.object.size));
+    let packs = manifest
+        .packs
+        .iter()
+        .map(|pack| (pack_path(pack.name), pack.size));
+    let pages = manifest
+        .pages
+        .iter()
+        .map(|page| (page_path(page.object.name), page.object.size));
     packs.chain(pages)
 }
 
@@ -117,7 +135,9 @@ pub fn lacks(id: SnapshotId, manifest: &Manifest, listing: &Listing) -> Option<S
     if !listing.contains_key(&path) {
         return Some(path);
     }
-    named(manifest).find(|(path, size)| listing.get(path) != Some(size)).map(|(path, _)| path)
+    named(manifest)
+        .find(|(path, size)| listing.get(path) != Some(size))
+        .map(|(path, _)| path)
 }
 
 /// Copies what is lacking, as far as any store has it; the manifest last, as always.
@@ -129,16 +149,30 @@ fn fill(
 ) {
     for at in 0..listed.len() {
         let (store, listing) = listed[at].clone();
-        let lacking: Vec<_> =
-            snapshots.iter().filter(|(id, m)| lacks(*id, m, &listing).is_some()).collect();
+        let lacking: Vec<_> = snapshots
+            .iter()
+            .filter(|(id, m)| lacks(*id, m, &listing).is_some())
+            .collect();
         if lacking.is_empty() {
             continue;
         }
-        report.note(&format!("bringing store {:?} up to date", store.name().as_str()));
+        report.note(&format!(
+            "bringing store {:?} up to date",
+            store.name().as_str()
+        ));
         let mut copied = Listing::new();
         for (id, manifest) in lacking {
             report.begin("copying", None, Unit::Bytes);
-            let done = copy_snapshot(repository, *id, manifest, &store, &listing, listed, &mut copied, report);
+            let done = copy_snapshot(
+                repository,
+                *id,
+                manifest,
+                &store,
+                &listing,
+                listed,
+                &mut copied,
+                report,
+            );
             report.end();
             if let Err(failure) = done {
                 report.note(&format!("store {:?}: {failure}", store.name().as_str()));
@@ -149,7 +183,10 @@ fn fill(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is a different place to read or write")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a different place to read or write"
+)]
 fn copy_snapshot(
     repository: &Repository,
     id: SnapshotId,
@@ -175,7 +212,10 @@ fn copy_snapshot(
     }
     let path = Chain::Manifest.path(id.inc, id.number);
     if !has.contains_key(&path) {
-        let own = fsx::read(&repository.state.object(Chain::Manifest, id.inc, id.number), object::MAX)?;
+        let own = fsx::read(
+            &repository.state.object(Chain::Manifest, id.inc, id.number),
+            object::MAX,
+        )?;
         let size = own.len() as u64;
         to.put_new(&path, own.into())?;
         copied.insert(path, size);

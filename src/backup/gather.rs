@@ -12,9 +12,9 @@ use crate::ids::{Class, Domain, Incarnation, KeyedHash};
 use crate::keyring::tree::Forest;
 use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell, Identity};
-use crate::report::{Report, Unit};
 use crate::repo::identity::seal_identity;
 use crate::repo::{Recogniser, Repository};
+use crate::report::{Report, Unit};
 use crate::schema::{Ownership, Schema, Table};
 use crate::source::sqlite::{Database, SqliteError};
 use crate::source::{Owner, RegisterRow, Row, class_of};
@@ -108,10 +108,15 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
         rows: 0,
         record: Vec::new(),
     };
-    let (_, first) = opened.first().ok_or_else(|| Failure::new("there is no source"))?;
+    let (_, first) = opened
+        .first()
+        .ok_or_else(|| Failure::new("there is no source"))?;
     gatherer.meet(repository, first, &numbers.classes)?;
     let customers = gatherer.people.values().filter(|met| !met.erased).count() as u64;
-    let total = opened.iter().map(|(_, db)| db.counts().map(|c| c.iter().sum::<u64>())).sum::<Result<u64, SqliteError>>()?;
+    let total = opened
+        .iter()
+        .map(|(_, db)| db.counts().map(|c| c.iter().sum::<u64>()))
+        .sum::<Result<u64, SqliteError>>()?;
     report.begin("reading", Some(total), Unit::Items);
     let (mut sources, mut unsettled, mut read_bytes) = (Vec::new(), Vec::new(), 0);
     for ((source, database), numbered) in opened.iter().zip(&numbers.sources) {
@@ -144,17 +149,26 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
 }
 
 fn file_name(path: &std::path::Path) -> String {
-    path.file_name().map_or_else(|| "database".into(), |name| name.to_string_lossy().into_owned())
+    path.file_name().map_or_else(
+        || "database".into(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// What keeps a snapshot from being whole until somebody sees to it.
 fn to_be_settled(source: &str, schema: &Schema) -> Vec<String> {
-    let tables = schema.tables.iter().filter_map(|table| match table.ownership {
-        Ownership::Ambiguous => Some(format!("{source}: table {:?} is ambiguous", table.name)),
-        Ownership::Unsettled => Some(format!("{source}: table {:?} is unsettled", table.name)),
-        Ownership::Register | Ownership::Owned | Ownership::Shared => None,
-    });
-    let others = schema.not_restorable.iter().map(|what| format!("{source}: {what}"));
+    let tables = schema
+        .tables
+        .iter()
+        .filter_map(|table| match table.ownership {
+            Ownership::Ambiguous => Some(format!("{source}: table {:?} is ambiguous", table.name)),
+            Ownership::Unsettled => Some(format!("{source}: table {:?} is unsettled", table.name)),
+            Ownership::Register | Ownership::Owned | Ownership::Shared => None,
+        });
+    let others = schema
+        .not_restorable
+        .iter()
+        .map(|what| format!("{source}: {what}"));
     tables.chain(others).collect()
 }
 
@@ -176,9 +190,17 @@ fn number(
     opened: &[(crate::config::Source, Database)],
 ) -> Outcome<Numbers> {
     let inc = repository.inc();
-    let own = |arrival| Domain { inc, class: Class::OWN, arrival };
-    let class_names: Vec<String> =
-        repository.config.class_names().into_iter().map(str::to_owned).collect();
+    let own = |arrival| Domain {
+        inc,
+        class: Class::OWN,
+        arrival,
+    };
+    let class_names: Vec<String> = repository
+        .config
+        .class_names()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let mut class_hashes = Vec::new();
     for name in &class_names {
         class_hashes.push((name.clone(), repository.name_hash(&[name])?));
@@ -187,31 +209,43 @@ fn number(
     for (source, database) in opened {
         let name = source.name.as_str();
         let tables = database.schema().tables.iter();
-        let tables: Vec<_> =
-            tables.map(|table| repository.name_hash(&[name, &table.name])).collect::<Outcome<_>>()?;
+        let tables: Vec<_> = tables
+            .map(|table| repository.name_hash(&[name, &table.name]))
+            .collect::<Outcome<_>>()?;
         hashes.push((repository.name_hash(&[name])?, tables, database.schema()));
     }
-    let numbers = repository.catalog.change(|change: &Change<'_>| -> Outcome<Numbers> {
-        let mut by_class = HashMap::new();
-        for (name, hash) in &class_hashes {
-            let number = change.number(Numbered::Class, hash)?;
-            let number = u8::try_from(number).map_err(|_| Failure::new("there are too many classes"))?;
-            by_class.insert(name.clone(), Class(number));
-        }
-        let mut sources = Vec::new();
-        for (source, tables, schema) in &hashes {
-            let mut states = Vec::new();
-            for (table, hash) in schema.tables.iter().zip(tables) {
-                states.push(table_state(change, table, hash, own)?);
+    let numbers = repository
+        .catalog
+        .change(|change: &Change<'_>| -> Outcome<Numbers> {
+            let mut by_class = HashMap::new();
+            for (name, hash) in &class_hashes {
+                let number = change.number(Numbered::Class, hash)?;
+                let number =
+                    u8::try_from(number).map_err(|_| Failure::new("there are too many classes"))?;
+                by_class.insert(name.clone(), Class(number));
             }
-            sources.push(NumberedSource { number: change.number(Numbered::Source, source)?, tables: states });
-        }
-        let mut classes = vec![String::new(); by_class.values().map(|c| c.0 as usize).max().unwrap_or(0)];
-        for (name, class) in &by_class {
-            classes[class.0 as usize - 1].clone_from(name);
-        }
-        Ok(Numbers { classes, by_class, sources })
-    })?;
+            let mut sources = Vec::new();
+            for (source, tables, schema) in &hashes {
+                let mut states = Vec::new();
+                for (table, hash) in schema.tables.iter().zip(tables) {
+                    states.push(table_state(change, table, hash, own)?);
+                }
+                sources.push(NumberedSource {
+                    number: change.number(Numbered::Source, source)?,
+                    tables: states,
+                });
+            }
+            let mut classes =
+                vec![String::new(); by_class.values().map(|c| c.0 as usize).max().unwrap_or(0)];
+            for (name, class) in &by_class {
+                classes[class.0 as usize - 1].clone_from(name);
+            }
+            Ok(Numbers {
+                classes,
+                by_class,
+                sources,
+            })
+        })?;
     Ok(numbers)
 }
 
@@ -225,8 +259,16 @@ fn table_state(
     let domain = |kind| Ok::<_, Failure>(Some(own(change.number(kind, hash)?)));
     Ok(TableState {
         number: change.number(Numbered::Table, hash)?,
-        whole: if owned { None } else { domain(Numbered::WholeTable)? },
-        orphans: if owned { domain(Numbered::Orphans)? } else { None },
+        whole: if owned {
+            None
+        } else {
+            domain(Numbered::WholeTable)?
+        },
+        orphans: if owned {
+            domain(Numbered::Orphans)?
+        } else {
+            None
+        },
         rows: 0,
     })
 }
@@ -255,13 +297,28 @@ impl Gatherer {
         let erased = repository.catalog.erased()?;
         let mut new: Vec<(Value, Identity)> = Vec::new();
         register.register(&mut |row: RegisterRow| -> Outcome<()> {
-            let identity = Identity { key: row.key, since: row.since.filter(|s| *s != Value::Null) };
+            let identity = Identity {
+                key: row.key,
+                since: row.since.filter(|s| *s != Value::Null),
+            };
             let who = recogniser.who(&identity);
             if let Some(domain) = known.get(&who) {
-                self.people.insert(row.token, Met { domain: *domain, erased: false });
+                self.people.insert(
+                    row.token,
+                    Met {
+                        domain: *domain,
+                        erased: false,
+                    },
+                );
                 self.remember(*domain, &identity, classes)?;
             } else if let Some(domain) = erased.get(&who) {
-                self.people.insert(row.token, Met { domain: *domain, erased: true });
+                self.people.insert(
+                    row.token,
+                    Met {
+                        domain: *domain,
+                        erased: true,
+                    },
+                );
                 self.left_out.push(identity.key);
             } else {
                 new.push((row.token, identity));
@@ -270,7 +327,13 @@ impl Gatherer {
         })?;
         for (token, identity, domain) in admit(repository, &recogniser, new)? {
             self.remember(domain, &identity, classes)?;
-            self.people.insert(token, Met { domain, erased: false });
+            self.people.insert(
+                token,
+                Met {
+                    domain,
+                    erased: false,
+                },
+            );
         }
         Ok(())
     }
@@ -279,7 +342,10 @@ impl Gatherer {
     fn remember(&mut self, domain: Domain, identity: &Identity, classes: &[String]) -> Outcome<()> {
         let bytes = identity.encode();
         for class in 1..=classes.len() as u8 {
-            let key = self.ranks.of(Domain { class: Class(class), ..domain });
+            let key = self.ranks.of(Domain {
+                class: Class(class),
+                ..domain
+            });
             self.sorter.push((key, IDENTITY), &bytes)?;
         }
         Ok(())
@@ -312,7 +378,11 @@ impl Gatherer {
             class_of(table, |name| numbers.by_class.get(name).copied())
                 .ok_or_else(|| Failure::new(format!("table {:?} has no class", table.name)))
         };
-        let classes = schema.tables.iter().map(class).collect::<Outcome<Vec<_>>>()?;
+        let classes = schema
+            .tables
+            .iter()
+            .map(class)
+            .collect::<Outcome<Vec<_>>>()?;
         let mut states = Vec::new();
         for (index, table) in schema.tables.iter().enumerate() {
             let state = numbered.tables[index];
@@ -322,38 +392,61 @@ impl Gatherer {
                 if since == 4096 {
                     report.advance(std::mem::take(&mut since));
                 }
-                let place = InTable { table, state, classes: &classes, source: numbered.number, index };
+                let place = InTable {
+                    table,
+                    state,
+                    classes: &classes,
+                    source: numbered.number,
+                    index,
+                };
                 self.row(repository, &place, &row)
             })?;
             report.advance(since);
-            states.push(TableState { rows: self.rows - before, ..state });
+            states.push(TableState {
+                rows: self.rows - before,
+                ..state
+            });
         }
         Ok(states)
     }
 
     /// Takes one row: finds its domain, seals what leads to others, and hands it to the sorter.
     fn row(&mut self, repository: &Repository, place: &InTable<'_>, row: &Row<'_>) -> Outcome<()> {
-        let none = || Failure::new(format!("table {:?} has no domain for a row", place.table.name));
+        let none = || {
+            Failure::new(format!(
+                "table {:?} has no domain for a row",
+                place.table.name
+            ))
+        };
         let domain = match row.owner {
             Owner::Table => place.state.whole.ok_or_else(none)?,
             Owner::Orphan => place.state.orphans.ok_or_else(none)?,
             Owner::Customer(token) => match self.find(token) {
                 Some(met) if met.erased => return Ok(()),
-                Some(met) => Domain { class: place.classes[place.index], ..met.domain },
+                Some(met) => Domain {
+                    class: place.classes[place.index],
+                    ..met.domain
+                },
                 None => place.state.orphans.ok_or_else(none)?,
             },
         };
         let references = self.references(repository, place, row, domain);
         let cells = row.cells.iter().enumerate().map(|(column, value)| {
             match references.iter().rev().find(|(at, ..)| *at == column) {
-                Some((_, domain, sealed)) => Cell::Reference { domain: *domain, sealed },
+                Some((_, domain, sealed)) => Cell::Reference {
+                    domain: *domain,
+                    sealed,
+                },
                 None => Cell::Value(*value),
             }
         });
         let mut record = std::mem::take(&mut self.record);
         record.clear();
         piece::encode_row(&mut record, place.state.number, row.rowid, cells);
-        let key = (self.ranks.of(domain), row_key(place.source, place.state.number));
+        let key = (
+            self.ranks.of(domain),
+            row_key(place.source, place.state.number),
+        );
         self.sorter.push(key, &record)?;
         self.record = record;
         self.rows += 1;
@@ -370,7 +463,10 @@ impl Gatherer {
     ) -> Vec<(usize, Domain, Vec<u8>)> {
         let mut found = Vec::new();
         for (reference, target) in place.table.references.iter().zip(row.targets) {
-            let Some(met) = Some(*target).filter(|t| *t != ValueRef::Null).and_then(|t| self.find(t)) else {
+            let Some(met) = Some(*target)
+                .filter(|t| *t != ValueRef::Null)
+                .and_then(|t| self.find(t))
+            else {
                 continue;
             };
             let own = owner.class != Class::OWN
@@ -378,12 +474,23 @@ impl Gatherer {
             if own {
                 continue;
             }
-            let target = Domain { class: place.classes[reference.parent], ..met.domain };
-            let key = repository.keyring.forest.key(target).filter(|_| !met.erased);
+            let target = Domain {
+                class: place.classes[reference.parent],
+                ..met.domain
+            };
+            let key = repository
+                .keyring
+                .forest
+                .key(target)
+                .filter(|_| !met.erased);
             let nullable = |column: &&usize| !place.table.columns[**column].not_null;
             let any_nullable = reference.columns.iter().any(|column| nullable(&column));
             // Where some columns of a composite key may be NULL, it is those that give way.
-            for column in reference.columns.iter().filter(|c| !any_nullable || nullable(c)) {
+            for column in reference
+                .columns
+                .iter()
+                .filter(|c| !any_nullable || nullable(c))
+            {
                 let sealed = key.as_ref().map_or_else(Vec::new, |key| {
                     piece::seal_reference(self.repo, target, key, row.cells[*column])
                 });
@@ -425,7 +532,15 @@ fn admit(
             next += 1;
             next - 1
         });
-        admitted.push((token, identity, Domain { inc, class: Class::CUSTOMER, arrival }));
+        admitted.push((
+            token,
+            identity,
+            Domain {
+                inc,
+                class: Class::CUSTOMER,
+                arrival,
+            },
+        ));
     }
     add_customers(repository, recogniser, &admitted, next)?;
     Ok(admitted)
@@ -440,16 +555,24 @@ fn add_customers(
     let (repo, forest) = (repository.id(), &repository.keyring.forest);
     let mut keys = forest.walker();
     let mut last = None;
-    repository.catalog.change(|change: &Change<'_>| -> Outcome<()> {
-        for (_, identity, domain) in admitted {
-            if last.replace(*domain) == Some(*domain) {
-                continue;
+    repository
+        .catalog
+        .change(|change: &Change<'_>| -> Outcome<()> {
+            for (_, identity, domain) in admitted {
+                if last.replace(*domain) == Some(*domain) {
+                    continue;
+                }
+                let key = keys
+                    .key(*domain)
+                    .ok_or_else(|| Failure::new("a new domain has no key"))?;
+                let sealed = seal_identity(repo, *domain, &key, identity)?;
+                let customer = Customer {
+                    domain: *domain,
+                    who: recogniser.who(identity),
+                    sealed,
+                };
+                change.add_customer(&customer, &recogniser.key(&identity.key))?;
             }
-            let key = keys.key(*domain).ok_or_else(|| Failure::new("a new domain has no key"))?;
-            let sealed = seal_identity(repo, *domain, &key, identity)?;
-            let customer = Customer { domain: *domain, who: recogniser.who(identity), sealed };
-            change.add_customer(&customer, &recogniser.key(&identity.key))?;
-        }
-        Ok(change.set_note("next_customer", &next.to_string())?)
-    })
+            Ok(change.set_note("next_customer", &next.to_string())?)
+        })
 }

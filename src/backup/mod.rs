@@ -9,10 +9,10 @@ use crate::clock::Timestamp;
 use crate::error::{Failure, Outcome};
 use crate::ids::{SnapshotId, StoreName};
 use crate::manifest::{Manifest, SnapshotKind, Totals};
-use crate::report::Report;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
+use crate::report::Report;
 use crate::store::Store;
 use crate::value::CustomerKey;
 
@@ -69,9 +69,17 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         ..written.manifest
     };
     let totals = manifest.totals;
-    level.behind.extend(publish::publish(repository, basis.number, &manifest, &written.whole)?);
+    level.behind.extend(publish::publish(
+        repository,
+        basis.number,
+        &manifest,
+        &written.whole,
+    )?);
     Ok(Taken {
-        id: SnapshotId { inc: repository.inc(), number: basis.number },
+        id: SnapshotId {
+            inc: repository.inc(),
+            number: basis.number,
+        },
         kind: basis.kind(),
         totals,
         seconds: Timestamp::now().seconds_since(started),
@@ -96,7 +104,12 @@ impl Basis {
     fn choose(repository: &Repository, level: &mut Level, full: bool) -> Outcome<Self> {
         let last = repository.last_snapshot_number()?;
         let number = last + 1;
-        let alone = |why_full| Self { number, view: None, full: true, why_full };
+        let alone = |why_full| Self {
+            number,
+            view: None,
+            full: true,
+            why_full,
+        };
         if last == 0 {
             return Ok(alone(None));
         }
@@ -104,16 +117,30 @@ impl Basis {
             // No store has all that the last snapshot needs: each gets everything anew.
             level.stores.clone_from(&repository.stores);
             level.packs.clear();
-            level.behind.retain(|(name, _)| repository.absent.contains_key(name));
+            level
+                .behind
+                .retain(|(name, _)| repository.absent.contains_key(name));
             return Ok(alone(Some("no store has all that the last snapshot needs")));
         }
-        let id = SnapshotId { inc: repository.inc(), number: last };
+        let id = SnapshotId {
+            inc: repository.inc(),
+            number: last,
+        };
         let view = View::open(repository, &repository.fetcher(&level.stores), id)?;
-        Ok(Self { number, view: Some(view), full, why_full: None })
+        Ok(Self {
+            number,
+            view: Some(view),
+            full,
+            why_full: None,
+        })
     }
 
     fn kind(&self) -> SnapshotKind {
-        if self.full { SnapshotKind::Full } else { SnapshotKind::Incremental }
+        if self.full {
+            SnapshotKind::Full
+        } else {
+            SnapshotKind::Incremental
+        }
     }
 
     /// The number of the full snapshot that the new one builds upon.
@@ -145,10 +172,19 @@ fn write(
     report: &dyn Report,
 ) -> Outcome<Written> {
     let meta = repository.meta()?;
-    let next = repository.catalog.change(|change| -> Outcome<_> {
-        Ok((change.next_customer()?, change.next_own()?))
-    })?;
-    let Gathered { sorted, ranks, sources, classes, customers, rows, read_bytes, .. } = gathered;
+    let next = repository
+        .catalog
+        .change(|change| -> Outcome<_> { Ok((change.next_customer()?, change.next_own()?)) })?;
+    let Gathered {
+        sorted,
+        ranks,
+        sources,
+        classes,
+        customers,
+        rows,
+        read_bytes,
+        ..
+    } = gathered;
     let fetcher = repository.fetcher(&level.stores);
     let register = sources.first().map_or(0, |source| source.number);
     let forest = &repository.keyring.forest;
@@ -164,7 +200,9 @@ fn write(
         };
         let comparer = Comparer::new(forest, line, before, basis.full, &level.packs, register)?;
         let compared = comparer.run(sorted, &ranks, rows, report);
-        let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let packed = packing
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // If the packer failed, the comparer did as well, and the packer knows why.
         let (packed, uploads): (Packed, Uploads<'_>) = packed?;
         let changes: Changes = compared?;
@@ -180,7 +218,9 @@ fn write(
         read_bytes,
         stored_bytes,
     };
-    let failed = failed.into_iter().map(|(store, error)| (store.name().clone(), error.into()));
+    let failed = failed
+        .into_iter()
+        .map(|(store, error)| (store.name().clone(), error.into()));
     Ok(Written {
         manifest: Manifest {
             kind: basis.kind(),

@@ -31,9 +31,20 @@ const BATCH_ITEMS: usize = 4096;
 pub enum Item {
     /// A piece that must be stored. `bytes` is the plain text on the way to a compressor, and the
     /// frame behind it.
-    Piece { domain: Domain, name: PieceName, bytes: Vec<u8>, plain: u32, rows: u32 },
+    Piece {
+        domain: Domain,
+        name: PieceName,
+        bytes: Vec<u8>,
+        plain: u32,
+        rows: u32,
+    },
     /// All that the snapshot has of a domain in a source; its new pieces came just before.
-    Entry { domain: Domain, source: u32, id: Option<Vec<u8>>, pieces: Option<Vec<Part>> },
+    Entry {
+        domain: Domain,
+        source: u32,
+        id: Option<Vec<u8>>,
+        pieces: Option<Vec<Part>>,
+    },
 }
 
 /// A piece of an entry.
@@ -65,7 +76,9 @@ impl Line {
             let mut compressor = Compressor::new()?;
             scope.spawn(move || {
                 for mut batch in queue {
-                    batch.iter_mut().for_each(|item| compress(&mut compressor, item));
+                    batch
+                        .iter_mut()
+                        .for_each(|item| compress(&mut compressor, item));
                     if done.send(batch).is_err() {
                         break;
                     }
@@ -74,7 +87,15 @@ impl Line {
             compressors.push(send);
             ends.push(end);
         }
-        Ok((Self { batch: Vec::new(), size: 0, turn: 0, compressors }, ends))
+        Ok((
+            Self {
+                batch: Vec::new(),
+                size: 0,
+                turn: 0,
+                compressors,
+            },
+            ends,
+        ))
     }
 
     /// Hands an item on.
@@ -95,7 +116,9 @@ impl Line {
         self.size = 0;
         let compressor = &self.compressors[self.turn % self.compressors.len()];
         self.turn += 1;
-        compressor.send(batch).map_err(|_| Failure::new("the snapshot could not be stored"))
+        compressor
+            .send(batch)
+            .map_err(|_| Failure::new("the snapshot could not be stored"))
     }
 }
 
@@ -195,39 +218,80 @@ impl<'a, 'scope> Packer<'a, 'scope> {
 
     fn item(&mut self, item: Item) -> Outcome<()> {
         match item {
-            Item::Piece { domain, name, bytes, plain, rows } => {
+            Item::Piece {
+                domain,
+                name,
+                bytes,
+                plain,
+                rows,
+            } => {
                 let key = self.key(domain)?;
                 let slot = self.pack.add(domain, &key, name, bytes);
-                self.pieces.push_back(Stored { pack: None, slot, plain, rows, name });
+                self.pieces.push_back(Stored {
+                    pack: None,
+                    slot,
+                    plain,
+                    rows,
+                    name,
+                });
                 if self.pack.is_full() {
                     self.finish_pack()?;
                 }
                 Ok(())
             }
-            Item::Entry { domain, source, id, pieces } => {
+            Item::Entry {
+                domain,
+                source,
+                id,
+                pieces,
+            } => {
                 let pieces = match pieces {
                     Some(parts) => Some(self.places(parts)?),
                     None => None,
                 };
-                self.waiting.push(Waiting { domain, source, id, pieces });
-                if self.pack.is_empty() { self.release() } else { Ok(()) }
+                self.waiting.push(Waiting {
+                    domain,
+                    source,
+                    id,
+                    pieces,
+                });
+                if self.pack.is_empty() {
+                    self.release()
+                } else {
+                    Ok(())
+                }
             }
         }
     }
 
     fn key(&mut self, domain: Domain) -> Outcome<DomainKey> {
         // What cannot be encrypted is not written.
-        self.keys.key(domain).ok_or_else(|| Failure::new(format!("domain {domain} has no key")))
+        self.keys
+            .key(domain)
+            .ok_or_else(|| Failure::new(format!("domain {domain} has no key")))
     }
 
     fn places(&mut self, parts: Vec<Part>) -> Outcome<Vec<Stored>> {
         parts
             .into_iter()
             .map(|part| match part {
-                Part::Known(PieceRef { pack, slot, plain, rows, name }) => {
-                    Ok(Stored { pack: Some(pack), slot, plain, rows, name })
-                }
-                Part::New => self.pieces.pop_front().ok_or_else(|| Failure::new("a piece was lost")),
+                Part::Known(PieceRef {
+                    pack,
+                    slot,
+                    plain,
+                    rows,
+                    name,
+                }) => Ok(Stored {
+                    pack: Some(pack),
+                    slot,
+                    plain,
+                    rows,
+                    name,
+                }),
+                Part::New => self
+                    .pieces
+                    .pop_front()
+                    .ok_or_else(|| Failure::new("a piece was lost")),
             })
             .collect()
     }
@@ -238,8 +302,16 @@ impl<'a, 'scope> Packer<'a, 'scope> {
             let salt = self.pack.salt();
             let (name, bytes) = std::mem::replace(&mut self.pack, next).finish(self.meta)?;
             self.uploads.put(&pack_path(name), &bytes)?;
-            let pack = PackRef { name, size: bytes.len() as u64, salt };
-            let waiting = self.waiting.iter_mut().filter_map(|entry| entry.pieces.as_mut()).flatten();
+            let pack = PackRef {
+                name,
+                size: bytes.len() as u64,
+                salt,
+            };
+            let waiting = self
+                .waiting
+                .iter_mut()
+                .filter_map(|entry| entry.pieces.as_mut())
+                .flatten();
             for piece in waiting.chain(&mut self.pieces) {
                 piece.pack.get_or_insert(pack);
             }
@@ -255,7 +327,10 @@ impl<'a, 'scope> Packer<'a, 'scope> {
                 None => None,
             };
             for piece in pieces.iter().flatten() {
-                let pack = ObjectRef { name: piece.pack.name, size: piece.pack.size };
+                let pack = ObjectRef {
+                    name: piece.pack.name,
+                    size: piece.pack.size,
+                };
                 if self.packed.packs.last() != Some(&pack) {
                     self.packed.packs.push(pack);
                 }
@@ -270,7 +345,15 @@ impl<'a, 'scope> Packer<'a, 'scope> {
                 }
                 None => None,
             };
-            self.page.add(&Entry { domain, source, id, pieces }, self.meta)?;
+            self.page.add(
+                &Entry {
+                    domain,
+                    source,
+                    id,
+                    pieces,
+                },
+                self.meta,
+            )?;
             if self.page.is_full() {
                 self.finish_page()?;
             }
@@ -287,18 +370,42 @@ impl<'a, 'scope> Packer<'a, 'scope> {
         let Some(page) = std::mem::replace(&mut self.page, next).finish(self.meta)? else {
             return Ok(());
         };
-        let FinishedPage { name, bytes, tail, first, last, entries } = page;
+        let FinishedPage {
+            name,
+            bytes,
+            tail,
+            first,
+            last,
+            entries,
+        } = page;
         keep_page(self.state, name, &bytes)?;
         self.uploads.put(&page_path(name), &bytes)?;
-        let object = ObjectRef { name, size: bytes.len() as u64 };
-        self.packed.pages.push(PageRef { object, tail, first, last, entries });
+        let object = ObjectRef {
+            name,
+            size: bytes.len() as u64,
+        };
+        self.packed.pages.push(PageRef {
+            object,
+            tail,
+            first,
+            last,
+            entries,
+        });
         Ok(())
     }
 }
 
 fn named(piece: Stored) -> Outcome<PieceRef> {
-    let pack = piece.pack.ok_or_else(|| Failure::new("a pack has no name"))?;
-    Ok(PieceRef { pack, slot: piece.slot, plain: piece.plain, rows: piece.rows, name: piece.name })
+    let pack = piece
+        .pack
+        .ok_or_else(|| Failure::new("a pack has no name"))?;
+    Ok(PieceRef {
+        pack,
+        slot: piece.slot,
+        plain: piece.plain,
+        rows: piece.rows,
+        name: piece.name,
+    })
 }
 
 /// Keeps a page at hand for the next snapshot to compare with.

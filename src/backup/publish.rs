@@ -27,8 +27,17 @@ pub fn publish(
     manifest: &Manifest,
     stores: &[Store],
 ) -> Outcome<Vec<(StoreName, Failure)>> {
-    let previous = repository.catalog.snapshots()?.last().map_or([0; 32], |last| last.hash);
-    let head = Head { repo: repository.id(), inc: repository.inc(), number, previous };
+    let previous = repository
+        .catalog
+        .snapshots()?
+        .last()
+        .map_or([0; 32], |last| last.hash);
+    let head = Head {
+        repo: repository.id(),
+        inc: repository.inc(),
+        number,
+        previous,
+    };
     let meta = repository.meta()?;
     let bytes = object::write(Chain::Manifest, &head, manifest, &meta, repository.writer())?;
     let intent = repository.state.intent(Chain::Manifest, repository.inc());
@@ -46,7 +55,9 @@ fn carry_out(
 ) -> Outcome<Vec<(StoreName, Failure)>> {
     let inc = repository.inc();
     let path = Chain::Manifest.path(inc, number);
-    let puts = on_all(stores, |store| store.put_new(&path, Bytes::copy_from_slice(bytes)));
+    let puts = on_all(stores, |store| {
+        store.put_new(&path, Bytes::copy_from_slice(bytes))
+    });
     let (mut whole, mut failed) = (Vec::new(), Vec::new());
     for (store, put) in stores.iter().zip(puts) {
         match put {
@@ -96,11 +107,18 @@ pub fn resume(repository: &mut Repository) -> Outcome<()> {
         return Ok(());
     };
     let last = repository.last_snapshot_number()?;
-    let newest = repository.catalog.snapshots()?.last().map(|snapshot| snapshot.hash);
+    let newest = repository
+        .catalog
+        .snapshots()?
+        .last()
+        .map(|snapshot| snapshot.hash);
     if newest == Some(object::hash(&bytes)) {
         return Ok(fsx::remove(&intent)?);
     }
-    let id = SnapshotId { inc: repository.inc(), number: last + 1 };
+    let id = SnapshotId {
+        inc: repository.inc(),
+        number: last + 1,
+    };
     let manifest = read_manifest(repository, id, &bytes)?;
     let path = Chain::Manifest.path(id.inc, id.number);
     let has_all = |store: &&Store| {
@@ -115,7 +133,11 @@ pub fn resume(repository: &mut Repository) -> Outcome<()> {
         return Ok(());
     }
     if let Some(absent) = repository.absent.keys().next() {
-        let what = format!("snapshot {} was interrupted, and may stand in store {:?}", id.number, absent.as_str());
+        let what = format!(
+            "snapshot {} was interrupted, and may stand in store {:?}",
+            id.number,
+            absent.as_str()
+        );
         return Err(Failure::new(what).hint("make that store reachable, and run this again"));
     }
     Ok(fsx::remove(&intent)?)
@@ -129,20 +151,32 @@ pub fn sweep(repository: &Repository) -> Outcome<()> {
         .iter()
         .flat_map(|(_, manifest)| {
             let packs = manifest.packs.iter().map(|pack| pack_path(pack.name));
-            packs.chain(manifest.pages.iter().map(|page| page_path(page.object.name)))
+            packs.chain(
+                manifest
+                    .pages
+                    .iter()
+                    .map(|page| page_path(page.object.name)),
+            )
         })
         .collect();
-    let known: HashSet<String> =
-        snapshots.iter().map(|(id, _)| Chain::Manifest.path(id.inc, id.number)).collect();
-    on_all(&repository.stores, |store| sweep_store(store, &named, &known))
-        .into_iter()
-        .collect::<Outcome<()>>()?;
+    let known: HashSet<String> = snapshots
+        .iter()
+        .map(|(id, _)| Chain::Manifest.path(id.inc, id.number))
+        .collect();
+    on_all(&repository.stores, |store| {
+        sweep_store(store, &named, &known)
+    })
+    .into_iter()
+    .collect::<Outcome<()>>()?;
     let base = snapshots.last().map_or(0, |(_, manifest)| manifest.base);
     let chain = snapshots.iter().filter(|(id, _)| id.number >= base);
     let chain = chain.flat_map(|(_, manifest)| &manifest.pages);
     let wanted: HashSet<String> = chain.map(|page| page.object.name.to_string()).collect();
     let pages = repository.state.pages();
-    for name in fsx::names(&pages)?.iter().filter(|name| !wanted.contains(*name)) {
+    for name in fsx::names(&pages)?
+        .iter()
+        .filter(|name| !wanted.contains(*name))
+    {
         fsx::remove(&pages.join(name))?;
     }
     Ok(())
@@ -155,9 +189,17 @@ fn sweep_store(store: &Store, named: &HashSet<String>, known: &HashSet<String>) 
         .filter_map(|path| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()))
         .collect();
     // Where there are manifests that are not known here, nobody can say what is named.
-    if store.list("snapshots")?.keys().all(|path| known.contains(path)) {
+    if store
+        .list("snapshots")?
+        .keys()
+        .all(|path| known.contains(path))
+    {
         for folder in ["packs", "pages"] {
-            for path in store.list(folder)?.into_keys().filter(|path| !named.contains(path)) {
+            for path in store
+                .list(folder)?
+                .into_keys()
+                .filter(|path| !named.contains(path))
+            {
                 store.delete(&path)?;
             }
         }

@@ -37,9 +37,17 @@ impl<'scope> Uploads<'scope> {
             let failed = Arc::new(AtomicBool::new(false));
             let (own, flag) = (store.clone(), Arc::clone(&failed));
             let thread = scope.spawn(move || put_all(&own, &queue, &flag));
-            Lane { store: store.clone(), objects, failed, thread }
+            Lane {
+                store: store.clone(),
+                objects,
+                failed,
+                thread,
+            }
         });
-        Self { lanes: lanes.collect(), bytes: 0 }
+        Self {
+            lanes: lanes.collect(),
+            bytes: 0,
+        }
     }
 
     /// Hands an object to every store. Fails when no store is left that takes it.
@@ -49,10 +57,17 @@ impl<'scope> Uploads<'scope> {
         let mut taken = false;
         for lane in &self.lanes {
             // A lane takes objects until its queue is dropped, which is at its very end.
-            let sent = lane.objects.send((Arc::clone(&path), bytes.clone())).is_ok();
+            let sent = lane
+                .objects
+                .send((Arc::clone(&path), bytes.clone()))
+                .is_ok();
             taken |= sent && !lane.failed.load(Ordering::Relaxed);
         }
-        if taken { Ok(()) } else { Err(Failure::new("no store is left to write to")) }
+        if taken {
+            Ok(())
+        } else {
+            Err(Failure::new("no store is left to write to"))
+        }
     }
 
     /// Waits for all stores: those that have every object durably, and those that failed.

@@ -173,7 +173,9 @@ impl Catalog {
 
     /// By what erased customers are recognised, and the domain that each had.
     pub fn erased(&self) -> Result<HashMap<KeyedHash, Domain>> {
-        let mut statement = self.connection.prepare("SELECT inc, arrival, who FROM erased")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT inc, arrival, who FROM erased")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         rows.map(|row| {
             let (inc, arrival, who) = row?;
@@ -400,7 +402,10 @@ impl Change<'_> {
     pub fn erase(&self, domains: &[Domain], recognised: &[Recognised]) -> Result<()> {
         let sql = "DELETE FROM customer WHERE inc = ? AND arrival = ?";
         let mut delete = self.transaction.prepare_cached(sql)?;
-        for domain in domains.iter().filter(|domain| domain.class == Class::CUSTOMER) {
+        for domain in domains
+            .iter()
+            .filter(|domain| domain.class == Class::CUSTOMER)
+        {
             delete.execute(params![&domain.inc.0[..], domain.arrival])?;
         }
         // A table's own domain: the row stays under a name that nothing hashes to, so that the number
@@ -421,7 +426,9 @@ impl Change<'_> {
     /// No longer recognises a customer as erased; `next` is the next arrival that is free for sure.
     pub fn readmit(&self, who: &KeyedHash, next: u32) -> Result<()> {
         let sql = "DELETE FROM erased WHERE who = ?";
-        self.transaction.prepare_cached(sql)?.execute([&who.0[..]])?;
+        self.transaction
+            .prepare_cached(sql)?
+            .execute([&who.0[..]])?;
         let next = next.max(self.next_customer()?);
         self.set_note("next_customer", &next.to_string())
     }

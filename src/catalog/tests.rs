@@ -49,7 +49,15 @@ fn customers_are_found_by_key_until_they_are_erased() {
     let (gone, key) = person(1);
     assert_eq!(catalog.customer(gone.domain).unwrap(), Some(gone.clone()));
     catalog
-        .change(|change| change.erase(&[gone.domain], &[Recognised { who: gone.who, domain: gone.domain }]))
+        .change(|change| {
+            change.erase(
+                &[gone.domain],
+                &[Recognised {
+                    who: gone.who,
+                    domain: gone.domain,
+                }],
+            )
+        })
         .unwrap();
     assert_eq!(catalog.customer(gone.domain).unwrap(), None);
     let left = catalog.customers_by_key(&key).unwrap();
@@ -57,9 +65,14 @@ fn customers_are_found_by_key_until_they_are_erased() {
         left.iter().map(|c| c.domain.arrival).collect::<Vec<_>>(),
         [0, 2]
     );
-    assert_eq!(catalog.erased().unwrap(), HashMap::from([(gone.who, gone.domain)]));
+    assert_eq!(
+        catalog.erased().unwrap(),
+        HashMap::from([(gone.who, gone.domain)])
+    );
     assert_eq!(catalog.arrivals().unwrap().len(), 2);
-    catalog.change(|change| change.readmit(&gone.who, 9)).unwrap();
+    catalog
+        .change(|change| change.readmit(&gone.who, 9))
+        .unwrap();
     assert!(catalog.erased().unwrap().is_empty());
     assert_eq!(catalog.change(|change| change.next_customer()).unwrap(), 9);
     drop(catalog);
@@ -103,7 +116,11 @@ fn numbers_are_for_life_and_never_given_twice() {
             assert_eq!(number(change, Numbered::Orphans, 1), 3);
             assert_eq!(number(change, Numbered::WholeTable, 2), 4);
             assert_eq!(change.next_own()?, 5);
-            let own = Domain { inc: INC, class: Class::OWN, arrival: 4 };
+            let own = Domain {
+                inc: INC,
+                class: Class::OWN,
+                arrival: 4,
+            };
             change.erase(&[own], &[])?;
             assert_eq!(number(change, Numbered::WholeTable, 2), 5);
             Ok::<_, CatalogError>(())

@@ -39,14 +39,29 @@ pub fn open_identity(
 }
 
 fn identity_place(repo: RepoId, domain: Domain) -> Place<'static> {
-    Place { repo, kind: Kind::CatalogField, number: domain.leaf(), field: b"identity" }
+    Place {
+        repo,
+        kind: Kind::CatalogField,
+        number: domain.leaf(),
+        field: b"identity",
+    }
 }
 
 /// Seals a reason that somebody gave: `salt (16) ‖ frame`, the frame encrypted under
 /// `field_key(salt, "reason")` of the customer's domain.
-pub fn seal_reason(repo: RepoId, domain: Domain, key: &DomainKey, reason: &str) -> Outcome<Vec<u8>> {
+pub fn seal_reason(
+    repo: RepoId,
+    domain: Domain,
+    key: &DomainKey,
+    reason: &str,
+) -> Outcome<Vec<u8>> {
     let salt: [u8; 16] = secret::random()?;
-    let place = Place { repo, kind: Kind::Reason, number: domain.leaf(), field: b"" };
+    let place = Place {
+        repo,
+        kind: Kind::Reason,
+        number: domain.leaf(),
+        field: b"",
+    };
     let frame = seal::plain_frame(reason.as_bytes());
     let sealed = seal::encrypt(&key.field_key(&salt, b"reason"), &place, frame);
     Ok([&salt[..], &sealed].concat())

@@ -43,7 +43,11 @@ impl Log {
         known: Option<&Position>,
         meta: &DomainKey,
     ) -> Outcome<Self> {
-        let start = known.copied().unwrap_or(Position { inc, len: 0, hash: [0; 32] });
+        let start = known.copied().unwrap_or(Position {
+            inc,
+            len: 0,
+            hash: [0; 32],
+        });
         let mut log = Self {
             state: state.clone(),
             repo,
@@ -68,7 +72,10 @@ impl Log {
         if len == 0 || here.is_some_and(|bytes| object::hash(&bytes) == hash) {
             return Ok(());
         }
-        let what = format!("the journal in {} is shorter than the keyring knows", self.state.path().display());
+        let what = format!(
+            "the journal in {} is shorter than the keyring knows",
+            self.state.path().display()
+        );
         Err(Failure::new(what).hint("copy journal/ from a store into the state directory"))
     }
 
@@ -80,15 +87,25 @@ impl Log {
     fn read_next(&mut self, bytes: &[u8], meta: &DomainKey) -> Outcome<Entry> {
         let number = self.position.len + 1;
         let read = || -> Result<Entry, object::ObjectError> {
-            let sealed =
-                object::read(Chain::Journal, self.repo, self.inc, number, bytes, &self.verify)?;
+            let sealed = object::read(
+                Chain::Journal,
+                self.repo,
+                self.inc,
+                number,
+                bytes,
+                &self.verify,
+            )?;
             if sealed.head.previous != self.position.hash {
                 return Err(object::ObjectError::BrokenChain);
             }
             sealed.open(meta)
         };
         let entry = read().failed_to(|| format!("read journal entry {number}"))?;
-        self.position = Position { inc: self.inc, len: number, hash: object::hash(bytes) };
+        self.position = Position {
+            inc: self.inc,
+            len: number,
+            hash: object::hash(bytes),
+        };
         Ok(entry)
     }
 
@@ -126,9 +143,16 @@ impl Log {
         stores: &[Store],
     ) -> Outcome<()> {
         let number = self.position.len + 1;
-        let head =
-            Head { repo: self.repo, inc: self.inc, number, previous: self.position.hash };
-        let entry = Entry { time: Timestamp::now(), event };
+        let head = Head {
+            repo: self.repo,
+            inc: self.inc,
+            number,
+            previous: self.position.hash,
+        };
+        let entry = Entry {
+            time: Timestamp::now(),
+            event,
+        };
         let bytes = object::write(Chain::Journal, &head, &entry, meta, writer)?;
         let intent = self.state.intent(Chain::Journal, self.inc);
         fsx::create_dir(intent.parent().unwrap_or(self.state.path()))?;
@@ -144,7 +168,10 @@ impl Log {
         let puts: Vec<_> = on_all(stores, |store| {
             store.put_new(&path, Bytes::copy_from_slice(bytes))
         });
-        if let Some(conflict) = puts.iter().find_map(|put| put.as_ref().err().filter(|e| e.is_conflict())) {
+        if let Some(conflict) = puts
+            .iter()
+            .find_map(|put| put.as_ref().err().filter(|e| e.is_conflict()))
+        {
             let what = format!("another writer has written journal entry {number}: {conflict}");
             fsx::remove(&intent)?;
             return Err(second_writer(what));
@@ -185,7 +212,10 @@ impl Log {
             .collect();
         let ours = self.position.len + u64::from(resuming);
         if let Some((number, _)) = numbers.range(ours + 1..).next() {
-            let what = format!("store {:?} has journal entry {number}, which this host did not write", store.name().as_str());
+            let what = format!(
+                "store {:?} has journal entry {number}, which this host did not write",
+                store.name().as_str()
+            );
             return Err(second_writer(what));
         }
         for number in 1..=self.position.len {
@@ -196,7 +226,9 @@ impl Log {
                         .hint("copy journal/ from a store into the state directory")
                 })?;
                 match store.put_new(&Chain::Journal.path(self.inc, number), bytes.into()) {
-                    Err(error) if error.is_conflict() => return Err(second_writer(error.to_string())),
+                    Err(error) if error.is_conflict() => {
+                        return Err(second_writer(error.to_string()));
+                    }
                     done => done?,
                 }
             }
@@ -217,10 +249,17 @@ pub fn second_writer(what: impl Into<String>) -> Failure {
 pub fn on_all<T: Send>(stores: &[Store], each: impl Fn(&Store) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let each = &each;
-        let running: Vec<_> = stores.iter().map(|store| scope.spawn(move || each(store))).collect();
+        let running: Vec<_> = stores
+            .iter()
+            .map(|store| scope.spawn(move || each(store)))
+            .collect();
         running
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
             .collect()
     })
 }

@@ -30,8 +30,8 @@ mod settle;
 pub mod state;
 pub mod view;
 
-pub use settle::Settled;
 use log::Log;
+pub use settle::Settled;
 use state::StateDir;
 
 /// An opened repository.
@@ -102,7 +102,9 @@ impl Repository {
         let lock = state.lock()?;
         state.check_home()?;
         let mut repository = Self::open(config, runtime, Some(lock))?;
-        let settled = repository.settle().failed_to(|| "get the repository ready for changes")?;
+        let settled = repository
+            .settle()
+            .failed_to(|| "get the repository ready for changes")?;
         Ok((repository, settled))
     }
 
@@ -111,8 +113,13 @@ impl Repository {
         let known = self.catalog.key_places()?;
         for store in self.config.stores.clone() {
             let is_new = !known.contains_key(store.name.as_str());
-            let opened =
-                Store::open_dir(&store.name, &store.path, store.keys, is_new && self.lock.is_some(), &self.runtime);
+            let opened = Store::open_dir(
+                &store.name,
+                &store.path,
+                store.keys,
+                is_new && self.lock.is_some(),
+                &self.runtime,
+            );
             let checked = opened
                 .map_err(Failure::from)
                 .and_then(|opened| self.check_store(&opened, is_new).map(|()| opened));
@@ -127,12 +134,23 @@ impl Repository {
         Ok(())
     }
 
+    /// Opens a configured store without a look at what it holds: for those who look themselves.
+    pub fn open_unchecked(&self, store: &crate::config::Store) -> Outcome<Store> {
+        Ok(Store::open_dir(
+            &store.name,
+            &store.path,
+            store.keys,
+            false,
+            &self.runtime,
+        )?)
+    }
+
     /// That a store holds this repository, or nothing yet.
     fn check_store(&self, store: &Store, is_new: bool) -> Outcome<()> {
         let name = store.name().as_str();
         let certificates = store.list("writer")?;
         if certificates.is_empty() {
-            if is_new || store.list("")?.is_empty() && self.lock.is_none() {
+            if is_new {
                 return Ok(());
             }
             let what = format!("store {name:?} is empty, and held this repository before");
@@ -159,7 +177,9 @@ impl Repository {
         if mine {
             return Ok(());
         }
-        Err(Failure::new(format!("store {name:?} lacks this writer's certificate")))
+        Err(Failure::new(format!(
+            "store {name:?} lacks this writer's certificate"
+        )))
     }
 
     /// The repository's id.
@@ -231,7 +251,12 @@ impl Repository {
             let what = format!("store {:?} cannot be used: {failure}", name.as_str());
             return Err(Failure::new(what));
         }
-        let known: Vec<_> = self.config.stores.iter().map(|store| store.name.as_str()).collect();
+        let known: Vec<_> = self
+            .config
+            .stores
+            .iter()
+            .map(|store| store.name.as_str())
+            .collect();
         let what = format!("there is no store {:?}", name.as_str());
         Err(Failure::of(FailureKind::NotFound, what).hint(format!("stores: {}", known.join(", "))))
     }

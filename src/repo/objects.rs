@@ -11,7 +11,7 @@ use crate::fsx;
 use crate::ids::{ObjectName, RepoId};
 use crate::manifest::PageRef;
 use crate::pack::{self, Pack};
-use crate::page::{self, Page, PackRef, PieceRef};
+use crate::page::{self, PackRef, Page, PieceRef};
 use crate::piece;
 use crate::repo::state::StateDir;
 use crate::seal::Decompressor;
@@ -43,7 +43,13 @@ pub struct Fetcher {
 impl Fetcher {
     /// A fetcher from `stores`; pages come from the state directory where it has them.
     pub fn new(repo: RepoId, stores: Vec<Store>, state: Option<StateDir>) -> Self {
-        Self { repo, stores, state, packs: RefCell::default(), read: Cell::new(0) }
+        Self {
+            repo,
+            stores,
+            state,
+            packs: RefCell::default(),
+            read: Cell::new(0),
+        }
     }
 
     /// Bytes read from stores so far.
@@ -98,7 +104,8 @@ impl Fetcher {
         self.first(|store| {
             let head = store.get_range(&path, 0..page::HEAD as u64)?;
             let tail = store.get_range(&path, size.saturating_sub(u64::from(page.tail))..size)?;
-            self.read.set(self.read.get() + (head.len() + tail.len()) as u64);
+            self.read
+                .set(self.read.get() + (head.len() + tail.len()) as u64);
             Ok(Page::open(self.repo, &head, &tail, size, meta)?)
         })
     }
@@ -127,7 +134,11 @@ impl Fetcher {
             let bytes = store.get(&pack_path(pack.name), pack::MAX)?;
             self.read.set(self.read.get() + bytes.len() as u64);
             let named = |error| {
-                let what = format!("store {:?}: pack {} is damaged", store.name().as_str(), pack.name);
+                let what = format!(
+                    "store {:?}: pack {} is damaged",
+                    store.name().as_str(),
+                    pack.name
+                );
                 Failure::new(what).because(Failure::from(error))
             };
             Pack::read(pack.name, bytes).map_err(named)

@@ -11,8 +11,8 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::identity::open_identity;
-use super::{Recogniser, Repository};
 use super::log::{on_all, second_writer};
+use super::{Recogniser, Repository};
 use crate::catalog::{Change, Customer, KeyPlace};
 use crate::certificate;
 use crate::clock::Timestamp;
@@ -42,10 +42,17 @@ impl Repository {
         self.check_sole_writer()?;
         let meta = self.meta()?;
         if self.log.resume(&self.stores, &meta)? {
-            settled.finished.push("a journal entry that was being written".into());
+            settled
+                .finished
+                .push("a journal entry that was being written".into());
         }
         if self.log.position().len == 0 {
-            let recipients = self.config.recipients.iter().map(ToString::to_string).collect();
+            let recipients = self
+                .config
+                .recipients
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             self.decide(Event::Opened { recipients })?;
         }
         for store in &new {
@@ -60,7 +67,9 @@ impl Repository {
         self.apply_to_catalog()?;
         if self.begins_new_epoch() {
             self.begin_epoch()?;
-            settled.finished.push(format!("keyring epoch {}", self.keyring.epoch));
+            settled
+                .finished
+                .push(format!("keyring epoch {}", self.keyring.epoch));
         }
         settled.pending = self.place_keyrings()?;
         self.host.destroy_others(self.inc(), self.keyring.epoch)?;
@@ -86,9 +95,17 @@ impl Repository {
         let configured = self.config.stores.iter().find(|c| c.name == *store.name());
         let url = configured.map_or(String::new(), |c| c.url.to_string());
         let name = store.name().as_str().to_owned();
-        self.decide(Event::StoreOpened { name: name.clone(), url: url.clone() })?;
-        let place = KeyPlace { url, epoch: 0, seen: Timestamp::now() };
-        self.catalog.change(|change| change.set_key_place(&name, &place))?;
+        self.decide(Event::StoreOpened {
+            name: name.clone(),
+            url: url.clone(),
+        })?;
+        let place = KeyPlace {
+            url,
+            epoch: 0,
+            seen: Timestamp::now(),
+        };
+        self.catalog
+            .change(|change| change.set_key_place(&name, &place))?;
         Ok(())
     }
 
@@ -103,7 +120,10 @@ impl Repository {
             log.level(store, journal_intended)?;
             let name = store.name().as_str();
             for path in store.list(&format!("snapshots/{inc}"))?.keys() {
-                if Chain::Manifest.parse(path).is_some_and(|(_, number)| number > last) {
+                if Chain::Manifest
+                    .parse(path)
+                    .is_some_and(|(_, number)| number > last)
+                {
                     let what = format!("store {name:?} has {path}, which this host did not write");
                     return Err(second_writer(what));
                 }
@@ -123,14 +143,20 @@ impl Repository {
     /// The number of the newest snapshot of this incarnation; 0 if there is none.
     pub fn last_snapshot_number(&self) -> Outcome<u64> {
         let snapshots = self.catalog.snapshots()?;
-        let own = snapshots.iter().filter(|snapshot| snapshot.id.inc == self.inc());
+        let own = snapshots
+            .iter()
+            .filter(|snapshot| snapshot.id.inc == self.inc());
         Ok(own.map(|snapshot| snapshot.id.number).max().unwrap_or(0))
     }
 
     /// Brings the catalog up to the journal.
     fn apply_to_catalog(&mut self) -> Outcome<()> {
         let position = self.log.position();
-        let done = self.catalog.note("journal_applied")?.and_then(|n| n.parse().ok()).unwrap_or(0_u64);
+        let done = self
+            .catalog
+            .note("journal_applied")?
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0_u64);
         let first = position.len - self.log.recent().len() as u64 + 1;
         let (log, repo, forest) = (&self.log, self.id(), &self.keyring.forest);
         let recogniser = Recogniser::new(self)?;
@@ -140,18 +166,35 @@ impl Repository {
                     continue;
                 }
                 match &entry.event {
-                    Event::Erased { domains, recognised } => change.erase(domains, recognised)?,
-                    Event::Readmitted { who, domain, identity, .. } => {
+                    Event::Erased {
+                        domains,
+                        recognised,
+                    } => change.erase(domains, recognised)?,
+                    Event::Readmitted {
+                        who,
+                        domain,
+                        identity,
+                        ..
+                    } => {
                         change.readmit(who, domain.arrival + 1)?;
                         // Who was erased once more since then stays unknown.
                         if let Some(key) = forest.key(*domain) {
                             let key = open_identity(repo, *domain, &key, identity)?.key;
                             let (who, sealed) = (*who, identity.clone());
-                            let customer = Customer { domain: *domain, who, sealed };
+                            let customer = Customer {
+                                domain: *domain,
+                                who,
+                                sealed,
+                            };
                             change.add_customer(&customer, &recogniser.key(&key))?;
                         }
                     }
-                    Event::StoreOpened { .. } | Event::Opened { .. } | Event::Recipients { .. } => {}
+                    // Noted here, before the keyring takes the entry in: from then on it is no longer
+                    // among the recent ones, and later epochs would go to the former recipients.
+                    Event::Opened { recipients } | Event::Recipients { recipients } => {
+                        change.set_note("recipients", &recipients.join(" "))?;
+                    }
+                    Event::StoreOpened { .. } => {}
                 }
             }
             Ok(change.set_note("journal_applied", &position.len.to_string())?)
@@ -160,9 +203,15 @@ impl Repository {
 
     /// Whether the journal has decided something that the keyring's file does not show.
     fn begins_new_epoch(&self) -> bool {
-        let known = self.keyring.journal.first().map_or(0, |position| position.len);
+        let known = self
+            .keyring
+            .journal
+            .first()
+            .map_or(0, |position| position.len);
         let first = self.log.position().len - self.log.recent().len() as u64 + 1;
-        let news = (first..).zip(self.log.recent()).filter(|(number, _)| *number > known);
+        let news = (first..)
+            .zip(self.log.recent())
+            .filter(|(number, _)| *number > known);
         news.into_iter().any(|(_, entry)| {
             matches!(entry.event, Event::Erased { .. } | Event::Recipients { .. })
         })
@@ -181,18 +230,31 @@ impl Repository {
 
     /// Who can recover, as the journal has it: the configuration may have been edited since.
     pub fn recipients(&self) -> Outcome<Vec<Recipient>> {
-        let newest = self.log.recent().iter().rev().find_map(|entry| match &entry.event {
-            Event::Recipients { recipients } => Some(recipients.clone()),
-            _ => None,
-        });
+        let newest = self
+            .log
+            .recent()
+            .iter()
+            .rev()
+            .find_map(|entry| match &entry.event {
+                Event::Recipients { recipients } => Some(recipients.clone()),
+                _ => None,
+            });
         let texts = match newest {
             Some(recipients) => recipients,
             None => match self.catalog.note("recipients")? {
                 Some(noted) => noted.split_whitespace().map(str::to_owned).collect(),
-                None => self.config.recipients.iter().map(ToString::to_string).collect(),
+                None => self
+                    .config
+                    .recipients
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
             },
         };
-        texts.iter().map(|text| Recipient::parse(text).map_err(Failure::from)).collect()
+        texts
+            .iter()
+            .map(|text| Recipient::parse(text).map_err(Failure::from))
+            .collect()
     }
 
     /// Puts the newest keyring into every store that may have it, destroys all others there, and
@@ -210,18 +272,27 @@ impl Repository {
                 place.epoch = self.keyring.epoch;
                 place.seen = Timestamp::now();
                 let place = place.clone();
-                self.catalog.change(|change| change.set_key_place(name.as_str(), &place))?;
+                self.catalog
+                    .change(|change| change.set_key_place(name.as_str(), &place))?;
             }
         }
-        let behind = places.iter().filter(|(_, place)| place.epoch < self.keyring.epoch);
-        behind.map(|(name, _)| name.parse().map_err(Failure::from)).collect()
+        let behind = places
+            .iter()
+            .filter(|(_, place)| place.epoch < self.keyring.epoch);
+        behind
+            .map(|(name, _)| name.parse().map_err(Failure::from))
+            .collect()
     }
 
     /// Places where an older keyring may still be, by what was last seen.
     pub fn pending_places(&self) -> Outcome<Vec<StoreName>> {
         let places = self.catalog.key_places()?;
-        let behind = places.iter().filter(|(_, place)| place.epoch < self.keyring.epoch);
-        behind.map(|(name, _)| name.parse().map_err(Failure::from)).collect()
+        let behind = places
+            .iter()
+            .filter(|(_, place)| place.epoch < self.keyring.epoch);
+        behind
+            .map(|(name, _)| name.parse().map_err(Failure::from))
+            .collect()
     }
 
     /// The newest keyring's age file, as every store should have it.
@@ -231,7 +302,10 @@ impl Repository {
 
     /// Reads the host's copy of a control object.
     pub fn own_object(&self, chain: Chain, number: u64) -> Outcome<Vec<u8>> {
-        Ok(fsx::read(&self.state.object(chain, self.inc(), number), object::MAX)?)
+        Ok(fsx::read(
+            &self.state.object(chain, self.inc(), number),
+            object::MAX,
+        )?)
     }
 }
 
@@ -242,7 +316,9 @@ fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
     }
     let others = |store: &Store| -> Outcome<Vec<String>> {
         let listed = store.list("keyring")?.into_keys();
-        Ok(listed.filter(|found| !store.holds_keys() || found != path).collect())
+        Ok(listed
+            .filter(|found| !store.holds_keys() || found != path)
+            .collect())
     };
     for other in others(store)? {
         store.destroy(&other)?;
@@ -251,7 +327,9 @@ fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
         None => Ok(()),
         Some(left) => {
             let name = store.name().as_str();
-            Err(Failure::new(format!("store {name:?} still has {left} after it was deleted")))
+            Err(Failure::new(format!(
+                "store {name:?} still has {left} after it was deleted"
+            )))
         }
     }
 }

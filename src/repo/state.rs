@@ -73,7 +73,10 @@ impl StateDir {
     /// Writes the root's public key: the last thing that `init` does, and what makes the state
     /// directory one.
     pub fn set_fingerprint(&self, fingerprint: &VerifyKey) -> Outcome<()> {
-        Ok(fsx::write(&self.fingerprint(), format!("{fingerprint}\n").as_bytes())?)
+        Ok(fsx::write(
+            &self.fingerprint(),
+            format!("{fingerprint}\n").as_bytes(),
+        )?)
     }
 
     /// The root's public key, and the certificate of the incarnation that writes from here.
@@ -99,7 +102,11 @@ impl StateDir {
     /// Takes the lock under which the repository is changed.
     pub fn lock(&self) -> Outcome<File> {
         let path = self.0.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
         let file = file.map_err(fsx::FileError::new("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
@@ -107,7 +114,9 @@ impl StateDir {
                 let what = format!("another command is changing {}", self.0.display());
                 Err(Failure::new(what).hint("wait until it is done, and run this again"))
             }
-            Err(fs::TryLockError::Error(error)) => Err(fsx::FileError::new("lock", &path)(error).into()),
+            Err(fs::TryLockError::Error(error)) => {
+                Err(fsx::FileError::new("lock", &path)(error).into())
+            }
         }
     }
 

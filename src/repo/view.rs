@@ -61,7 +61,9 @@ impl View {
             block: 0,
             ready: VecDeque::new(),
         });
-        let mut entries = Entries { streams: streams.collect() };
+        let mut entries = Entries {
+            streams: streams.collect(),
+        };
         for stream in &mut entries.streams {
             stream.fill()?;
         }
@@ -72,7 +74,10 @@ impl View {
     pub fn find(&self, fetcher: &Fetcher, meta: &DomainKey, domain: Domain) -> Outcome<Vec<Entry>> {
         let mut found: Vec<Entry> = Vec::new();
         for manifest in &self.chain {
-            let pages = manifest.pages.iter().filter(|p| p.first <= domain && domain <= p.last);
+            let pages = manifest
+                .pages
+                .iter()
+                .filter(|p| p.first <= domain && domain <= p.last);
             for page in pages {
                 let index = fetcher.page_index(page, meta)?;
                 for block in index.blocks_of(domain) {
@@ -99,7 +104,8 @@ pub fn manifest(repository: &Repository, fetcher: &Fetcher, id: SnapshotId) -> O
         Some(bytes) => Bytes::from(bytes),
         None => fetcher.object(&Chain::Manifest.path(id.inc, id.number), object::MAX)?,
     };
-    read_manifest(repository, id, &bytes).failed_to(|| format!("read the manifest of snapshot {}", id.number))
+    read_manifest(repository, id, &bytes)
+        .failed_to(|| format!("read the manifest of snapshot {}", id.number))
 }
 
 /// Reads and checks a manifest's bytes.
@@ -109,7 +115,14 @@ pub fn read_manifest(repository: &Repository, id: SnapshotId, bytes: &[u8]) -> O
         return Err(Failure::of(FailureKind::NotFound, what));
     }
     let verify = &repository.certificate.verify;
-    let sealed = object::read(Chain::Manifest, repository.id(), id.inc, id.number, bytes, verify)?;
+    let sealed = object::read(
+        Chain::Manifest,
+        repository.id(),
+        id.inc,
+        id.number,
+        bytes,
+        verify,
+    )?;
     let manifest: Manifest = sealed.open(&repository.meta()?)?;
     let sound = match manifest.kind {
         SnapshotKind::Full => manifest.base == id.number,
@@ -136,7 +149,11 @@ impl PageStream<'_> {
     /// Sees that the next entry is ready, if there is one.
     fn fill(&mut self) -> Outcome<()> {
         while self.ready.is_empty() {
-            if self.page.as_ref().is_some_and(|(page, _)| self.block < page.blocks().len()) {
+            if self
+                .page
+                .as_ref()
+                .is_some_and(|(page, _)| self.block < page.blocks().len())
+            {
                 self.next_block()?;
             } else if let Some(page) = self.pages.pop_front() {
                 let bytes = self.fetcher.page(page)?;
@@ -157,7 +174,9 @@ impl PageStream<'_> {
         let block = page.blocks()[self.block];
         self.block += 1;
         let range = block.offset as usize..(block.offset + block.len) as usize;
-        let sealed = bytes.get(range).ok_or_else(|| Failure::new("a page is cut short"))?;
+        let sealed = bytes
+            .get(range)
+            .ok_or_else(|| Failure::new("a page is cut short"))?;
         self.ready.extend(page.entries(&block, sealed, self.meta)?);
         Ok(())
     }
@@ -174,13 +193,22 @@ impl Entries<'_> {
     /// there is nothing any more.
     pub fn next_entry(&mut self) -> Outcome<Option<Entry>> {
         loop {
-            let least = self.streams.iter().filter_map(|s| s.ready.front()).map(Entry::key).min();
+            let least = self
+                .streams
+                .iter()
+                .filter_map(|s| s.ready.front())
+                .map(Entry::key)
+                .min();
             let Some(least) = least else {
                 return Ok(None);
             };
             let mut newest = None;
             for stream in &mut self.streams {
-                if stream.ready.front().is_some_and(|entry| entry.key() == least) {
+                if stream
+                    .ready
+                    .front()
+                    .is_some_and(|entry| entry.key() == least)
+                {
                     newest = newest.or(stream.ready.pop_front());
                     stream.fill()?;
                 }

@@ -14,10 +14,10 @@ use crate::ids::{Class, Domain, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::page::Entry;
 use crate::piece::RowReader;
-use crate::report::{Report, Unit};
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
+use crate::report::{Report, Unit};
 use crate::source::Cell;
 use crate::source::sqlite::Builder;
 
@@ -61,7 +61,12 @@ pub fn customer(
         // What is void is not left lying about; if it cannot be removed, the failure says enough.
         let _ = std::fs::remove_dir_all(to);
     })?;
-    Ok(CustomerRestored { id: id.to_owned(), snapshot, rows: total, read_bytes: fetcher.bytes_read() })
+    Ok(CustomerRestored {
+        id: id.to_owned(),
+        snapshot,
+        rows: total,
+        read_bytes: fetcher.bytes_read(),
+    })
 }
 
 /// What the snapshot has of the customer who is asked for: of the present holder of the key, else of
@@ -72,7 +77,10 @@ fn find(repository: &Repository, view: &View, fetcher: &Fetcher, id: &str) -> Ou
     for holder in customers::find(repository, id)?.into_iter().rev() {
         let mut entries = Vec::new();
         for class in 1..=classes {
-            let domain = Domain { class: Class(class), ..holder.domain };
+            let domain = Domain {
+                class: Class(class),
+                ..holder.domain
+            };
             entries.append(&mut view.find(fetcher, &meta, domain)?);
         }
         if !entries.is_empty() {
@@ -80,7 +88,8 @@ fn find(repository: &Repository, view: &View, fetcher: &Fetcher, id: &str) -> Ou
         }
     }
     let what = format!("customer {id} is not in snapshot {}", view.id.number);
-    Err(Failure::of(FailureKind::NotFound, what).hint(format!("`tenure customer show {id}` tells which")))
+    Err(Failure::of(FailureKind::NotFound, what)
+        .hint(format!("`tenure customer show {id}` tells which")))
 }
 
 /// All rows by source, as encoded.
@@ -92,7 +101,9 @@ fn read_rows(
     let mut rows: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
     for entry in entries {
         // A class of the customer's may be erased while others live.
-        let Some(key) = repository.keyring.forest.key(entry.domain) else { continue };
+        let Some(key) = repository.keyring.forest.key(entry.domain) else {
+            continue;
+        };
         let mut reader = RowReader::default();
         let rows = rows.entry(entry.source).or_default();
         for piece in entry.pieces.iter().flatten() {
@@ -108,7 +119,12 @@ fn read_rows(
 }
 
 /// Writes one source's rows in both forms.
-fn write(repository: &Repository, to: &Path, state: &SourceState, rows: &[Vec<u8>]) -> Outcome<u64> {
+fn write(
+    repository: &Repository,
+    to: &Path,
+    state: &SourceState,
+    rows: &[Vec<u8>],
+) -> Outcome<u64> {
     let tables = Tables::new(state);
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut builder = Builder::create(&to.join(format!("{}.sqlite", state.name)), &state.schema)?;

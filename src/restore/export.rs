@@ -31,7 +31,10 @@ impl Exporter {
     /// Into a folder, which is made.
     pub fn new(folder: &Path) -> Outcome<Self> {
         fsx::create_dir(folder)?;
-        Ok(Self { folder: folder.to_owned(), files: HashMap::new() })
+        Ok(Self {
+            folder: folder.to_owned(),
+            files: HashMap::new(),
+        })
     }
 
     /// Writes a row of a table.
@@ -55,9 +58,14 @@ impl Exporter {
     fn file(&mut self, table: &str) -> Outcome<&mut (PathBuf, BufWriter<File>)> {
         if !self.files.contains_key(table) {
             let path = self.folder.join(format!("{}.jsonl", file_name(table)));
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path);
             let file = file.map_err(FileError::new("create", &path))?;
-            self.files.insert(table.to_owned(), (path, BufWriter::new(file)));
+            self.files
+                .insert(table.to_owned(), (path, BufWriter::new(file)));
         }
         // It was put in just above.
         Ok(self.files.get_mut(table).unwrap_or_else(|| unreachable!()))
@@ -66,7 +74,9 @@ impl Exporter {
     /// Makes everything durable.
     pub fn finish(self) -> Outcome<()> {
         for (path, file) in self.files.into_values() {
-            let file = file.into_inner().map_err(|e| FileError::new("write", &path)(e.into_error()))?;
+            let file = file
+                .into_inner()
+                .map_err(|e| FileError::new("write", &path)(e.into_error()))?;
             file.sync_all().map_err(FileError::new("sync", &path))?;
         }
         Ok(fsx::sync_dir(&self.folder)?)
@@ -78,7 +88,13 @@ fn file_name(table: &str) -> String {
     let plain = |c: char| c != '/' && c != '%' && !c.is_control();
     let name: String = table
         .chars()
-        .map(|c| if plain(c) { c.to_string() } else { format!("%{:02X}", u32::from(c)) })
+        .map(|c| {
+            if plain(c) {
+                c.to_string()
+            } else {
+                format!("%{:02X}", u32::from(c))
+            }
+        })
         .collect();
     match name.as_str() {
         "" | "." | ".." => format!("%{name}"),
@@ -87,7 +103,11 @@ fn file_name(table: &str) -> String {
 }
 
 fn integer(i: i64) -> Json {
-    if i.unsigned_abs() <= EXACT { json!(i) } else { json!(i.to_string()) }
+    if i.unsigned_abs() <= EXACT {
+        json!(i)
+    } else {
+        json!(i.to_string())
+    }
 }
 
 fn json_of(value: &Value) -> Json {
@@ -95,7 +115,9 @@ fn json_of(value: &Value) -> Json {
         Value::Null => Json::Null,
         Value::Int(i) => integer(*i),
         Value::Real(r) if r.is_finite() => json!(r),
-        Value::Real(r) => json!({ "real": if r.is_nan() { "nan" } else if *r > 0.0 { "inf" } else { "-inf" } }),
+        Value::Real(r) => {
+            json!({ "real": if r.is_nan() { "nan" } else if *r > 0.0 { "inf" } else { "-inf" } })
+        }
         Value::Blob(bytes) => json!({ "b64": base64(bytes) }),
         Value::Text(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => json!(text),
@@ -108,11 +130,17 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte))
+        let group = chunk
+            .iter()
+            .fold(0_u32, |group, byte| group << 8 | u32::from(*byte))
             << (8 * (3 - chunk.len()));
         for digit in 0..4 {
             let symbol = ALPHABET[(group >> (18 - 6 * digit) & 63) as usize];
-            out.push(if digit <= chunk.len() { char::from(symbol) } else { '=' });
+            out.push(if digit <= chunk.len() {
+                char::from(symbol)
+            } else {
+                '='
+            });
         }
     }
     out
@@ -134,7 +162,10 @@ mod tests {
             (Value::Real(f64::NEG_INFINITY), json!({"real": "-inf"})),
             (Value::Text("ä".into()), json!("ä")),
             (Value::Text(vec![0xff]), json!({"b64": "/w=="})),
-            (Value::Blob(b"any carnal pleas".to_vec()), json!({"b64": "YW55IGNhcm5hbCBwbGVhcw=="})),
+            (
+                Value::Blob(b"any carnal pleas".to_vec()),
+                json!({"b64": "YW55IGNhcm5hbCBwbGVhcw=="}),
+            ),
         ];
         for (value, expected) in cases {
             assert_eq!(json_of(&value), expected);

@@ -27,7 +27,9 @@ pub fn choose(
     at: Option<Timestamp>,
 ) -> Outcome<SnapshotId> {
     let snapshots = repository.catalog.snapshots()?;
-    let none = |what: String| Failure::of(FailureKind::NotFound, what).hint("`tenure snapshots` lists them");
+    let none = |what: String| {
+        Failure::of(FailureKind::NotFound, what).hint("`tenure snapshots` lists them")
+    };
     if let Some(wanted) = snapshot {
         let mut found = snapshots
             .iter()
@@ -36,7 +38,9 @@ pub fn choose(
         return match (found.next(), found.next()) {
             (Some(id), None) => Ok(id),
             (None, _) => Err(none(format!("there is no snapshot {wanted}"))),
-            _ => Err(none(format!("snapshot {wanted} is not unique: write it as INC.N"))),
+            _ => Err(none(format!(
+                "snapshot {wanted} is not unique: write it as INC.N"
+            ))),
         };
     }
     let mut candidates = snapshots.iter().rev();
@@ -77,7 +81,9 @@ fn check_empty(to: &Path) -> Outcome<()> {
     };
     if taken {
         let what = format!("{} is not empty", to.display());
-        return Err(Failure::of(FailureKind::Usage, what).hint("name a directory that is not there yet"));
+        return Err(
+            Failure::of(FailureKind::Usage, what).hint("name a directory that is not there yet")
+        );
     }
     Ok(())
 }

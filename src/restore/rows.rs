@@ -30,7 +30,11 @@ pub struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     /// A resolver with the keys of a forest.
     pub fn new(repo: RepoId, forest: &'a Forest) -> Self {
-        Self { repo, forest, lost: HashMap::new() }
+        Self {
+            repo,
+            forest,
+            lost: HashMap::new(),
+        }
     }
 
     /// What a reference stands for.
@@ -41,7 +45,9 @@ impl<'a> Resolver<'a> {
             let number = self.lost.entry((domain, sealed.to_vec())).or_insert(next);
             return Ok(Resolved::Lost(*number));
         };
-        Ok(Resolved::Kept(piece::open_reference(self.repo, domain, &key, sealed)?))
+        Ok(Resolved::Kept(piece::open_reference(
+            self.repo, domain, &key, sealed,
+        )?))
     }
 }
 
@@ -54,14 +60,24 @@ pub struct Tables<'a> {
 impl<'a> Tables<'a> {
     /// The tables of one source.
     pub fn new(state: &'a SourceState) -> Self {
-        let numbers = state.tables.iter().enumerate().map(|(at, table)| (table.number, at));
-        Self { state, by_number: numbers.collect() }
+        let numbers = state
+            .tables
+            .iter()
+            .enumerate()
+            .map(|(at, table)| (table.number, at));
+        Self {
+            state,
+            by_number: numbers.collect(),
+        }
     }
 
     /// Where in the schema the table with this number stands.
     pub fn index(&self, number: u32) -> Outcome<usize> {
         self.by_number.get(&number).copied().ok_or_else(|| {
-            Failure::new(format!("source {:?} has no table number {number}", self.state.name))
+            Failure::new(format!(
+                "source {:?} has no table number {number}",
+                self.state.name
+            ))
         })
     }
 
@@ -77,7 +93,10 @@ pub fn decode<'b>(record: &'b [u8], tables: &Tables<'_>) -> Outcome<(usize, piec
     let index = tables.index(row.table)?;
     let table = tables.table(index);
     if row.cells.len() != table.columns.len() || row.rowid.is_some() != table.has_rowid {
-        return Err(Failure::new(format!("a row does not fit table {:?}", table.name)));
+        return Err(Failure::new(format!(
+            "a row does not fit table {:?}",
+            table.name
+        )));
     }
     Ok((index, row))
 }

@@ -14,9 +14,9 @@ use crate::fsx;
 use crate::ids::{Class, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::piece::RowReader;
-use crate::report::{Report, Unit};
 use crate::repo::Repository;
 use crate::repo::view::View;
+use crate::report::{Report, Unit};
 use crate::seal::Decompressor;
 use crate::source::Cell;
 use crate::source::sqlite::Builder;
@@ -68,13 +68,17 @@ pub fn whole(
     let wanted = wanted(view.manifest().sources.as_slice(), source)?;
     fsx::create_dir(to)?;
     let spill = tempfile::tempdir_in(to).map_err(fsx::FileError::new("make a directory in", to))?;
-    let mut sorters: BTreeMap<u32, Sorter> =
-        wanted.iter().map(|state| (state.number, Sorter::new(spill.path()))).collect();
+    let mut sorters: BTreeMap<u32, Sorter> = wanted
+        .iter()
+        .map(|state| (state.number, Sorter::new(spill.path())))
+        .collect();
     let (forgotten, sources_left) = sort_rows(repository, &view, &fetcher, &mut sorters, report)?;
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut sources = Vec::new();
     for state in wanted {
-        let Some(sorter) = sorters.remove(&state.number) else { continue };
+        let Some(sorter) = sorters.remove(&state.number) else {
+            continue;
+        };
         let restored = build(to, state, sorter.finish()?, &mut resolver, report);
         sources.push(restored.failed_to(|| format!("restore source {:?}", state.name))?);
     }
@@ -90,17 +94,25 @@ pub fn whole(
         left_out.push(format!("{forgotten} forgotten customers"));
     }
     let seconds = Timestamp::now().seconds_since(started);
-    Ok(Restored { id, sources, left_out, seconds })
+    Ok(Restored {
+        id,
+        sources,
+        left_out,
+        seconds,
+    })
 }
 
 fn wanted<'m>(sources: &'m [SourceState], source: Option<&str>) -> Outcome<Vec<&'m SourceState>> {
-    let wanted: Vec<_> =
-        sources.iter().filter(|state| source.is_none_or(|name| name == state.name)).collect();
+    let wanted: Vec<_> = sources
+        .iter()
+        .filter(|state| source.is_none_or(|name| name == state.name))
+        .collect();
     match source {
         Some(name) if wanted.is_empty() => {
             let known: Vec<_> = sources.iter().map(|state| state.name.as_str()).collect();
             let what = format!("the snapshot has no source {name:?}");
-            Err(Failure::of(FailureKind::NotFound, what).hint(format!("sources: {}", known.join(", "))))
+            Err(Failure::of(FailureKind::NotFound, what)
+                .hint(format!("sources: {}", known.join(", "))))
         }
         _ => Ok(wanted),
     }
@@ -121,13 +133,22 @@ fn sort_rows(
     let (mut forgotten, mut tables) = (BTreeSet::new(), Vec::new());
     let total = view.manifest().totals.plain_bytes;
     let is_full = view.chain().len() == 1;
-    report.begin("reading the snapshot", is_full.then_some(total), Unit::Bytes);
+    report.begin(
+        "reading the snapshot",
+        is_full.then_some(total),
+        Unit::Bytes,
+    );
     let mut entries = view.entries(fetcher, &meta, repository.id())?;
     while let Some(entry) = entries.next_entry()? {
-        let Some(sorter) = sorters.get_mut(&entry.source) else { continue };
+        let Some(sorter) = sorters.get_mut(&entry.source) else {
+            continue;
+        };
         let Some(key) = keys.key(entry.domain) else {
             if entry.domain.class == Class::OWN {
-                tables.push(format!("forgotten rows of a table (domain {})", entry.domain));
+                tables.push(format!(
+                    "forgotten rows of a table (domain {})",
+                    entry.domain
+                ));
             } else {
                 forgotten.insert((entry.domain.inc, entry.domain.arrival));
             }
@@ -183,7 +204,9 @@ fn build(
     }
     let built = builder.finish()?;
     report.end();
-    let bytes = std::fs::metadata(&path).map_err(fsx::FileError::new("look at", &path))?.len();
+    let bytes = std::fs::metadata(&path)
+        .map_err(fsx::FileError::new("look at", &path))?
+        .len();
     Ok(RestoredSource {
         name: state.name.clone(),
         path,

@@ -10,5 +10,8 @@
 )]
 
 mod config;
+mod exact;
+mod forgets;
 mod layers;
 mod support;
+mod verify;

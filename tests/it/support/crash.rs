@@ -11,6 +11,11 @@
 //! read. Two things to know: the program runs with `no_new_privs`, and its output must go to a
 //! file or to nowhere, since nobody reads a pipe meanwhile.
 
+#![allow(
+    unsafe_code,
+    reason = "tracing a process needs system calls that no crate wraps safely; each block says why it is sound"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;

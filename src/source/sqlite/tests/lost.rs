@@ -270,3 +270,33 @@ fn the_key_of_a_row_that_waits_is_not_free() {
     let rows = ["-4 -4", "-3 -3", "-2 -3", "-1 -3", "6 -4"];
     assert_eq!(ask(&copy, "SELECT * FROM c"), rows);
 }
+
+#[test]
+fn a_new_key_is_beyond_all_that_were_ever_given_out() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY AUTOINCREMENT CHECK(id > 0)); INSERT INTO c VALUES (1), (2), (9);
+         CREATE TABLE t(c INT REFERENCES c, other INT NOT NULL); INSERT INTO t VALUES (1, 9);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![also("t", "other")];
+    let (copy, built) = rebuild(&path, &rules, &["9"]);
+    expect_whole(&built);
+    assert_eq!(ask(&copy, "SELECT * FROM t"), ["1 10"]);
+    assert_eq!(ask(&copy, "SELECT * FROM sqlite_sequence"), ["'c' 9"]);
+}
+
+#[test]
+fn a_key_that_refers_on_is_the_key_of_a_tombstone() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id TEXT PRIMARY KEY); INSERT INTO c VALUES ('a'), ('b');
+         CREATE TABLE p(c TEXT PRIMARY KEY REFERENCES c, x); INSERT INTO p VALUES ('a', 1), ('b', 2);
+         CREATE TABLE t(c REFERENCES c, p NOT NULL REFERENCES p); INSERT INTO t VALUES ('a', 'b');",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![owns("t", key(&["c"]))];
+    let (copy, built) = rebuild(&path, &rules, &["'b'"]);
+    expect_whole(&built);
+    assert_eq!(built.tombstones, 2);
+    let sql = "SELECT t.c, c.id, p.x FROM t JOIN p ON p.c = t.p JOIN c ON c.id = p.c";
+    assert_eq!(ask(&copy, sql), ["'a' 'erased-0' NULL"]);
+}

@@ -316,7 +316,7 @@ fn the_parents_collation_and_affinity_decide() {
     let (_dir, path) = database(
         "CREATE TABLE c(id TEXT COLLATE NOCASE PRIMARY KEY, n TEXT UNIQUE);
          CREATE TABLE o(c TEXT REFERENCES c); CREATE TABLE p(n INTEGER REFERENCES c(n));
-         INSERT INTO c VALUES ('Ann', '7'), ('bob', '07');
+         INSERT INTO c VALUES ('bob', '07'), ('Ann', '7');
          INSERT INTO o VALUES ('ann'), ('BOB'), ('Änn'); INSERT INTO p VALUES (7), ('8');",
     );
     let db = open(&path, &register("c", &["id"]));
@@ -391,4 +391,51 @@ fn owners_are_looked_up_and_never_searched_for() {
             );
         }
     }
+}
+
+#[test]
+fn an_also_column_does_not_own_even_with_a_key_declared() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); INSERT INTO c VALUES (1), (2);
+         CREATE TABLE o(c REFERENCES c, seller REFERENCES c); INSERT INTO o VALUES (1, 2), (NULL, 2);",
+    );
+    let mut rules = register("c", &["id"]);
+    assert_eq!(ownership(&open(&path, &rules), "o"), Ownership::Ambiguous);
+    rules.owns = vec![also("o", "SELLER")];
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "o"), ["1", "orphan"]);
+    assert_eq!(targets(&db, "o"), [["1", "2"], ["NULL", "2"]]);
+}
+
+#[test]
+fn a_self_reference_does_not_hurry_a_table() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); INSERT INTO c VALUES (1), (2);
+         CREATE TABLE z(c REFERENCES c, y REFERENCES y, id INTEGER PRIMARY KEY, z REFERENCES z);
+         CREATE TABLE y(id INTEGER PRIMARY KEY, c REFERENCES c, y REFERENCES y);
+         INSERT INTO y VALUES (7, 2, 7); INSERT INTO z VALUES (NULL, 7, 1, 1), (1, NULL, 2, 1);",
+    );
+    let db = open(&path, &register("c", &["id"]));
+    assert_eq!(owners(&db, "z"), ["2", "1"]);
+}
+
+#[test]
+fn each_condition_on_a_column_names_its_own_customers() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); INSERT INTO c VALUES (1), (2);
+         CREATE TABLE o(kind TEXT, record); INSERT INTO o VALUES ('buyer', 1), ('seller', 2), ('x', 1);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = ["buyer", "seller", "seller"]
+        .map(|kind| OwnsRule {
+            filter: Some(format!("kind = '{kind}'")),
+            ..owns("o", key(&["record"]))
+        })
+        .to_vec();
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "o"), ["1", "2", "orphan"]);
+    assert_eq!(
+        targets(&db, "o"),
+        [["1", "NULL"], ["NULL", "2"], ["NULL", "NULL"]]
+    );
 }

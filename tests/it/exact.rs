@@ -1,0 +1,168 @@
+//! What comes back is what was there: Chinook, and random histories of a CRM of six tables. After a
+//! full and six incrementals each of the seven snapshots restores to exactly what the database was
+//! then, from either store; and with a customer forgotten in between, everybody else's rows do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Cases, TestRunner};
+use rusqlite::Connection;
+use tenure::forget;
+
+use crate::support::compare::{same, same_except, sound};
+use crate::support::history::{self, History, apply, create};
+use crate::support::place::Place;
+
+const HISTORY: &str = "table = \"customers\"\nkey = \"id\"";
+
+fn seven_snapshots(history: &History) -> Result<(Place, Vec<PathBuf>), TestCaseError> {
+    let place = Place::new(HISTORY, history::OWNERSHIP, |db| {
+        create(&Connection::open(db).unwrap());
+    });
+    let connection = Connection::open(&place.db).unwrap();
+    apply(&connection, &history.start);
+    drop(connection);
+    let mut kept = Vec::new();
+    for number in 0..=history.rounds.len() {
+        if number > 0 {
+            let connection = Connection::open(&place.db).unwrap();
+            apply(&connection, &history.rounds[number - 1]);
+        }
+        kept.push(place.keep(number + 1));
+        let taken = place.snapshot(false);
+        prop_assert_eq!(taken.id.number as usize, number + 1);
+        prop_assert!(taken.stores.iter().all(|(_, behind)| behind.is_none()));
+    }
+    Ok((place, kept))
+}
+
+#[test]
+fn random_histories_come_back_exactly() {
+    let cases = if std::env::var_os("TENURE_LONG").is_some() {
+        300
+    } else {
+        24
+    };
+    let mut runner = TestRunner::new(Cases {
+        cases,
+        failure_persistence: None,
+        ..Cases::default()
+    });
+    let run = runner.run(&history::history(), |history| {
+        let (place, kept) = seven_snapshots(&history)?;
+        for (number, kept) in (1..).zip(&kept) {
+            let store = if number % 2 == 0 { "a" } else { "b" };
+            let back = place.restore(number, store);
+            same(kept, &back)
+                .map_err(|why| TestCaseError::fail(format!("snapshot {number}: {why}")))?;
+        }
+        Ok(())
+    });
+    run.unwrap();
+}
+
+#[test]
+fn chinook_comes_back_exactly() {
+    let ownership = "shared = [\"Album\", \"Artist\", \"Employee\", \"Genre\", \"MediaType\", \
+                     \"Playlist\", \"PlaylistTrack\", \"Track\"]";
+    let register = "table = \"Customer\"\nkey = \"CustomerId\"";
+    let place = Place::new(register, ownership, |db| {
+        fs::copy(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/chinook.sqlite"),
+            db,
+        )
+        .unwrap();
+    });
+    let rounds = [
+        "",
+        "UPDATE Customer SET City = 'Trondheim' WHERE CustomerId % 7 = 1",
+        "INSERT INTO Invoice SELECT InvoiceId + 1000, 59 - CustomerId, InvoiceDate, 'x', NULL, NULL,
+         NULL, NULL, 1.25 FROM Invoice WHERE InvoiceId < 20 AND CustomerId < 59",
+        "DELETE FROM InvoiceLine WHERE InvoiceId % 5 = 0",
+        "UPDATE Invoice SET CustomerId = CustomerId % 59 + 1 WHERE InvoiceId % 11 = 0",
+        "DELETE FROM InvoiceLine WHERE InvoiceId IN (SELECT InvoiceId FROM Invoice WHERE CustomerId = 3);
+         DELETE FROM Invoice WHERE CustomerId = 3; DELETE FROM Customer WHERE CustomerId = 3",
+        "INSERT INTO Genre VALUES (99, 'Ünïcode')",
+    ];
+    let mut kept = Vec::new();
+    for (number, sql) in (1..).zip(rounds) {
+        Connection::open(&place.db)
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap();
+        kept.push(place.keep(number));
+        let taken = place.snapshot(number == 5);
+        assert!(taken.unsettled.is_empty(), "{:?}", taken.unsettled);
+    }
+    for store in ["a", "b"] {
+        for (number, kept) in (1..).zip(&kept) {
+            same(kept, &place.restore(number, store)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn everybody_else_stays_when_one_is_forgotten() {
+    let mut runner = TestRunner::new(Cases {
+        cases: 12,
+        failure_persistence: None,
+        ..Cases::default()
+    });
+    let run = runner.run(
+        &(history::history(), any::<prop::sample::Index>()),
+        |(history, pick)| {
+            let (place, kept) = seven_snapshots(&history)?;
+            let last = Connection::open(&kept[6]).unwrap();
+            let mut ids = last
+                .prepare("SELECT id FROM customers ORDER BY id")
+                .unwrap();
+            let ids: Vec<i64> = ids
+                .query_map([], |row| row.get(0))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            prop_assume!(!ids.is_empty());
+            let gone = ids[pick.index(ids.len())];
+            forget::run(&mut place.change(), &[gone.to_string()], &[]).unwrap();
+            for (number, kept) in (1..).zip(&kept) {
+                let back = place.restore(number, "a");
+                sound(kept, &back).map_err(TestCaseError::fail)?;
+                expect_without(kept, &back, gone).map_err(|why| {
+                    TestCaseError::fail(format!("snapshot {number}, without {gone}: {why}"))
+                })?;
+            }
+            let again = place.snapshot(false);
+            prop_assert_eq!(again.left_out.len(), 1);
+            Ok(())
+        },
+    );
+    run.unwrap();
+}
+
+/// That `back` is `kept` without the rows of customer `gone`: what referred to that one is NULL, or a
+/// neutral row where NULL is forbidden.
+fn expect_without(kept: &Path, back: &Path, gone: i64) -> Result<(), String> {
+    let script = format!(
+        "ATTACH '{}' AS back;
+         CREATE TEMP TABLE tombstone AS
+             SELECT id FROM back.customers WHERE id NOT IN (SELECT id FROM main.customers);
+         INSERT INTO main.customers SELECT * FROM back.customers WHERE id IN tombstone AND id < 0
+             AND (SELECT count(*) FROM tombstone) = 1 AND joined = '2020-01-01'
+             AND EXISTS (SELECT 1 FROM main.introductions
+                         WHERE introduced = {gone} AND customer_id <> {gone});
+         DELETE FROM order_items WHERE order_id IN
+             (SELECT id FROM orders WHERE customer_id = {gone});
+         DELETE FROM orders WHERE customer_id = {gone};
+         DELETE FROM notes WHERE customer_id = {gone};
+         DELETE FROM introductions WHERE customer_id = {gone};
+         UPDATE introductions SET introduced = (SELECT id FROM tombstone) WHERE introduced = {gone};
+         UPDATE notes SET mentions = NULL WHERE mentions = {gone};
+         UPDATE customers SET referred_by = NULL WHERE referred_by = {gone};
+         DELETE FROM customers WHERE id = {gone};
+         DROP TABLE tombstone;
+         DETACH back;",
+        back.display()
+    );
+    same_except(kept, back, &script)
+}

@@ -1,0 +1,91 @@
+//! A repository with two stores around one database, in a temporary directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tenure::config::Config;
+use tenure::init::{self, Root};
+use tenure::keyring::recovery::Identity;
+use tenure::repo::Repository;
+use tenure::report::Silent;
+use tenure::{backup, restore};
+use tokio::runtime::Runtime;
+
+/// A repository with two stores around one database.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub db: PathBuf,
+    /// The recovery identity.
+    pub identity: Identity,
+    runtime: Runtime,
+}
+
+impl Place {
+    pub fn new(register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("crm.db");
+        make(&db);
+        let identity = Identity::generate();
+        let recipient = identity.recipient();
+        let text = format!(
+            "[customers]\nsource = \"crm\"\n{register}\n[keys]\nrecovery = [\"{recipient}\"]\n\
+             [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n{ownership}\n\
+             [[store]]\nname = \"a\"\nurl = \"file://{0}/a\"\n[[store]]\nname = \"b\"\nurl = \"file://{0}/b\"\n",
+            dir.path().display()
+        );
+        fs::write(dir.path().join("tenure.toml"), text).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .unwrap();
+        let place = Self {
+            dir,
+            db,
+            identity,
+            runtime,
+        };
+        init::run(
+            place.config(),
+            &Root::make().unwrap(),
+            place.runtime.handle(),
+        )
+        .unwrap();
+        place
+    }
+
+    pub fn config(&self) -> Config {
+        Config::load(&self.dir.path().join("tenure.toml")).unwrap()
+    }
+
+    pub fn read(&self) -> Repository {
+        Repository::read(self.config(), self.runtime.handle()).unwrap()
+    }
+
+    pub fn change(&self) -> Repository {
+        Repository::change(self.config(), self.runtime.handle())
+            .unwrap()
+            .0
+    }
+
+    pub fn snapshot(&self, full: bool) -> backup::Taken {
+        backup::take(&mut self.change(), full, &Silent).unwrap()
+    }
+
+    /// Keeps a copy of the database as it is, through SQLite.
+    pub fn keep(&self, number: usize) -> PathBuf {
+        let copy = self.dir.path().join(format!("kept-{number}.db"));
+        fs::copy(&self.db, &copy).unwrap();
+        copy
+    }
+
+    pub fn restore(&self, number: usize, store: &str) -> PathBuf {
+        let repository = self.read();
+        let to = self.dir.path().join(format!("out-{number}-{store}"));
+        let _ = fs::remove_dir_all(&to);
+        let id = restore::choose(&repository, Some(&number.to_string()), None).unwrap();
+        let store = store.parse().unwrap();
+        let restored = restore::whole(&repository, &to, id, None, Some(&store), &Silent).unwrap();
+        assert_eq!(restored.sources[0].problems, Vec::<String>::new());
+        restored.sources[0].path.clone()
+    }
+}
