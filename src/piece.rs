@@ -304,7 +304,7 @@ fn is_boundary(row: &[u8]) -> bool {
         _ => row,
     };
     let hash = blake3::hash(head);
-    u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]) % 2048 == 0
+    u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]).is_multiple_of(2048)
 }
 
 /// A piece's name under its domain's naming key.

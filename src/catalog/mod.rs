@@ -164,6 +164,11 @@ impl Catalog {
         .collect()
     }
 
+    /// The next free arrival of a customer.
+    pub fn next_customer(&self) -> Result<u32> {
+        next_customer(&self.connection)
+    }
+
     /// How many customers there are.
     pub fn customer_count(&self) -> Result<u64> {
         let sql = "SELECT count(*) FROM customer";
@@ -374,15 +379,7 @@ impl Change<'_> {
 
     /// The next free arrival of a customer.
     pub fn next_customer(&self) -> Result<u32> {
-        let sql = "SELECT value FROM note WHERE name = 'next_customer'";
-        let next: Option<String> = self
-            .transaction
-            .prepare_cached(sql)?
-            .query_row([], |row| row.get(0))
-            .optional()?;
-        next.map_or(Ok(0), |next| {
-            next.parse().map_err(|_| CatalogError::Corrupt)
-        })
+        next_customer(&self.transaction)
     }
 
     /// Adds a customer.
@@ -489,6 +486,15 @@ impl Change<'_> {
         ])?;
         Ok(())
     }
+}
+
+fn next_customer(connection: &Connection) -> Result<u32> {
+    let sql = "SELECT value FROM note WHERE name = 'next_customer'";
+    let mut statement = connection.prepare_cached(sql)?;
+    let next: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
+    next.map_or(Ok(0), |next| {
+        next.parse().map_err(|_| CatalogError::Corrupt)
+    })
 }
 
 fn incarnation(bytes: Vec<u8>) -> Result<Incarnation> {

@@ -16,7 +16,7 @@ use super::{Recogniser, Repository};
 use crate::catalog::{Change, Customer, KeyPlace};
 use crate::certificate;
 use crate::clock::Timestamp;
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::StoreName;
 use crate::journal::Event;
@@ -83,11 +83,30 @@ impl Repository {
         let new: Vec<Store> = self.stores.iter().filter(is_new).cloned().collect();
         let own = certificate::path(self.inc());
         let read = |path: &Path| fsx::read(path, 1 << 20).map(Bytes::from);
-        for store in &new {
-            store.put_new(certificate::ROOT, read(&self.state.root())?)?;
-            store.put_new(&own, read(&self.state.certificate(self.inc()))?)?;
+        let root = read(&self.state.root())?;
+        let certificate = read(&self.state.certificate(self.inc()))?;
+        let prepared = on_all(&new, |store| -> Outcome<()> {
+            store.put_new(certificate::ROOT, root.clone())?;
+            Ok(store.put_new(&own, certificate.clone())?)
+        });
+        self.set_aside(&new, prepared)
+    }
+
+    /// Goes on without the stores where something failed, and returns the others. That another
+    /// writer was met is no failure to go on from.
+    fn set_aside(&mut self, stores: &[Store], done: Vec<Outcome<()>>) -> Outcome<Vec<Store>> {
+        let mut left = Vec::new();
+        for (store, done) in stores.iter().zip(done) {
+            match done {
+                Ok(()) => left.push(store.clone()),
+                Err(failure) if failure.kind() == FailureKind::Refused => return Err(failure),
+                Err(failure) => {
+                    self.stores.retain(|other| other.name() != store.name());
+                    self.absent.insert(store.name().clone(), failure);
+                }
+            }
         }
-        Ok(new)
+        Ok(left)
     }
 
     /// From here on a store may hold keyrings, and no erasure is final before it was seen.
@@ -110,7 +129,7 @@ impl Repository {
     }
 
     /// That no store holds anything under this incarnation's numbers that we did not write.
-    fn check_sole_writer(&self) -> Outcome<()> {
+    fn check_sole_writer(&mut self) -> Outcome<()> {
         let inc = self.inc();
         let intended = |chain| self.state.intent(chain, inc).exists();
         let last = self.last_snapshot_number()? + u64::from(intended(Chain::Manifest));
@@ -137,7 +156,8 @@ impl Repository {
             }
             Ok(())
         });
-        checks.into_iter().collect()
+        let stores = self.stores.clone();
+        self.set_aside(&stores, checks).map(|_| ())
     }
 
     /// The number of the newest snapshot of this incarnation; 0 if there is none.
