@@ -58,7 +58,7 @@ pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
     }
     warnings.extend(taken.unsettled.iter().map(|what| text::printable(what)));
     for (name, failure) in &taken.stores {
-        warnings.extend(failure.as_ref().map(|failure| format!("store {name} is behind: {}", reasons(failure))));
+        warnings.extend(failure.as_ref().map(|failure| format!("store {name} is behind: {}", text::reasons(failure))));
     }
     let pending = repository.pending_places()?;
     warnings.extend(pending.iter().map(|name| format!("store {name} may still hold an older keyring")));
@@ -84,16 +84,10 @@ pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
     Ok(answer.warn(warnings).code_if(in_part, IN_PART))
 }
 
-/// A failure and its causes on one line.
-fn reasons(failure: &Failure) -> String {
-    let all = std::iter::once(failure.to_string()).chain(failure.causes());
-    text::printable(&all.collect::<Vec<_>>().join(": "))
-}
-
 fn state((name, failure): &(StoreName, Option<Failure>)) -> Value {
     match failure {
         None => json!({ "name": name, "state": "complete" }),
-        Some(failure) => json!({ "name": name, "state": "behind", "why": reasons(failure) }),
+        Some(failure) => json!({ "name": name, "state": "behind", "why": text::reasons(failure) }),
     }
 }
 

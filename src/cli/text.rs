@@ -22,6 +22,12 @@ pub(super) fn fail(failure: &Failure) {
     tell(&lines.join("\n"));
 }
 
+/// A failure and its causes on one line.
+pub(super) fn reasons(failure: &Failure) -> String {
+    let all = std::iter::once(failure.to_string()).chain(failure.causes());
+    printable(&all.collect::<Vec<_>>().join(": "))
+}
+
 /// Prints a warning to standard error.
 pub(super) fn warn(text: &str) {
     tell(&label(WARNING, "warning:", text));
@@ -34,8 +40,12 @@ pub(super) fn tell(line: &str) {
 }
 
 fn label(style: Style, label: &str, text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(printable).collect();
-    format!("{style}{label}{style:#} {}", lines.join("\n"))
+    format!("{style}{label}{style:#} {}", printable_lines(text))
+}
+
+/// Lines as they are, each without control characters.
+pub(super) fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// A text without control characters: they are written as `\u{…}`.
