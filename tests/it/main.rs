@@ -10,6 +10,7 @@
 )]
 
 mod config;
+mod crashes;
 mod demo;
 mod exact;
 mod forgets;
