@@ -23,6 +23,10 @@ impl From<minicbor::decode::Error> for Malformed {
 
 /// Appends to `out` what `write` writes.
 pub fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Writer<'_>) -> Written) {
+    #[expect(
+        clippy::expect_used,
+        reason = "the error type of a vector is `Infallible`"
+    )]
     write(&mut Encoder::new(out)).expect("writing to memory cannot fail");
 }
 

@@ -130,7 +130,7 @@ pub fn readmit(repository: &mut Repository, id: &str, reason: &str) -> Outcome<R
         let what = format!("the register holds no forgotten customer {id}");
         return Err(Failure::of(FailureKind::NotFound, what));
     };
-    let arrival = repository.catalog.change(|change| change.next_customer())?;
+    let arrival = repository.catalog.next_customer()?;
     let domain = Domain {
         inc: repository.inc(),
         class: Class::CUSTOMER,

@@ -205,17 +205,9 @@ impl PageWriter {
     }
 
     /// Seals a customer's identity for this page.
-    pub fn seal_id(
-        &self,
-        domain: Domain,
-        key: &DomainKey,
-        id: &[u8],
-    ) -> Result<Vec<u8>, SealError> {
-        seal::seal(
-            &key.field_key(&self.salt, CUSTOMER_ID),
-            &id_place(self.repo, domain),
-            id,
-        )
+    pub fn seal_id(&self, domain: Domain, key: &DomainKey, id: &[u8]) -> Vec<u8> {
+        let key = key.field_key(&self.salt, CUSTOMER_ID);
+        seal::encrypt(&key, &id_place(self.repo, domain), seal::plain_frame(id))
     }
 
     /// Appends an entry, which must come after all before it.
@@ -669,7 +661,7 @@ mod tests {
         let writer = PageWriter::new(REPO, INC).unwrap();
         let key = DomainKey::new(Seed::from_bytes([7; 32]));
         let wanted = entry(8, 0);
-        let sealed = writer.seal_id(wanted.domain, &key, b"who").unwrap();
+        let sealed = writer.seal_id(wanted.domain, &key, b"who");
         let mut writer = writer;
         writer
             .add(

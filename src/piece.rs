@@ -69,6 +69,11 @@ const FRAGMENT: u8 = 2;
 const LAST_FRAGMENT: u8 = 3;
 const REFERENCE: &[u8] = b"reference";
 
+/// Whether a piece holds a part of one row that is longer than a piece, rather than whole rows.
+pub fn is_fragment(plain: &[u8]) -> bool {
+    matches!(plain.first(), Some(&(FRAGMENT | LAST_FRAGMENT)))
+}
+
 /// One value of a row as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell<'a> {
@@ -299,7 +304,7 @@ fn is_boundary(row: &[u8]) -> bool {
         _ => row,
     };
     let hash = blake3::hash(head);
-    u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]) % 2048 == 0
+    u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]).is_multiple_of(2048)
 }
 
 /// A piece's name under its domain's naming key.

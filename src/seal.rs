@@ -182,13 +182,8 @@ impl Decompressor {
 
     /// The plain bytes of a frame.
     pub fn plain(&mut self, frame: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (header, body) = frame
-            .split_at_checked(FRAME_HEADER)
-            .ok_or(SealError::BadFrame)?;
-        let len = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
-        if len > MAX_PLAIN {
-            return Err(SealError::TooLong(len));
-        }
+        let len = plain_len(frame)?;
+        let (header, body) = frame.split_at(FRAME_HEADER);
         match header[0] {
             0 if body.len() == len => Ok(Zeroizing::new(body.to_vec())),
             0 => Err(SealError::BadFrame),
@@ -204,12 +199,20 @@ impl Decompressor {
     }
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "a seed has exactly the length of the key"
+)]
 fn cipher(key: &Seed) -> LessSafeKey {
     let key = UnboundKey::new(&AES_256_GCM, key.expose()).expect("a seed is as long as the key");
     LessSafeKey::new(key)
 }
 
 /// Encrypts `frame` in place. `key` must never have been used for other bytes.
+#[expect(
+    clippy::expect_used,
+    reason = "frames are bounded far below the cipher's limit of 64 GiB"
+)]
 pub fn encrypt(key: &Seed, place: &Place<'_>, mut frame: Vec<u8>) -> Vec<u8> {
     let nonce = Nonce::assume_unique_for_key([0; 12]);
     cipher(key)
@@ -244,10 +247,31 @@ pub fn seal(key: &Seed, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, Seal
 
 /// Decrypts and decompresses: the way back of [`seal`].
 pub fn open(key: &Seed, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let frame = decrypt(key, place, sealed)?;
+    let mut frame = decrypt(key, place, sealed)?;
+    if frame.first() == Some(&0) {
+        // Small fields are not compressed, and there are many of them: no context is made for one.
+        let len = plain_len(&frame)?;
+        frame.drain(..FRAME_HEADER);
+        return if frame.len() == len {
+            Ok(frame)
+        } else {
+            Err(SealError::BadFrame)
+        };
+    }
     Decompressor::new()
         .map_err(|_| SealError::BadFrame)?
         .plain(&frame)
+}
+
+/// The length that a frame says its plain bytes have.
+fn plain_len(frame: &[u8]) -> Result<usize, SealError> {
+    let header = frame.get(..FRAME_HEADER).ok_or(SealError::BadFrame)?;
+    let len = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
+    if len > MAX_PLAIN {
+        Err(SealError::TooLong(len))
+    } else {
+        Ok(len)
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ impl SigningKey {
         &self.0
     }
 
+    #[expect(clippy::expect_used, reason = "RFC 8032 makes a key of any 32 bytes")]
     fn pair(&self) -> Ed25519KeyPair {
         Ed25519KeyPair::from_seed_unchecked(self.0.expose())
             .expect("every 32 bytes are the seed of an Ed25519 key")

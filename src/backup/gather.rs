@@ -521,7 +521,7 @@ fn admit(
         return Ok(Vec::new());
     }
     let inc = repository.inc();
-    let first = repository.catalog.change(|change| change.next_customer())?;
+    let first = repository.catalog.next_customer()?;
     let mut admitted = Vec::with_capacity(new.len());
     let mut seen = HashMap::new();
     let mut next = first;

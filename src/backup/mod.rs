@@ -52,6 +52,15 @@ pub struct Taken {
 /// Takes a snapshot now. The first one is always full.
 pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Outcome<Taken> {
     let started = Timestamp::now();
+    if repository.stores.is_empty() {
+        let failure = Failure::new("no store can be reached, so nothing was read");
+        return Err(
+            match std::mem::take(&mut repository.absent).into_values().next() {
+                Some(cause) => failure.because(cause),
+                None => failure,
+            },
+        );
+    }
     publish::resume(repository)?;
     publish::sweep(repository)?;
     let mut level = fill::level(repository, report)?;

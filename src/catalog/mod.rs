@@ -141,6 +141,16 @@ impl Catalog {
         rows.map(|row| customer(row?)).collect()
     }
 
+    /// The customer of a domain.
+    pub fn customer(&self, domain: Domain) -> Result<Option<Customer>> {
+        let sql = "SELECT inc, arrival, who, sealed FROM customer WHERE inc = ? AND arrival = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_row(params![&domain.inc.0[..], domain.arrival], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        });
+        found.optional()?.map(customer).transpose()
+    }
+
     /// Every customer's domain by identity hash.
     pub fn arrivals(&self) -> Result<HashMap<KeyedHash, Domain>> {
         let mut statement = self
@@ -152,6 +162,11 @@ impl Catalog {
             Ok((hash(who)?, domain(inc, arrival)?))
         })
         .collect()
+    }
+
+    /// The next free arrival of a customer.
+    pub fn next_customer(&self) -> Result<u32> {
+        next_customer(&self.connection)
     }
 
     /// How many customers there are.
@@ -364,15 +379,7 @@ impl Change<'_> {
 
     /// The next free arrival of a customer.
     pub fn next_customer(&self) -> Result<u32> {
-        let sql = "SELECT value FROM note WHERE name = 'next_customer'";
-        let next: Option<String> = self
-            .transaction
-            .prepare_cached(sql)?
-            .query_row([], |row| row.get(0))
-            .optional()?;
-        next.map_or(Ok(0), |next| {
-            next.parse().map_err(|_| CatalogError::Corrupt)
-        })
+        next_customer(&self.transaction)
     }
 
     /// Adds a customer.
@@ -479,6 +486,15 @@ impl Change<'_> {
         ])?;
         Ok(())
     }
+}
+
+fn next_customer(connection: &Connection) -> Result<u32> {
+    let sql = "SELECT value FROM note WHERE name = 'next_customer'";
+    let mut statement = connection.prepare_cached(sql)?;
+    let next: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
+    next.map_or(Ok(0), |next| {
+        next.parse().map_err(|_| CatalogError::Corrupt)
+    })
 }
 
 fn incarnation(bytes: Vec<u8>) -> Result<Incarnation> {

@@ -31,7 +31,7 @@ pub mod state;
 pub mod view;
 
 use log::Log;
-pub use settle::Settled;
+pub use settle::{ROOT_HASH, Settled};
 use state::StateDir;
 
 /// An opened repository.
@@ -134,12 +134,23 @@ impl Repository {
         Ok(())
     }
 
+    /// Opens a configured store without a look at what it holds: for those who look themselves.
+    pub fn open_unchecked(&self, store: &crate::config::Store) -> Outcome<Store> {
+        Ok(Store::open_dir(
+            &store.name,
+            &store.path,
+            store.keys,
+            false,
+            &self.runtime,
+        )?)
+    }
+
     /// That a store holds this repository, or nothing yet.
     fn check_store(&self, store: &Store, is_new: bool) -> Outcome<()> {
         let name = store.name().as_str();
         let certificates = store.list("writer")?;
         if certificates.is_empty() {
-            if is_new || store.list("")?.is_empty() && self.lock.is_none() {
+            if is_new {
                 return Ok(());
             }
             let what = format!("store {name:?} is empty, and held this repository before");

@@ -16,14 +16,17 @@ use super::{Recogniser, Repository};
 use crate::catalog::{Change, Customer, KeyPlace};
 use crate::certificate;
 use crate::clock::Timestamp;
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::StoreName;
+use crate::ids::{ObjectName, StoreName};
 use crate::journal::Event;
 use crate::keyring::file;
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
 use crate::store::Store;
+
+/// The catalog's note of the BLAKE3 of `root.age`, once that was encrypted anew.
+pub const ROOT_HASH: &str = "root_hash";
 
 /// What was found and finished.
 #[derive(Debug, Default)]
@@ -38,6 +41,14 @@ impl Repository {
     /// Gets the repository ready for changes. Safe at any moment, and twice.
     pub fn settle(&mut self) -> Outcome<Settled> {
         let mut settled = Settled::default();
+        for (name, placed) in self.place_root()? {
+            // A store that does not take it is found by `verify`, and tried again next time.
+            if let Ok(true) = placed {
+                settled
+                    .finished
+                    .push(format!("{} in store {name}", certificate::ROOT));
+            }
+        }
         let new = self.prepare_new_stores()?;
         self.check_sole_writer()?;
         let meta = self.meta()?;
@@ -76,6 +87,32 @@ impl Repository {
         Ok(())
     }
 
+    /// Gives every store the root's file where that was encrypted anew since `init`, and says for
+    /// each whether it had another one. Only if this host's copy is the one that was noted then:
+    /// a damaged copy must never replace good ones.
+    pub fn place_root(&self) -> Outcome<Vec<(StoreName, Outcome<bool>)>> {
+        let Some(noted) = self.catalog.note(ROOT_HASH)? else {
+            return Ok(Vec::new());
+        };
+        let own = fsx::read_if_there(&self.state.root(), 1 << 20)?;
+        let Some(own) = own.filter(|own| ObjectName::of(own).to_string() == noted) else {
+            return Ok(Vec::new());
+        };
+        let own = Bytes::from(own);
+        let place = |store: &Store| -> Outcome<bool> {
+            let same = store
+                .get(certificate::ROOT, 1 << 20)
+                .is_ok_and(|found| found == own);
+            if !same {
+                store.replace(certificate::ROOT, own.clone())?;
+            }
+            Ok(!same)
+        };
+        Ok(on_all(&self.stores, |store| {
+            (store.name().clone(), place(store))
+        }))
+    }
+
     /// Gives stores that are empty what makes them stores of this repository.
     fn prepare_new_stores(&mut self) -> Outcome<Vec<Store>> {
         let known = self.catalog.key_places()?;
@@ -83,11 +120,30 @@ impl Repository {
         let new: Vec<Store> = self.stores.iter().filter(is_new).cloned().collect();
         let own = certificate::path(self.inc());
         let read = |path: &Path| fsx::read(path, 1 << 20).map(Bytes::from);
-        for store in &new {
-            store.put_new(certificate::ROOT, read(&self.state.root())?)?;
-            store.put_new(&own, read(&self.state.certificate(self.inc()))?)?;
+        let root = read(&self.state.root())?;
+        let certificate = read(&self.state.certificate(self.inc()))?;
+        let prepared = on_all(&new, |store| -> Outcome<()> {
+            store.put_new(certificate::ROOT, root.clone())?;
+            Ok(store.put_new(&own, certificate.clone())?)
+        });
+        self.set_aside(&new, prepared)
+    }
+
+    /// Goes on without the stores where something failed, and returns the others. That another
+    /// writer was met is no failure to go on from.
+    fn set_aside(&mut self, stores: &[Store], done: Vec<Outcome<()>>) -> Outcome<Vec<Store>> {
+        let mut left = Vec::new();
+        for (store, done) in stores.iter().zip(done) {
+            match done {
+                Ok(()) => left.push(store.clone()),
+                Err(failure) if failure.kind() == FailureKind::Refused => return Err(failure),
+                Err(failure) => {
+                    self.stores.retain(|other| other.name() != store.name());
+                    self.absent.insert(store.name().clone(), failure);
+                }
+            }
         }
-        Ok(new)
+        Ok(left)
     }
 
     /// From here on a store may hold keyrings, and no erasure is final before it was seen.
@@ -110,7 +166,7 @@ impl Repository {
     }
 
     /// That no store holds anything under this incarnation's numbers that we did not write.
-    fn check_sole_writer(&self) -> Outcome<()> {
+    fn check_sole_writer(&mut self) -> Outcome<()> {
         let inc = self.inc();
         let intended = |chain| self.state.intent(chain, inc).exists();
         let last = self.last_snapshot_number()? + u64::from(intended(Chain::Manifest));
@@ -137,7 +193,8 @@ impl Repository {
             }
             Ok(())
         });
-        checks.into_iter().collect()
+        let stores = self.stores.clone();
+        self.set_aside(&stores, checks).map(|_| ())
     }
 
     /// The number of the newest snapshot of this incarnation; 0 if there is none.
@@ -189,12 +246,37 @@ impl Repository {
                             change.add_customer(&customer, &recogniser.key(&key))?;
                         }
                     }
-                    Event::StoreOpened { .. } | Event::Opened { .. } | Event::Recipients { .. } => {
+                    // Noted here, before the keyring takes the entry in: from then on it is no longer
+                    // among the recent ones, and later epochs would go to the former recipients.
+                    Event::Opened { recipients } | Event::Recipients { recipients } => {
+                        change.set_note("recipients", &recipients.join(" "))?;
                     }
+                    Event::StoreOpened { .. } => {}
                 }
             }
             Ok(change.set_note("journal_applied", &position.len.to_string())?)
         })
+    }
+
+    /// What an interrupted command has left to be finished by the next one that changes something.
+    pub fn unfinished(&self) -> Vec<&'static str> {
+        let intended = |chain| self.state.intent(chain, self.inc()).exists();
+        let found = [
+            (
+                intended(Chain::Journal),
+                "a journal entry that was being written",
+            ),
+            (intended(Chain::Manifest), "a snapshot that was being named"),
+            (
+                self.begins_new_epoch(),
+                "a decision that the keyring does not show yet",
+            ),
+        ];
+        found
+            .into_iter()
+            .filter(|(left, _)| *left)
+            .map(|(_, what)| what)
+            .collect()
     }
 
     /// Whether the journal has decided something that the keyring's file does not show.

@@ -67,8 +67,8 @@ impl Exporter {
             self.files
                 .insert(table.to_owned(), (path, BufWriter::new(file)));
         }
-        // It was put in just above.
-        Ok(self.files.get_mut(table).unwrap_or_else(|| unreachable!()))
+        let missing = || crate::error::Failure::new(format!("table {table:?} has no file"));
+        self.files.get_mut(table).ok_or_else(missing)
     }
 
     /// Makes everything durable.

@@ -29,7 +29,7 @@ pub struct StoreError {
     doing: &'static str,
     object: String,
     #[source]
-    cause: Cause,
+    cause: Box<Cause>,
 }
 
 /// Why.
@@ -59,19 +59,19 @@ impl StoreError {
     /// Whether the object simply is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(
-            &self.cause,
+            &*self.cause,
             Cause::Store(object_store::Error::NotFound { .. })
         )
     }
 
     /// Whether another object stands where one was to be put.
     pub fn is_conflict(&self) -> bool {
-        matches!(&self.cause, Cause::Conflict)
+        matches!(&*self.cause, Cause::Conflict)
     }
 
     /// What a person may do about it.
     pub fn hint(&self) -> Option<String> {
-        match &self.cause {
+        match &*self.cause {
             Cause::Conflict => Some(
                 "somebody else writes to this repository: look for a copy of the state directory \
                  on this or another host, and stop using it"
@@ -110,7 +110,7 @@ impl Store {
             store: name.clone(),
             doing: "open",
             object: dir.display().to_string(),
-            cause,
+            cause: Box::new(cause),
         };
         if create {
             fsx::create_dir(dir).map_err(|e| failed(e.into()))?;
@@ -146,7 +146,7 @@ impl Store {
             store,
             doing,
             object,
-            cause,
+            cause: Box::new(cause),
         }
     }
 
@@ -326,13 +326,13 @@ mod tests {
                     .put_new("packs/a", Bytes::copy_from_slice(other))
                     .unwrap_err();
                 assert!(
-                    error.is_conflict() || matches!(error.cause, Cause::TooLarge(_)),
+                    error.is_conflict() || matches!(*error.cause, Cause::TooLarge(_)),
                     "{error}"
                 );
             }
             assert_eq!(store.get("packs/a", 3).unwrap(), "one");
             assert!(matches!(
-                store.get("packs/a", 2).unwrap_err().cause,
+                *store.get("packs/a", 2).unwrap_err().cause,
                 Cause::TooLarge(3)
             ));
             assert_eq!(store.get_range("packs/a", 1..3).unwrap(), "ne");

@@ -10,8 +10,13 @@
 )]
 
 mod config;
+mod crashes;
+mod demo;
 mod exact;
 mod forgets;
 mod golden;
+mod keys;
 mod layers;
+mod status;
 mod support;
+mod verify;
