@@ -157,11 +157,18 @@ impl Log {
         let intent = self.state.intent(Chain::Journal, self.inc);
         fsx::create_dir(intent.parent().unwrap_or(self.state.path()))?;
         fsx::write(&intent, &bytes)?;
-        self.carry_out(&bytes, stores, meta)
+        self.carry_out(&bytes, stores, meta, true)
     }
 
-    /// Puts the intended entry into the stores, and then under its number.
-    fn carry_out(&mut self, bytes: &[u8], stores: &[Store], meta: &DomainKey) -> Outcome<()> {
+    /// Puts the intended entry into the stores, and then under its number. One that is `new` has
+    /// been offered to no other store.
+    fn carry_out(
+        &mut self,
+        bytes: &[u8],
+        stores: &[Store],
+        meta: &DomainKey,
+        new: bool,
+    ) -> Outcome<()> {
         let number = self.position.len + 1;
         let intent = self.state.intent(Chain::Journal, self.inc);
         let path = Chain::Journal.path(self.inc, number);
@@ -177,8 +184,16 @@ impl Log {
             return Err(second_writer(what));
         }
         if !puts.iter().any(Result::is_ok) {
-            fsx::remove(&intent)?;
-            let failure = Failure::new("no store took the journal entry, so nothing was changed");
+            // A store that failed may have it all the same: then it must be carried on with, or the
+            // next entry would meet it there as another writer's.
+            let lacks = |store: &Store| matches!(store.get_if_there(&path, object::MAX), Ok(None));
+            let failure = if new && stores.iter().all(lacks) {
+                fsx::remove(&intent)?;
+                Failure::new("no store took the journal entry, so nothing was changed")
+            } else {
+                Failure::new("no store has confirmed the journal entry")
+                    .hint("the next command that changes something carries on with it")
+            };
             return Err(match puts.into_iter().find_map(Result::err) {
                 Some(error) => failure.because(error),
                 None => failure.hint("no store can be reached: see `tenure check`"),
@@ -199,7 +214,7 @@ impl Log {
         let Some(bytes) = fsx::read_if_there(&intent, object::MAX)? else {
             return Ok(false);
         };
-        self.carry_out(&bytes, stores, meta)?;
+        self.carry_out(&bytes, stores, meta, false)?;
         Ok(true)
     }
 

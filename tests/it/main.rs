@@ -15,6 +15,7 @@ mod demo;
 mod exact;
 mod forgets;
 mod golden;
+mod journal;
 mod keys;
 mod layers;
 mod status;
