@@ -18,6 +18,7 @@ mod golden;
 mod journal;
 mod keys;
 mod layers;
+mod settle;
 mod status;
 mod support;
 mod verify;
