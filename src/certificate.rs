@@ -207,7 +207,13 @@ mod tests {
         let bytes = certificate().issue(&root(1));
         let read = |bytes: &[u8]| Certificate::read(bytes, &root(1).verify_key()).unwrap_err();
         assert_eq!(read(&bytes[..LEN - 1]), CertificateError::Torn);
-        assert_eq!(read(&[]), CertificateError::Torn);
+        for len in 0..9 {
+            assert_eq!(read(&bytes[..len]), CertificateError::Torn);
+        }
+        assert_eq!(
+            read(&[0; 9]),
+            CertificateError::NotOne("a writer's certificate")
+        );
         assert_eq!(
             read(&[0; LEN]),
             CertificateError::NotOne("a writer's certificate")
@@ -215,6 +221,11 @@ mod tests {
         let mut later = bytes;
         later[8] = 7;
         assert_eq!(read(&later), CertificateError::UnknownVersion(7));
+    }
+
+    #[test]
+    fn it_lies_under_the_name_of_its_incarnation() {
+        assert_eq!(path(Incarnation([0xab; 8])), "writer/abababababababab");
     }
 
     #[test]

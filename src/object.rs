@@ -309,6 +309,19 @@ mod tests {
             Some((INC, 7))
         );
         assert_eq!(Chain::Manifest.parse(&Chain::Journal.path(INC, 7)), None);
+        assert_eq!(hash(b"abc"), *blake3::hash(b"abc").as_bytes());
+        assert_eq!(MAX, 268_435_456);
+    }
+
+    #[test]
+    fn an_empty_body_is_no_torn_one() {
+        let mut empty = bytes()[..HEADER].to_vec();
+        let signature = key(1).sign("journal", &empty);
+        empty.extend_from_slice(&signature);
+        assert_eq!(
+            read_as(Chain::Journal, INC, 7, &empty),
+            Err(ObjectError::Sealed(SealError::NotAuthentic))
+        );
     }
 
     #[test]

@@ -337,6 +337,8 @@ mod tests {
         let back = decode(&bytes).unwrap();
         assert_eq!((back.epoch, &back.journal), (5, &keyring.journal));
         assert_eq!(back.encode(&signing(7)), bytes);
+        // It never grew: room was made once, for exactly this.
+        assert_eq!(bytes.capacity(), bytes.len());
         let punctured = Domain {
             arrival: 9,
             ..Domain::meta(INC)
