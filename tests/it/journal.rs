@@ -101,7 +101,7 @@ fn an_entry_that_a_store_may_have_taken_is_carried_on_with() {
     let block = || {
         ["a", "b"].map(|root| {
             blocked(folder(&place, root, &repository), |at| {
-                fs::write(at, "in the way").unwrap()
+                fs::write(at, "in the way").unwrap();
             })
         })
     };

@@ -235,7 +235,7 @@ fn what_is_decided_is_applied_by_readers_and_finished_by_the_next_change() {
     for (id, epoch) in [("2", 3), ("3", 4)] {
         let forgotten = forget::run(&mut repository, &[id.into()], &[]).unwrap();
         assert_eq!(
-            (forgotten.epoch, repository.log().recent().len() > 0),
+            (forgotten.epoch, !repository.log().recent().is_empty()),
             (epoch, true)
         );
     }
