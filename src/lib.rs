@@ -46,9 +46,11 @@ pub mod customers;
 pub mod forget;
 pub mod init;
 pub mod inspect;
+pub mod keys;
 pub mod repo;
 pub mod restore;
 pub mod setup;
+pub mod status;
 pub mod verify;
 
 // edges: each speaks to one outside thing, never to another edge

@@ -52,8 +52,7 @@ fn write_all(
     written: &mut Vec<PathBuf>,
 ) -> Outcome<()> {
     let path = to.join(format!("{name}.1"));
-    let named = command.clone().name(name.to_owned()).display_name(name.to_owned());
-    fs::write(&path, page(&named)?).map_err(FileError::new("write", &path))?;
+    fs::write(&path, page(command)?).map_err(FileError::new("write", &path))?;
     // Whoever may use the machine may read its manual.
     let everybody = fs::Permissions::from_mode(0o644);
     fs::set_permissions(&path, everybody).map_err(FileError::new("open to readers", &path))?;

@@ -1,19 +1,21 @@
 //! From a command to the flow that does it.
 
+use std::io::{self, Write};
+
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use super::answer::{Answer, MISCONFIGURED};
 use super::args::{Args, Cmd, Demo};
-use super::{customer, init, keys, later, pages, progress, restore, snapshots, status};
+use super::{customer, init, keys, pages, progress, restore, snapshots, status, text};
 use crate::check::{self, Severity};
-use crate::cli::text;
 use crate::config::Config;
+use crate::demo;
 use crate::error::{Context, Outcome};
-use crate::inspect;
+use crate::inspect::{self, Inspected};
 use crate::report::Report;
 use crate::repo::Repository;
 use crate::schema::Ownership;
-use serde_json::json;
 
 /// What commands need.
 pub(super) struct Session<'a> {
@@ -67,8 +69,15 @@ pub(super) fn run(args: &Args) -> Outcome<Answer> {
     }
 }
 
-fn demo(_session: &Session<'_>, _demo: &Demo) -> Outcome<Answer> {
-    Err(later::not_yet("demo"))
+/// Tells its story while it goes on, so that the answer is only where it all is.
+fn demo(session: &Session<'_>, wanted: &Demo) -> Outcome<Answer> {
+    let mut out: Box<dyn Write> = match session.args.json || session.args.quiet {
+        true => Box::new(io::sink()),
+        false => Box::new(anstream::stdout()),
+    };
+    let (report, runtime) = (session.report.as_ref(), session.runtime.handle());
+    let dir = demo::run(wanted.dir.as_deref(), wanted.customers, &mut out, report, runtime)?;
+    Ok(Answer::new(session.args.json, || json!({ "dir": dir }), String::new).chatter())
 }
 
 fn check(session: &Session<'_>) -> Answer {
@@ -135,7 +144,7 @@ fn inspect(session: &Session<'_>) -> Outcome<Answer> {
     Ok(Answer::new(session.args.json, value, text))
 }
 
-fn inspected_text(source: &inspect::Inspected) -> String {
+fn inspected_text(source: &Inspected) -> String {
     let rows = source.tables.iter().map(|table| {
         let rows = table.rows.to_string();
         vec![table.table.clone(), rows, ownership(table.ownership).to_owned(), table.path.clone()]

@@ -31,7 +31,7 @@ pub mod state;
 pub mod view;
 
 use log::Log;
-pub use settle::Settled;
+pub use settle::{ROOT_HASH, Settled};
 use state::StateDir;
 
 /// An opened repository.

@@ -18,12 +18,15 @@ use crate::certificate;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::StoreName;
+use crate::ids::{ObjectName, StoreName};
 use crate::journal::Event;
 use crate::keyring::file;
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
 use crate::store::Store;
+
+/// The catalog's note of the BLAKE3 of `root.age`, once that was encrypted anew.
+pub const ROOT_HASH: &str = "root_hash";
 
 /// What was found and finished.
 #[derive(Debug, Default)]
@@ -38,6 +41,14 @@ impl Repository {
     /// Gets the repository ready for changes. Safe at any moment, and twice.
     pub fn settle(&mut self) -> Outcome<Settled> {
         let mut settled = Settled::default();
+        for (name, placed) in self.place_root()? {
+            // A store that does not take it is found by `verify`, and tried again next time.
+            if let Ok(true) = placed {
+                settled
+                    .finished
+                    .push(format!("{} in store {name}", certificate::ROOT));
+            }
+        }
         let new = self.prepare_new_stores()?;
         self.check_sole_writer()?;
         let meta = self.meta()?;
@@ -74,6 +85,32 @@ impl Repository {
         settled.pending = self.place_keyrings()?;
         self.host.destroy_others(self.inc(), self.keyring.epoch)?;
         Ok(())
+    }
+
+    /// Gives every store the root's file where that was encrypted anew since `init`, and says for
+    /// each whether it had another one. Only if this host's copy is the one that was noted then:
+    /// a damaged copy must never replace good ones.
+    pub fn place_root(&self) -> Outcome<Vec<(StoreName, Outcome<bool>)>> {
+        let Some(noted) = self.catalog.note(ROOT_HASH)? else {
+            return Ok(Vec::new());
+        };
+        let own = fsx::read_if_there(&self.state.root(), 1 << 20)?;
+        let Some(own) = own.filter(|own| ObjectName::of(own).to_string() == noted) else {
+            return Ok(Vec::new());
+        };
+        let own = Bytes::from(own);
+        let place = |store: &Store| -> Outcome<bool> {
+            let same = store
+                .get(certificate::ROOT, 1 << 20)
+                .is_ok_and(|found| found == own);
+            if !same {
+                store.replace(certificate::ROOT, own.clone())?;
+            }
+            Ok(!same)
+        };
+        Ok(on_all(&self.stores, |store| {
+            (store.name().clone(), place(store))
+        }))
     }
 
     /// Gives stores that are empty what makes them stores of this repository.
@@ -219,6 +256,27 @@ impl Repository {
             }
             Ok(change.set_note("journal_applied", &position.len.to_string())?)
         })
+    }
+
+    /// What an interrupted command has left to be finished by the next one that changes something.
+    pub fn unfinished(&self) -> Vec<&'static str> {
+        let intended = |chain| self.state.intent(chain, self.inc()).exists();
+        let found = [
+            (
+                intended(Chain::Journal),
+                "a journal entry that was being written",
+            ),
+            (intended(Chain::Manifest), "a snapshot that was being named"),
+            (
+                self.begins_new_epoch(),
+                "a decision that the keyring does not show yet",
+            ),
+        ];
+        found
+            .into_iter()
+            .filter(|(left, _)| *left)
+            .map(|(_, what)| what)
+            .collect()
     }
 
     /// Whether the journal has decided something that the keyring's file does not show.

@@ -12,6 +12,8 @@
 mod config;
 mod exact;
 mod forgets;
+mod keys;
 mod layers;
+mod status;
 mod support;
 mod verify;
