@@ -10,6 +10,7 @@
 )]
 
 mod config;
+mod demo;
 mod exact;
 mod forgets;
 mod keys;
