@@ -5,20 +5,21 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::Command;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use serde_json::json;
 
 use super::answer::Answer;
-use super::args;
+use super::args::{self, Args};
 use crate::error::Outcome;
 use crate::fsx::FileError;
 
 /// `completions`
 pub(super) fn completions(as_json: bool, shell: Shell) -> Outcome<Answer> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut args::command(), "tenure", &mut script);
+    // Only what works is worth completing.
+    clap_complete::generate(shell, &mut Args::command(), "tenure", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     Ok(Answer::new(as_json, || json!({ "script": script }), || script.clone()))
 }
