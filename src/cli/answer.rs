@@ -23,8 +23,17 @@ impl Answer {
         value: impl FnOnce() -> Value,
         text: impl FnOnce() -> String,
     ) -> Self {
-        let body = if as_json { json::document(&value()) } else { text() };
-        Self { code: 0, body, warnings: Vec::new(), is_chatter: false }
+        let body = if as_json {
+            json::document(&value())
+        } else {
+            text()
+        };
+        Self {
+            code: 0,
+            body,
+            warnings: Vec::new(),
+            is_chatter: false,
+        }
     }
 
     /// An answer that only says that it is done.

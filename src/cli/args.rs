@@ -13,7 +13,12 @@ use crate::setup::spec::{RegisterSpec, StoreSpec};
 /// Keeps customer data for exactly as long as it may be kept: encrypted backups that can forget one
 /// customer
 #[derive(Debug, Parser)]
-#[command(name = "tenure", version, propagate_version = true, subcommand_required = true)]
+#[command(
+    name = "tenure",
+    version,
+    propagate_version = true,
+    subcommand_required = true
+)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Args {
     /// The configuration
@@ -58,7 +63,9 @@ pub(super) enum Cmd {
     #[command(after_help = "Example:\n  tenure check && tenure snapshot")]
     Check,
     /// Show the ownership plan: whose every table's rows are
-    #[command(after_help = "Example:\n  tenure inspect --json | jq '.sources[].tables[] | select(.owner == \"shared\")'")]
+    #[command(
+        after_help = "Example:\n  tenure inspect --json | jq '.sources[].tables[] | select(.owner == \"shared\")'"
+    )]
     Inspect,
     /// Take a snapshot now; the first one is always full
     #[command(after_help = "Example:\n  tenure snapshot --full\n\n\
@@ -73,8 +80,10 @@ pub(super) enum Cmd {
     #[command(after_help = "Example:\n  tenure snapshots --json | jq '.[-1].snapshot'")]
     Snapshots,
     /// Restore everything, or one source, into an empty directory
-    #[command(after_help = "Example:\n  tenure restore --to /tmp/back --at '2026-03-01 18:00'\n\n\
-        A time without a zone is meant in the configured one; a date is meant as its first moment.")]
+    #[command(
+        after_help = "Example:\n  tenure restore --to /tmp/back --at '2026-03-01 18:00'\n\n\
+        A time without a zone is meant in the configured one; a date is meant as its first moment."
+    )]
     Restore(Restore),
     /// See that every object is there and whole
     #[command(after_help = "Example:\n  tenure verify --store offsite --data")]
@@ -95,7 +104,9 @@ pub(super) enum Cmd {
     #[command(after_help = "Example:\n  tenure keys prove --identity /mnt/usb/recovery.key")]
     Keys(Keys),
     /// One screen: are we safe?
-    #[command(after_help = "Example:\n  tenure status || mail -s 'backups need a look' ops@example.org")]
+    #[command(
+        after_help = "Example:\n  tenure status || mail -s 'backups need a look' ops@example.org"
+    )]
     Status,
     /// Print completions for a shell
     #[command(after_help = "Example:\n  tenure completions bash > /etc/bash_completion.d/tenure")]
@@ -175,7 +186,9 @@ pub(super) enum Customer {
     #[command(after_help = "Example:\n  tenure customer list --limit 50 --after 1041")]
     List(List),
     /// Show one customer: state, snapshots, tables
-    #[command(after_help = "Example:\n  tenure customer show 42\n  tenure customer show 'DE,1041'   # a composite key")]
+    #[command(
+        after_help = "Example:\n  tenure customer show 42\n  tenure customer show 'DE,1041'   # a composite key"
+    )]
     Show {
         /// The customer's key; the columns of a composite one joined by commas
         id: String,
@@ -184,7 +197,9 @@ pub(super) enum Customer {
     #[command(after_help = "Example:\n  tenure customer restore 42 --to /tmp/c42 --at 2026-03-01")]
     Restore(RestoreCustomer),
     /// Let an erased customer in again, under a new number
-    #[command(after_help = "Example:\n  tenure customer readmit 42 --reason 'signed a new contract'")]
+    #[command(
+        after_help = "Example:\n  tenure customer readmit 42 --reason 'signed a new contract'"
+    )]
     Readmit {
         /// The customer's key
         id: String,
@@ -240,7 +255,12 @@ pub(super) struct RestoreCustomer {
     /// The customer's key
     pub(super) id: String,
     /// The directory to restore into: made if it is not there, refused if it is not empty
-    #[arg(long, value_name = "DIR", required_unless_present = "live", conflicts_with = "live")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "live",
+        conflicts_with = "live"
+    )]
     pub(super) to: Option<PathBuf>,
     #[command(flatten)]
     pub(super) choice: Choice,
@@ -253,7 +273,9 @@ pub(super) struct RestoreCustomer {
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
     /// Forget customers in all backups, for good; the live rows stay
-    #[command(after_help = "Example:\n  tenure keys forget 42 43\n  tenure keys forget --table call_log")]
+    #[command(
+        after_help = "Example:\n  tenure keys forget 42 43\n  tenure keys forget --table call_log"
+    )]
     Forget {
         /// The customers' keys
         #[arg(value_name = "ID", required_unless_present = "tables")]
@@ -273,7 +295,9 @@ pub(super) enum Keys {
         identity: PathBuf,
     },
     /// List who can recover, or change it
-    #[command(after_help = "Example:\n  tenure keys recipients add age1… --identity /mnt/usb/recovery.key")]
+    #[command(
+        after_help = "Example:\n  tenure keys recipients add age1… --identity /mnt/usb/recovery.key"
+    )]
     #[command(args_conflicts_with_subcommands = true)]
     Recipients {
         #[command(subcommand)]
@@ -284,10 +308,14 @@ pub(super) enum Keys {
 #[derive(Debug, Subcommand)]
 pub(super) enum Recipients {
     /// Let somebody else recover too
-    #[command(after_help = "Example:\n  tenure keys recipients add age1… --identity /mnt/usb/recovery.key")]
+    #[command(
+        after_help = "Example:\n  tenure keys recipients add age1… --identity /mnt/usb/recovery.key"
+    )]
     Add(Recipient),
     /// Let somebody recover no more
-    #[command(after_help = "Example:\n  tenure keys recipients remove age1… --identity /mnt/usb/recovery.key")]
+    #[command(
+        after_help = "Example:\n  tenure keys recipients remove age1… --identity /mnt/usb/recovery.key"
+    )]
     Remove(Recipient),
 }
 

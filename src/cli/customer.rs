@@ -24,8 +24,15 @@ pub(super) fn run(session: &Session<'_>, command: &Customer) -> Outcome<Answer> 
 
 fn list(session: &Session<'_>, wanted: &List) -> Outcome<Answer> {
     let repository = session.read()?;
-    let state = wanted.state.map(|state| state.0).or(wanted.hidden.then_some(State::Hidden));
-    let filter = Filter { state, limit: wanted.limit, after: wanted.after.clone() };
+    let state = wanted
+        .state
+        .map(|state| state.0)
+        .or(wanted.hidden.then_some(State::Hidden));
+    let filter = Filter {
+        state,
+        limit: wanted.limit,
+        after: wanted.after.clone(),
+    };
     let listed = customers::list(&repository, &filter)?;
     let zone = repository.config.time_zone;
     let value = || Value::Array(listed.iter().map(listed_json).collect());
@@ -34,7 +41,9 @@ fn list(session: &Session<'_>, wanted: &List) -> Outcome<Answer> {
             return "nobody\n".to_owned();
         }
         let rows = listed.iter().map(|customer| {
-            let time = |time: Option<Timestamp>| time.map_or(String::new(), |time| times::local(time, zone));
+            let time = |time: Option<Timestamp>| {
+                time.map_or(String::new(), |time| times::local(time, zone))
+            };
             let mut state = vec![customer.state.as_str()];
             state.extend(customer.flags.iter().map(|flag| flag.as_str()));
             vec![
@@ -92,16 +101,29 @@ fn show(session: &Session<'_>, id: &str) -> Outcome<Answer> {
 
 fn shown_text(shown: &Shown, names: &Names) -> String {
     let mut out = format!("customer   {}\n", text::printable(&shown.id));
-    out.extend(shown.name.iter().map(|name| format!("name       {}\n", text::printable(name))));
+    out.extend(
+        shown
+            .name
+            .iter()
+            .map(|name| format!("name       {}\n", text::printable(name))),
+    );
     let mut state = vec![shown.state.as_str()];
     state.extend(flags(&shown.flags));
     out += &format!("state      {}\n", state.join(", "));
     let snapshots: Vec<String> = shown.snapshots.iter().map(|id| names.text(*id)).collect();
-    let snapshots = if snapshots.is_empty() { "none yet".to_owned() } else { snapshots.join(", ") };
+    let snapshots = if snapshots.is_empty() {
+        "none yet".to_owned()
+    } else {
+        snapshots.join(", ")
+    };
     out += &format!("snapshots  {snapshots}\n");
     let rows = shown.sources.iter().flat_map(|source| {
         let row = |table: &customers::ShownTable| {
-            vec![source.name.clone(), table.table.clone(), table.rows.to_string()]
+            vec![
+                source.name.clone(),
+                table.table.clone(),
+                table.rows.to_string(),
+            ]
         };
         source.tables.iter().map(row)
     });
@@ -119,7 +141,9 @@ fn readmit(session: &Session<'_>, id: &str, reason: &str) -> Outcome<Answer> {
     let value = || json!({ "id": readmitted.id, "state": readmitted.state });
     let text = || {
         let id = text::printable(&readmitted.id);
-        format!("customer {id} is in again; the next snapshot holds the present rows, and none from before\n")
+        format!(
+            "customer {id} is in again; the next snapshot holds the present rows, and none from before\n"
+        )
     };
     Ok(Answer::new(session.args.json, value, text).chatter())
 }

@@ -46,7 +46,10 @@ pub(super) fn run(session: &Session<'_>, wanted: &Init) -> Outcome<Answer> {
 }
 
 fn made_text(made: &Made) -> String {
-    let mut out = format!("wrote        {}\n", text::printable(&made.config.display().to_string()));
+    let mut out = format!(
+        "wrote        {}\n",
+        text::printable(&made.config.display().to_string())
+    );
     out += &format!("fingerprint  {}\n", made.fingerprint);
     for recipient in &made.recipients {
         out += &format!("recipient    {recipient}\n");
@@ -55,7 +58,11 @@ fn made_text(made: &Made) -> String {
         out += &format!("store        {name} ({})\n", text::printable(url));
     }
     for (table, path) in &made.owned {
-        out += &format!("owned        {}: {}\n", text::printable(table), text::printable(path));
+        out += &format!(
+            "owned        {}: {}\n",
+            text::printable(table),
+            text::printable(path)
+        );
     }
     if !made.shared.is_empty() {
         let shared = text::printable(&made.shared.join(", "));
@@ -65,6 +72,10 @@ fn made_text(made: &Made) -> String {
     for note in &made.notes {
         out += &format!("look at      {}\n", text::printable(note));
     }
-    out += if made.is_new { "\nnext: tenure snapshot\n" } else { "\nkeys, state and stores are as they were\n" };
+    out += if made.is_new {
+        "\nnext: tenure snapshot\n"
+    } else {
+        "\nkeys, state and stores are as they were\n"
+    };
     out
 }

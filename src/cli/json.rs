@@ -28,7 +28,10 @@ mod tests {
         assert_eq!(plain, json!({ "error": "no", "causes": [], "hint": null }));
         let cause = Failure::new("because").hint("do this");
         let whole = failure(&Failure::new("no").because(cause));
-        assert_eq!(whole, json!({ "error": "no", "causes": ["because"], "hint": "do this" }));
+        assert_eq!(
+            whole,
+            json!({ "error": "no", "causes": ["because"], "hint": "do this" })
+        );
         assert!(document(&whole).ends_with("}\n"));
     }
 }

@@ -20,10 +20,12 @@ pub(super) fn run(session: &Session<'_>, command: &Keys) -> Outcome<Answer> {
         Keys::Forget { ids, tables, yes } => forget(session, ids, tables, *yes),
         Keys::Prove { identity } => prove(session, identity),
         Keys::Recipients { change: None } => recipients(session),
-        Keys::Recipients { change: Some(Recipients::Add(named)) } => change(session, Change::Add, named),
-        Keys::Recipients { change: Some(Recipients::Remove(named)) } => {
-            change(session, Change::Remove, named)
-        }
+        Keys::Recipients {
+            change: Some(Recipients::Add(named)),
+        } => change(session, Change::Add, named),
+        Keys::Recipients {
+            change: Some(Recipients::Remove(named)),
+        } => change(session, Change::Remove, named),
     }
 }
 
@@ -47,13 +49,20 @@ fn forget(session: &Session<'_>, ids: &[String], tables: &[String], yes: bool) -
             true => "no store and no file here holds an older one",
             false => "older ones are not gone everywhere yet",
         };
-        format!("forgotten: {who}\nthe keyring is at epoch {}; {where_}\n", forgotten.epoch)
+        format!(
+            "forgotten: {who}\nthe keyring is at epoch {}; {where_}\n",
+            forgotten.epoch
+        )
     };
     let pending = forgotten.pending.iter().map(|store| {
-        format!("pending: store {store} may still hold an older keyring; the next command that changes \
-                 something tries again")
+        format!(
+            "pending: store {store} may still hold an older keyring; the next command that changes \
+                 something tries again"
+        )
     });
-    let answer = Answer::new(session.args.json, value, text).chatter().warn(pending);
+    let answer = Answer::new(session.args.json, value, text)
+        .chatter()
+        .warn(pending);
     Ok(answer.code_if(!forgotten.pending.is_empty(), IN_PART))
 }
 
@@ -87,7 +96,10 @@ fn ask() -> Outcome<()> {
     read.map_err(FileError::new("read", Path::new("standard input")))?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Failure::of(FailureKind::Refused, "nothing was done: the answer was not yes")),
+        _ => Err(Failure::of(
+            FailureKind::Refused,
+            "nothing was done: the answer was not yes",
+        )),
     }
 }
 
@@ -110,10 +122,16 @@ fn prove(session: &Session<'_>, identity: &Path) -> Outcome<Answer> {
             out += &format!("{recipient} can recover\n");
         }
         for (name, failure) in &proved.stores {
-            let found = failure.as_ref().map_or("opens, and is what this host has".to_owned(), text::reasons);
+            let found = failure
+                .as_ref()
+                .map_or("opens, and is what this host has".to_owned(), text::reasons);
             out += &format!("  store {name}: {found}\n");
         }
-        out + if proved.ok { "the identity works\n" } else { "the identity does not work everywhere\n" }
+        out + if proved.ok {
+            "the identity works\n"
+        } else {
+            "the identity does not work everywhere\n"
+        }
     };
     let ok = proved.ok;
     let answer = Answer::new(session.args.json, value, text).code_if(!ok, WRONG);
@@ -131,18 +149,27 @@ fn change(session: &Session<'_>, change: Change, named: &Recipient) -> Outcome<A
     let changed = keys::change_recipients(&mut repository, change, &named.recipient, identity)?;
     let answer = listed(session, &changed.recipients, Some(&changed.pending)).chatter();
     let is_pending = !changed.pending.is_empty();
-    let warnings = changed.pending.iter().map(|what| format!("pending: {}", text::printable(what)));
+    let warnings = changed
+        .pending
+        .iter()
+        .map(|what| format!("pending: {}", text::printable(what)));
     Ok(answer.warn(warnings).code_if(is_pending, IN_PART))
 }
 
 fn listed(session: &Session<'_>, recipients: &[String], pending: Option<&[String]>) -> Answer {
     let value = || {
-        let mut value = json!({ "ok": pending.is_none_or(<[String]>::is_empty), "recipients": recipients });
+        let mut value =
+            json!({ "ok": pending.is_none_or(<[String]>::is_empty), "recipients": recipients });
         if let (Some(pending), Value::Object(fields)) = (pending, &mut value) {
             fields.insert("pending".to_owned(), json!(pending));
         }
         value
     };
-    let text = || recipients.iter().map(|recipient| format!("{recipient}\n")).collect();
+    let text = || {
+        recipients
+            .iter()
+            .map(|recipient| format!("{recipient}\n"))
+            .collect()
+    };
     Answer::new(session.args.json, value, text)
 }

@@ -9,8 +9,25 @@ use crate::error::Failure;
 
 /// Commands of their own.
 const COMMANDS: [&str; 19] = [
-    "prune", "replicate", "recover", "certificate", "retention", "track", "shred", "ls", "diff",
-    "find", "cat", "history", "watch", "install", "drill", "audit", "schedule", "roles", "daemon",
+    "prune",
+    "replicate",
+    "recover",
+    "certificate",
+    "retention",
+    "track",
+    "shred",
+    "ls",
+    "diff",
+    "find",
+    "cat",
+    "history",
+    "watch",
+    "install",
+    "drill",
+    "audit",
+    "schedule",
+    "roles",
+    "daemon",
 ];
 
 /// Commands under `customer`.
@@ -19,13 +36,17 @@ const OF_CUSTOMERS: [&str; 6] = ["hide", "unhide", "hold", "release", "export", 
 /// Adds them to the commands that there are.
 pub(super) fn add_to(command: Command) -> Command {
     let command = command.subcommands(COMMANDS.map(later));
-    command.mut_subcommand("customer", |customer| customer.subcommands(OF_CUSTOMERS.map(later)))
+    command.mut_subcommand("customer", |customer| {
+        customer.subcommands(OF_CUSTOMERS.map(later))
+    })
 }
 
 /// A command that takes anything and is not shown.
 fn later(name: &'static str) -> Command {
     let rest = Arg::new("rest").num_args(0..).action(ArgAction::Append);
-    let rest = rest.value_parser(clap::value_parser!(OsString)).trailing_var_arg(true);
+    let rest = rest
+        .value_parser(clap::value_parser!(OsString))
+        .trailing_var_arg(true);
     Command::new(name)
         .about("Not in this version")
         .hide(true)
@@ -35,7 +56,11 @@ fn later(name: &'static str) -> Command {
 /// The names, for help.
 pub(super) fn names() -> String {
     let of_customers = OF_CUSTOMERS.map(|name| format!("customer {name}"));
-    let all: Vec<String> = COMMANDS.iter().map(|name| (*name).to_owned()).chain(of_customers).collect();
+    let all: Vec<String> = COMMANDS
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(of_customers)
+        .collect();
     all.join(", ")
 }
 

@@ -94,7 +94,10 @@ fn finished(outcome: Outcome<Answer>, args: &Args) -> u8 {
     }
     match print(answer.body.as_bytes()) {
         Ok(()) => answer.code,
-        Err(error) => failed(&Failure::new("cannot write the answer").because(error), false),
+        Err(error) => failed(
+            &Failure::new("cannot write the answer").because(error),
+            false,
+        ),
     }
 }
 

@@ -40,7 +40,14 @@ impl Stretch {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         bar.set_style(style(total.is_some(), unit));
         bar.set_message(what);
-        Self { what, unit, begun: Instant::now(), done: 0, bar, shown: false }
+        Self {
+            what,
+            unit,
+            begun: Instant::now(),
+            done: 0,
+            bar,
+            shown: false,
+        }
     }
 
     fn summary(&self) -> String {
@@ -48,7 +55,11 @@ impl Stretch {
             Unit::Bytes => text::size(self.done),
             Unit::Items => text::count(self.done, "item", "items"),
         };
-        format!("{}: {done} in {}", self.what, times::seconds(self.begun.elapsed().as_secs_f64()))
+        format!(
+            "{}: {done} in {}",
+            self.what,
+            times::seconds(self.begun.elapsed().as_secs_f64())
+        )
     }
 }
 
@@ -65,7 +76,9 @@ fn template(has_total: bool, unit: Unit) -> &'static str {
 
 fn style(has_total: bool, unit: Unit) -> ProgressStyle {
     let style = ProgressStyle::with_template(template(has_total, unit));
-    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    style
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 /// Bars on a terminal.
@@ -149,9 +162,12 @@ mod tests {
 
     #[test]
     fn every_template_is_understood() {
-        for (has_total, unit) in
-            [(true, Unit::Bytes), (true, Unit::Items), (false, Unit::Bytes), (false, Unit::Items)]
-        {
+        for (has_total, unit) in [
+            (true, Unit::Bytes),
+            (true, Unit::Items),
+            (false, Unit::Bytes),
+            (false, Unit::Items),
+        ] {
             assert!(ProgressStyle::with_template(template(has_total, unit)).is_ok());
         }
     }

@@ -18,7 +18,11 @@ fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
         // What cannot be read from is found before anything is written.
         repository.store(name)?;
     }
-    let at = choice.at.as_deref().map(|at| times::read(at, repository.config.time_zone)).transpose()?;
+    let at = choice
+        .at
+        .as_deref()
+        .map(|at| times::read(at, repository.config.time_zone))
+        .transpose()?;
     restore::choose(repository, choice.snapshot.as_deref(), at)
 }
 
@@ -34,7 +38,10 @@ pub(super) fn whole(session: &Session<'_>, wanted: &Restore) -> Outcome<Answer> 
     let restored = restore::whole(&repository, to, id, source, store, session.report.as_ref())?;
     let names = Names::new(&repository)?;
     let problems = restored.sources.iter().flat_map(|source| {
-        source.problems.iter().map(|problem| format!("source {}: {problem}", source.name))
+        source
+            .problems
+            .iter()
+            .map(|problem| format!("source {}: {problem}", source.name))
     });
     let problems: Vec<String> = problems.collect();
     let in_part = !problems.is_empty();
@@ -47,7 +54,10 @@ pub(super) fn whole(session: &Session<'_>, wanted: &Restore) -> Outcome<Answer> 
         })
     };
     let text = || restored_text(&restored, &names);
-    Ok(Answer::new(session.args.json, value, text).chatter().warn(problems).code_if(in_part, IN_PART))
+    Ok(Answer::new(session.args.json, value, text)
+        .chatter()
+        .warn(problems)
+        .code_if(in_part, IN_PART))
 }
 
 fn source_json(source: &RestoredSource) -> serde_json::Value {
@@ -99,8 +109,14 @@ pub(super) fn customer(session: &Session<'_>, wanted: &RestoreCustomer) -> Outco
     let repository = session.read()?;
     let id = choose(&repository, &wanted.choice)?;
     let store = wanted.choice.store.as_ref();
-    let restored =
-        restore::customer(&repository, &wanted.id, to, id, store, session.report.as_ref())?;
+    let restored = restore::customer(
+        &repository,
+        &wanted.id,
+        to,
+        id,
+        store,
+        session.report.as_ref(),
+    )?;
     let names = Names::new(&repository)?;
     let value = || {
         json!({

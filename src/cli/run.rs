@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::demo;
 use crate::error::{Context, Outcome};
 use crate::inspect::{self, Inspected};
-use crate::report::Report;
 use crate::repo::Repository;
+use crate::report::Report;
 use crate::schema::Ownership;
 
 /// What commands need.
@@ -39,7 +39,8 @@ impl Session<'_> {
     pub(super) fn change(&self) -> Outcome<Repository> {
         let (repository, settled) = Repository::change(self.config()?, self.runtime.handle())?;
         for finished in &settled.finished {
-            self.report.note(&format!("finished what was interrupted: {finished}"));
+            self.report
+                .note(&format!("finished what was interrupted: {finished}"));
         }
         Ok(repository)
     }
@@ -48,10 +49,17 @@ impl Session<'_> {
 /// Runs a command.
 pub(super) fn run(args: &Args) -> Outcome<Answer> {
     // The stores' requests are few and large; their threads mostly wait.
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build();
     let runtime = runtime.failed_to(|| "start")?;
     let report = progress::report(args.json || args.quiet);
-    let session = Session { args, runtime, report };
+    let session = Session {
+        args,
+        runtime,
+        report,
+    };
     match &args.command {
         Cmd::Demo(demo) => self::demo(&session, demo),
         Cmd::Init(wanted) => init::run(&session, wanted),
@@ -76,7 +84,13 @@ fn demo(session: &Session<'_>, wanted: &Demo) -> Outcome<Answer> {
         false => Box::new(anstream::stdout()),
     };
     let (report, runtime) = (session.report.as_ref(), session.runtime.handle());
-    let dir = demo::run(wanted.dir.as_deref(), wanted.customers, &mut out, report, runtime)?;
+    let dir = demo::run(
+        wanted.dir.as_deref(),
+        wanted.customers,
+        &mut out,
+        report,
+        runtime,
+    )?;
     Ok(Answer::new(session.args.json, || json!({ "dir": dir }), String::new).chatter())
 }
 
@@ -95,8 +109,17 @@ fn check(session: &Session<'_>) -> Answer {
     let text = || {
         let mut out = String::new();
         for problem in &checked.problems {
-            out += &format!("{}: {}\n", word(problem.severity), text::printable_lines(&problem.what));
-            out.extend(problem.hint.iter().map(|hint| format!("  hint: {}\n", text::printable(hint))));
+            out += &format!(
+                "{}: {}\n",
+                word(problem.severity),
+                text::printable_lines(&problem.what)
+            );
+            out.extend(
+                problem
+                    .hint
+                    .iter()
+                    .map(|hint| format!("  hint: {}\n", text::printable(hint))),
+            );
         }
         out + match (checked.is_ok(), checked.problems.is_empty()) {
             (true, true) => "all is well\n",
@@ -140,20 +163,35 @@ fn inspect(session: &Session<'_>) -> Outcome<Answer> {
         });
         json!({ "sources": sources.collect::<Vec<_>>() })
     };
-    let text = || inspected.iter().map(inspected_text).collect::<Vec<_>>().join("\n");
+    let text = || {
+        inspected
+            .iter()
+            .map(inspected_text)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     Ok(Answer::new(session.args.json, value, text))
 }
 
 fn inspected_text(source: &Inspected) -> String {
     let rows = source.tables.iter().map(|table| {
         let rows = table.rows.to_string();
-        vec![table.table.clone(), rows, ownership(table.ownership).to_owned(), table.path.clone()]
+        vec![
+            table.table.clone(),
+            rows,
+            ownership(table.ownership).to_owned(),
+            table.path.clone(),
+        ]
     });
     let mut out = format!("source {}\n", source.source);
     out += &text::table(&["table", ">rows", "owner", "by"], rows);
     for table in &source.tables {
         for warning in &table.warnings {
-            out += &format!("look at {}: {}\n", text::printable(&table.table), text::printable(warning));
+            out += &format!(
+                "look at {}: {}\n",
+                text::printable(&table.table),
+                text::printable(warning)
+            );
         }
     }
     for what in &source.not_restorable {

@@ -18,7 +18,13 @@ pub(super) struct Names(BTreeMap<u64, u64>);
 
 impl Names {
     pub(super) fn new(repository: &Repository) -> Outcome<Self> {
-        Ok(Self::of(repository.catalog.snapshots()?.iter().map(|snapshot| snapshot.id)))
+        Ok(Self::of(
+            repository
+                .catalog
+                .snapshots()?
+                .iter()
+                .map(|snapshot| snapshot.id),
+        ))
     }
 
     fn of(ids: impl Iterator<Item = SnapshotId>) -> Self {
@@ -35,12 +41,20 @@ impl Names {
 
     /// `N`, or `INC.N`.
     pub(super) fn text(&self, id: SnapshotId) -> String {
-        if self.is_unique(id) { id.number.to_string() } else { id.to_string() }
+        if self.is_unique(id) {
+            id.number.to_string()
+        } else {
+            id.to_string()
+        }
     }
 
     /// A number, or the text `INC.N`.
     pub(super) fn json(&self, id: SnapshotId) -> Value {
-        if self.is_unique(id) { json!(id.number) } else { json!(id.to_string()) }
+        if self.is_unique(id) {
+            json!(id.number)
+        } else {
+            json!(id.to_string())
+        }
     }
 }
 
@@ -54,14 +68,24 @@ pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
     let mut warnings = Vec::new();
     if !left_out.is_empty() {
         let who = text::printable(&left_out.join(", "));
-        warnings.push(format!("erased customers are in the register again, and were left out: {who}"));
+        warnings.push(format!(
+            "erased customers are in the register again, and were left out: {who}"
+        ));
     }
     warnings.extend(taken.unsettled.iter().map(|what| text::printable(what)));
     for (name, failure) in &taken.stores {
-        warnings.extend(failure.as_ref().map(|failure| format!("store {name} is behind: {}", text::reasons(failure))));
+        warnings.extend(
+            failure
+                .as_ref()
+                .map(|failure| format!("store {name} is behind: {}", text::reasons(failure))),
+        );
     }
     let pending = repository.pending_places()?;
-    warnings.extend(pending.iter().map(|name| format!("store {name} may still hold an older keyring")));
+    warnings.extend(
+        pending
+            .iter()
+            .map(|name| format!("store {name} may still hold an older keyring")),
+    );
     let value = || {
         json!({
             "snapshot": names.json(taken.id),
@@ -92,7 +116,9 @@ fn state((name, failure): &(StoreName, Option<Failure>)) -> Value {
 }
 
 fn taken_text(taken: &Taken, names: &Names) -> String {
-    let why = taken.why_full.map_or(String::new(), |why| format!(", because {why}"));
+    let why = taken
+        .why_full
+        .map_or(String::new(), |why| format!(", because {why}"));
     let totals = &taken.totals;
     let complete = taken.stores.iter().filter(|(_, failure)| failure.is_none());
     let complete: Vec<&str> = complete.map(|(name, _)| name.as_str()).collect();
@@ -144,10 +170,24 @@ pub(super) fn list(session: &Session<'_>) -> Outcome<Answer> {
                 times::local(snapshot.started, zone),
                 snapshot.customers.to_string(),
                 text::size(snapshot.stored_bytes),
-                complete.iter().map(StoreName::as_str).collect::<Vec<_>>().join(", "),
+                complete
+                    .iter()
+                    .map(StoreName::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", "),
             ]
         });
-        text::table(&[">snapshot", "kind", "started", ">customers", ">stored", "complete on"], rows)
+        text::table(
+            &[
+                ">snapshot",
+                "kind",
+                "started",
+                ">customers",
+                ">stored",
+                "complete on",
+            ],
+            rows,
+        )
     };
     Ok(Answer::new(session.args.json, value, text))
 }
@@ -159,7 +199,10 @@ mod tests {
 
     #[test]
     fn a_number_stands_alone_where_it_is_unique() {
-        let id = |inc, number| SnapshotId { inc: Incarnation([inc; 8]), number };
+        let id = |inc, number| SnapshotId {
+            inc: Incarnation([inc; 8]),
+            number,
+        };
         let names = Names::of([id(1, 1), id(1, 2), id(2, 2)].into_iter());
         assert_eq!(names.text(id(1, 1)), "1");
         assert_eq!(names.json(id(1, 1)), json!(1));

@@ -12,7 +12,11 @@ use crate::status::{self, Status};
 use crate::verify;
 
 /// `verify`
-pub(super) fn verify(session: &Session<'_>, store: Option<&StoreName>, data: bool) -> Outcome<Answer> {
+pub(super) fn verify(
+    session: &Session<'_>,
+    store: Option<&StoreName>,
+    data: bool,
+) -> Outcome<Answer> {
     let repository = session.read()?;
     let verified = verify::run(&repository, store, data, session.report.as_ref())?;
     let value = || {
@@ -28,12 +32,18 @@ pub(super) fn verify(session: &Session<'_>, store: Option<&StoreName>, data: boo
     let text = || {
         let problems = verified.problems.iter().map(|problem| {
             let object = if problem.object.is_empty() { "" } else { ": " };
-            let what = format!("store {}{object}{}: {}", problem.store, problem.object, problem.what);
+            let what = format!(
+                "store {}{object}{}: {}",
+                problem.store, problem.object, problem.what
+            );
             format!("wrong: {}\n", text::printable(&what))
         });
         let objects = text::count(verified.objects, "object", "objects");
         let blobs = match data {
-            true => format!(", {} opened and compared", text::count(verified.blobs, "blob", "blobs")),
+            true => format!(
+                ", {} opened and compared",
+                text::count(verified.blobs, "blob", "blobs")
+            ),
             false => String::new(),
         };
         let verdict = match verified.problems.len() as u64 {
@@ -84,26 +94,53 @@ pub(super) fn status(session: &Session<'_>) -> Outcome<Answer> {
 
 fn status_text(status: &Status, names: &Names, zone: chrono_tz::Tz) -> String {
     let last = status.last_snapshot.map_or("none yet".to_owned(), |last| {
-        format!("{} ({}), {}", names.text(last.id), last.kind, times::local(last.finished, zone))
+        format!(
+            "{} ({}), {}",
+            names.text(last.id),
+            last.kind,
+            times::local(last.finished, zone)
+        )
     });
-    let proven = status.proven.map_or("never".to_owned(), |time| times::local(time, zone));
+    let proven = status
+        .proven
+        .map_or("never".to_owned(), |time| times::local(time, zone));
     let mut out = format!(
         "last snapshot   {last}\ncustomers       {}\nkeyring epoch   {}\nrecovery shown  {proven}\n\n",
         status.customers, status.epoch
     );
     let rows = status.stores.iter().map(|store| {
-        let last_good = store.last_good.map_or(["none".to_owned(), String::new()], |(id, time)| {
-            [names.text(id), times::local(time, zone)]
-        });
+        let last_good = store
+            .last_good
+            .map_or(["none".to_owned(), String::new()], |(id, time)| {
+                [names.text(id), times::local(time, zone)]
+            });
         let reachable = if store.reachable { "yes" } else { "no" };
         let [id, time] = last_good;
-        vec![store.name.to_string(), reachable.to_owned(), id, time, store.behind.to_string()]
+        vec![
+            store.name.to_string(),
+            reachable.to_owned(),
+            id,
+            time,
+            store.behind.to_string(),
+        ]
     });
-    out += &text::table(&["store", "reachable", ">last good", "finished", ">behind"], rows);
+    out += &text::table(
+        &["store", "reachable", ">last good", "finished", ">behind"],
+        rows,
+    );
     out.push('\n');
     for problem in &status.problems {
         out += &format!("wrong: {}\n", text::printable(&problem.what));
-        out.extend(problem.hint.iter().map(|hint| format!("  hint: {}\n", text::printable(hint))));
+        out.extend(
+            problem
+                .hint
+                .iter()
+                .map(|hint| format!("  hint: {}\n", text::printable(hint))),
+        );
     }
-    out + if status.ok { "all is well\n" } else { "this needs a look\n" }
+    out + if status.ok {
+        "all is well\n"
+    } else {
+        "this needs a look\n"
+    }
 }

@@ -18,8 +18,17 @@ const ASIDE: Style = AnsiColor::Cyan.on_default();
 /// Prints a failure to standard error.
 pub(super) fn fail(failure: &Failure) {
     let mut lines = vec![label(ERROR, "error:", &failure.to_string())];
-    lines.extend(failure.causes().iter().map(|cause| label(ASIDE, "  cause:", cause)));
-    lines.extend(failure.next_step().map(|hint| label(ASIDE, "  hint: ", hint)));
+    lines.extend(
+        failure
+            .causes()
+            .iter()
+            .map(|cause| label(ASIDE, "  cause:", cause)),
+    );
+    lines.extend(
+        failure
+            .next_step()
+            .map(|hint| label(ASIDE, "  hint: ", hint)),
+    );
     tell(&lines.join("\n"));
 }
 
@@ -67,9 +76,9 @@ pub(super) fn printable(text: &str) -> String {
 /// Wrong arguments, as a failure like any other.
 pub(super) fn of_clap(error: &clap::Error) -> Failure {
     let text = error.to_string();
-    let mut parts = text.split("\n\n").map(|part| {
-        part.lines().map(str::trim).collect::<Vec<_>>().join(" ")
-    });
+    let mut parts = text
+        .split("\n\n")
+        .map(|part| part.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     let first = parts.next().unwrap_or_default();
     let what = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
@@ -107,8 +116,14 @@ pub(super) fn count(number: u64, one: &str, many: &str) -> String {
 /// stand to the right.
 pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(
+        headings
+            .iter()
+            .map(|heading| heading.trim_start_matches('>')),
+    );
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
     }
@@ -129,14 +144,22 @@ mod tests {
     #[test]
     fn sizes_have_four_digits_at_most() {
         let shown = [0, 1023, 1024, 1536, 1_048_575, 1_048_576, 5 << 40].map(size);
-        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1.0 MiB", "5.0 TiB"]);
+        assert_eq!(
+            shown,
+            [
+                "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1.0 MiB", "5.0 TiB"
+            ]
+        );
         assert_eq!(size(u64::MAX), "16.0 EiB");
     }
 
     #[test]
     fn a_name_cannot_write_to_a_terminal() {
         assert_eq!(printable("Zoë 数"), "Zoë 数");
-        assert_eq!(printable("a\u{1b}[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\\u{a}");
+        assert_eq!(
+            printable("a\u{1b}[31mb\u{202e}c\n"),
+            "a\\u{1b}[31mb\\u{202e}c\\u{a}"
+        );
         let shown = table(&["name"], [vec!["a\u{1b}[2J".to_owned()]]);
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
@@ -156,6 +179,9 @@ mod tests {
         let failure = of_clap(&error);
         assert_eq!(failure.kind(), FailureKind::Usage);
         assert_eq!(failure.to_string(), "unexpected argument '--y' found");
-        assert!(failure.next_step().unwrap().starts_with("Usage: t"), "{failure:?}");
+        assert!(
+            failure.next_step().unwrap().starts_with("Usage: t"),
+            "{failure:?}"
+        );
     }
 }

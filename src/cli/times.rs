@@ -21,22 +21,34 @@ pub(super) fn read(text: &str, zone: Tz) -> Outcome<Timestamp> {
         LocalResult::Single(time) | LocalResult::Ambiguous(_, time) => {
             Ok(Timestamp(time.timestamp_millis()))
         }
-        LocalResult::None => Err(usage(format!("{text:?} is a time that clocks in {zone} passed over"))
-            .hint("clocks are set forward there; write a time before or after, or one with an offset")),
+        LocalResult::None => Err(usage(format!(
+            "{text:?} is a time that clocks in {zone} passed over"
+        ))
+        .hint("clocks are set forward there; write a time before or after, or one with an offset")),
     }
 }
 
 fn naive(text: &str) -> Option<NaiveDateTime> {
     let text = text.trim().replacen('T', " ", 1);
-    let date = || NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    let date = || {
+        NaiveDate::parse_from_str(&text, "%Y-%m-%d")
+            .ok()?
+            .and_hms_opt(0, 0, 0)
+    };
     let minute = || NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M").ok();
-    NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S").ok().or_else(minute).or_else(date)
+    NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S")
+        .ok()
+        .or_else(minute)
+        .or_else(date)
 }
 
 /// Writes a time to the second, with the zone's name.
 pub(super) fn local(time: Timestamp, zone: Tz) -> String {
     match DateTime::<Utc>::from_timestamp_millis(time.0) {
-        Some(utc) => utc.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string(),
+        Some(utc) => utc
+            .with_timezone(&zone)
+            .format("%Y-%m-%d %H:%M:%S %Z")
+            .to_string(),
         None => time.to_string(),
     }
 }
@@ -46,7 +58,11 @@ pub(super) fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),
         s if s < 3600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0),
-        s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor()),
+        s => format!(
+            "{:.0} h {:.0} min",
+            (s / 3600.0).floor(),
+            (s % 3600.0 / 60.0).floor()
+        ),
     }
 }
 
@@ -69,13 +85,24 @@ mod tests {
             // Twice that night; the second time.
             ("2026-10-25 02:30", "2026-10-25T01:30:00Z"),
         ] {
-            assert_eq!(read(typed, Tz::Europe__Berlin).unwrap(), utc(meant), "{typed}");
+            assert_eq!(
+                read(typed, Tz::Europe__Berlin).unwrap(),
+                utc(meant),
+                "{typed}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_time_is_wrong_usage() {
-        for typed in ["", "yesterday", "2026-02-30", "2026-03-01 25:00", "2026-03-29 02:30", "18:00"] {
+        for typed in [
+            "",
+            "yesterday",
+            "2026-02-30",
+            "2026-03-01 25:00",
+            "2026-03-29 02:30",
+            "18:00",
+        ] {
             let failure = read(typed, Tz::Europe__Berlin).unwrap_err();
             assert_eq!(failure.kind(), FailureKind::Usage, "{typed}");
             assert!(failure.next_step().is_some());

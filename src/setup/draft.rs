@@ -29,7 +29,13 @@ const SINCE: [&str; 13] = [
 ];
 
 /// Columns that are likely to hold a customer's name, the best first.
-const NAME: [&str; 5] = ["name", "fullname", "displayname", "customername", "companyname"];
+const NAME: [&str; 5] = [
+    "name",
+    "fullname",
+    "displayname",
+    "customername",
+    "companyname",
+];
 
 /// Columns that will do where there is none of these, first of all one that is never empty.
 const OTHER_NAME: [&str; 4] = ["company", "lastname", "surname", "username"];
@@ -243,7 +249,10 @@ mod tests {
             guess(&table, &SINCE, |not_null| not_null).as_deref(),
             Some("Created_At")
         );
-        assert_eq!(guess(&table, &OTHER_NAME, |_| true).as_deref(), Some("Company"));
+        assert_eq!(
+            guess(&table, &OTHER_NAME, |_| true).as_deref(),
+            Some("Company")
+        );
         assert_eq!(guess(&table, &["created"], |not_null| not_null), None);
     }
 
