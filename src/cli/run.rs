@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use super::answer::{Answer, MISCONFIGURED};
@@ -9,12 +10,12 @@ use super::args::{Args, Cmd, Demo};
 use super::{customer, init, keys, pages, progress, restore, snapshots, status, text};
 use crate::check::{self, Severity};
 use crate::config::Config;
+use crate::demo;
 use crate::error::{Context, Outcome};
+use crate::inspect::{self, Inspected};
 use crate::repo::Repository;
-use crate::report::{Report, Silent};
+use crate::report::Report;
 use crate::schema::Ownership;
-use crate::{demo, inspect};
-use serde_json::json;
 
 /// What commands need.
 pub(super) struct Session<'a> {
@@ -76,24 +77,21 @@ pub(super) fn run(args: &Args) -> Outcome<Answer> {
     }
 }
 
-/// The story is told while it happens, not as an answer at the end.
+/// Tells its story while it goes on, so that the answer is only where it all is.
 fn demo(session: &Session<'_>, wanted: &Demo) -> Outcome<Answer> {
-    let silent = session.args.json || session.args.quiet;
-    let mut out: Box<dyn Write> = if silent {
-        Box::new(io::sink())
-    } else {
-        Box::new(anstream::stdout())
+    let mut out: Box<dyn Write> = match session.args.json || session.args.quiet {
+        true => Box::new(io::sink()),
+        false => Box::new(anstream::stdout()),
     };
-    let handle = session.runtime.handle();
+    let (report, runtime) = (session.report.as_ref(), session.runtime.handle());
     let dir = demo::run(
         wanted.dir.as_deref(),
         wanted.customers,
-        &mut *out,
-        &Silent,
-        handle,
+        &mut out,
+        report,
+        runtime,
     )?;
-    let value = || json!({ "ok": true, "dir": dir });
-    Ok(Answer::new(session.args.json, value, String::new))
+    Ok(Answer::new(session.args.json, || json!({ "dir": dir }), String::new).chatter())
 }
 
 fn check(session: &Session<'_>) -> Answer {
@@ -175,7 +173,7 @@ fn inspect(session: &Session<'_>) -> Outcome<Answer> {
     Ok(Answer::new(session.args.json, value, text))
 }
 
-fn inspected_text(source: &inspect::Inspected) -> String {
+fn inspected_text(source: &Inspected) -> String {
     let rows = source.tables.iter().map(|table| {
         let rows = table.rows.to_string();
         vec![

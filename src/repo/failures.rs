@@ -62,7 +62,15 @@ impl From<StoreError> for Failure {
 impl From<SqliteError> for Failure {
     fn from(error: SqliteError) -> Self {
         let hint = error.hint();
-        with_hint(error, FailureKind::Failed, hint)
+        // What the configuration names and the database does not have is the configuration's fault.
+        let kind = match &error {
+            SqliteError::NoTable { .. }
+            | SqliteError::NoColumn { .. }
+            | SqliteError::BadRule { .. }
+            | SqliteError::BadFilter { .. } => FailureKind::Usage,
+            _ => FailureKind::Failed,
+        };
+        with_hint(error, kind, hint)
     }
 }
 

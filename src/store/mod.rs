@@ -24,7 +24,7 @@ use crate::ids::StoreName;
 
 /// What went wrong with a store.
 #[derive(Debug, thiserror::Error)]
-#[error("store {store:?}: cannot {doing}{}{object}", if object.is_empty() { "" } else { " " })]
+#[error("store {:?}: cannot {doing}{}{object}", store.as_str(), if object.is_empty() { "" } else { " " })]
 pub struct StoreError {
     store: StoreName,
     doing: &'static str,

@@ -9,6 +9,7 @@
     reason = "a test may stop at what it did not expect, and say so"
 )]
 
+mod cli;
 mod config;
 mod crashes;
 mod demo;
