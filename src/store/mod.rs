@@ -23,7 +23,7 @@ use crate::ids::StoreName;
 
 /// What went wrong with a store.
 #[derive(Debug, thiserror::Error)]
-#[error("store {store:?}: cannot {doing}{}{object}", if object.is_empty() { "" } else { " " })]
+#[error("store {:?}: cannot {doing}{}{object}", store.as_str(), if object.is_empty() { "" } else { " " })]
 pub struct StoreError {
     store: StoreName,
     doing: &'static str,
@@ -162,10 +162,12 @@ impl Store {
     pub fn put_new(&self, path: &str, bytes: Bytes) -> Result<()> {
         match self.put(path, bytes.clone(), PutMode::Create) {
             Err(object_store::Error::AlreadyExists { .. }) => {
-                if self.get(path, bytes.len() as u64)? == bytes {
-                    return Ok(());
+                match self.get(path, bytes.len() as u64) {
+                    Ok(found) if found == bytes => Ok(()),
+                    // A longer one is another one, too.
+                    Err(error) if !matches!(*error.cause, Cause::TooLarge(_)) => Err(error),
+                    _ => Err(self.failed("write", path)(Cause::Conflict)),
                 }
-                Err(self.failed("write", path)(Cause::Conflict))
             }
             done => done
                 .map_err(Cause::from)
