@@ -113,7 +113,6 @@ fn a_store_that_would_not_recover_is_named() {
     let world = World::new();
     let file = world.identity_file();
     let old_keyring = fs::read(&keyrings(&world)[1]).unwrap();
-    forget::run(&mut world.change(), &[], &[]).err();
     let mut repository = world.change();
     let damaged: [(PathBuf, Option<Vec<u8>>); 5] = [
         (keyrings(&world)[1].clone(), None),
