@@ -10,6 +10,8 @@
 )]
 
 mod config;
+mod crashes;
+mod demo;
 mod exact;
 mod forgets;
 mod keys;
