@@ -119,7 +119,6 @@ impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
 }
 
 /// Makes errors of a module plain failures, with their own text and causes.
-#[macro_export]
 macro_rules! failures {
     ($($error:ty),* $(,)?) => {$(
         impl From<$error> for $crate::error::Failure {
@@ -134,6 +133,7 @@ macro_rules! failures {
         }
     )*};
 }
+pub(crate) use failures;
 
 /// Stands for an error whose text was taken over: shows what is below it.
 pub struct Below(pub Box<dyn Error + Send + Sync>);

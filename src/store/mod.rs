@@ -163,10 +163,12 @@ impl Store {
     pub fn put_new(&self, path: &str, bytes: Bytes) -> Result<()> {
         match self.put(path, bytes.clone(), PutMode::Create) {
             Err(object_store::Error::AlreadyExists { .. }) => {
-                if self.get(path, bytes.len() as u64)? == bytes {
-                    return Ok(());
+                match self.get(path, bytes.len() as u64) {
+                    Ok(found) if found == bytes => Ok(()),
+                    // A longer one is another one, too.
+                    Err(error) if !matches!(*error.cause, Cause::TooLarge(_)) => Err(error),
+                    _ => Err(self.failed("write", path)(Cause::Conflict)),
                 }
-                Err(self.failed("write", path)(Cause::Conflict))
             }
             done => done
                 .map_err(Cause::from)
