@@ -15,6 +15,7 @@ mod crashes;
 mod demo;
 mod exact;
 mod forgets;
+mod golden;
 mod keys;
 mod layers;
 mod status;
