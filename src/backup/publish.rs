@@ -15,8 +15,9 @@ use crate::ids::{SnapshotId, StoreName};
 use crate::manifest::Manifest;
 use crate::object::{self, Chain, Head};
 use crate::repo::Repository;
-use crate::repo::log::{on_all, second_writer};
+use crate::repo::log::on_all;
 use crate::repo::objects::{pack_path, page_path};
+use crate::repo::sole::second_writer;
 use crate::repo::view::read_manifest;
 use crate::store::Store;
 
@@ -163,11 +164,10 @@ pub fn sweep(repository: &Repository) -> Outcome<()> {
         .iter()
         .map(|(id, _)| Chain::Manifest.path(id.inc, id.number))
         .collect();
+    // A store that cannot be swept is found behind when it is looked at next.
     on_all(&repository.stores, |store| {
-        sweep_store(store, &named, &known)
-    })
-    .into_iter()
-    .collect::<Outcome<()>>()?;
+        sweep_store(store, &named, &known).is_ok()
+    });
     let base = snapshots.last().map_or(0, |(_, manifest)| manifest.base);
     let chain = snapshots.iter().filter(|(id, _)| id.number >= base);
     let chain = chain.flat_map(|(_, manifest)| &manifest.pages);
@@ -183,17 +183,9 @@ pub fn sweep(repository: &Repository) -> Outcome<()> {
 }
 
 fn sweep_store(store: &Store, named: &HashSet<String>, known: &HashSet<String>) -> Outcome<()> {
-    let inc_folders: HashSet<String> = store
-        .list("snapshots")?
-        .into_keys()
-        .filter_map(|path| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()))
-        .collect();
     // Where there are manifests that are not known here, nobody can say what is named.
-    if store
-        .list("snapshots")?
-        .keys()
-        .all(|path| known.contains(path))
-    {
+    let manifests = store.list("snapshots")?;
+    if manifests.keys().all(|path| known.contains(path)) {
         for folder in ["packs", "pages"] {
             for path in store
                 .list(folder)?
@@ -204,8 +196,8 @@ fn sweep_store(store: &Store, named: &HashSet<String>, known: &HashSet<String>) 
             }
         }
     }
-    let mut folders: Vec<&str> = inc_folders.iter().map(String::as_str).collect();
-    folders.extend(["packs", "pages", ""]);
-    store.sweep(&folders)?;
+    for folder in ["packs", "pages", "snapshots", "journal", "writer", ""] {
+        store.sweep(folder)?;
+    }
     Ok(())
 }
