@@ -97,7 +97,7 @@ fn page(entries: &[expected::Entry], pieces: &[PieceRef]) -> Vec<u8> {
     let mut writer = PageWriter::new(REPO, INC).unwrap();
     for (domain, source, with_id, numbers) in entries {
         let identity = expected::identity(*domain).encode();
-        let id = with_id.then(|| writer.seal_id(*domain, &key(*domain), &identity).unwrap());
+        let id = with_id.then(|| writer.seal_id(*domain, &key(*domain), &identity));
         let entry = page::Entry {
             domain: *domain,
             source: *source,
