@@ -182,11 +182,6 @@ pub fn sweep(repository: &Repository) -> Outcome<()> {
 }
 
 fn sweep_store(store: &Store, named: &HashSet<String>, known: &HashSet<String>) -> Outcome<()> {
-    let inc_folders: HashSet<String> = store
-        .list("snapshots")?
-        .into_keys()
-        .filter_map(|path| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()))
-        .collect();
     // Where there are manifests that are not known here, nobody can say what is named.
     if store
         .list("snapshots")?
@@ -203,8 +198,5 @@ fn sweep_store(store: &Store, named: &HashSet<String>, known: &HashSet<String>) 
             }
         }
     }
-    let mut folders: Vec<&str> = inc_folders.iter().map(String::as_str).collect();
-    folders.extend(["packs", "pages", ""]);
-    store.sweep(&folders)?;
-    Ok(())
+    Ok(store.sweep()?)
 }

@@ -125,7 +125,7 @@ pub(super) enum Cmd {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Demo {
-    /// Where to build it; a new directory under the temporary one if not said
+    /// Where to build it; if not said, the first free `tenure-demo` here
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
     /// How many customers the sample has

@@ -11,6 +11,7 @@
 
 mod cli;
 mod config;
+mod crashes;
 mod demo;
 mod exact;
 mod forgets;
