@@ -360,10 +360,9 @@ mod tests {
                 assert!(error.is_conflict(), "{error}");
             }
             assert_eq!(store.get("packs/a", 3).unwrap(), "one");
-            assert!(matches!(
-                *store.get("packs/a", 2).unwrap_err().cause,
-                Cause::TooLarge(3)
-            ));
+            let error = store.get("packs/a", 2).unwrap_err();
+            assert_eq!(error.to_string(), "store \"local\": cannot read packs/a");
+            assert!(matches!(*error.cause, Cause::TooLarge(3)));
             assert_eq!(store.get_range("packs/a", 1..3).unwrap(), "ne");
         });
     }
