@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tenure::config::Config;
+use tenure::error::Outcome;
 use tenure::init::{self, Root};
 use tenure::keyring::recovery::Identity;
-use tenure::repo::Repository;
+use tenure::repo::{Repository, Settled};
 use tenure::report::Silent;
 use tenure::{backup, restore};
 use tokio::runtime::Runtime;
@@ -62,9 +63,11 @@ impl Place {
     }
 
     pub fn change(&self) -> Repository {
+        self.try_change().unwrap().0
+    }
+
+    pub fn try_change(&self) -> Outcome<(Repository, Settled)> {
         Repository::change(self.config(), self.runtime.handle())
-            .unwrap()
-            .0
     }
 
     pub fn snapshot(&self, full: bool) -> backup::Taken {
