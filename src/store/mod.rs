@@ -23,7 +23,7 @@ use crate::ids::StoreName;
 
 /// What went wrong with a store.
 #[derive(Debug, thiserror::Error)]
-#[error("store {store:?}: cannot {doing}{}{object}", if object.is_empty() { "" } else { " " })]
+#[error("store {:?}: cannot {doing}{}{object}", store.as_str(), if object.is_empty() { "" } else { " " })]
 pub struct StoreError {
     store: StoreName,
     doing: &'static str,
@@ -118,6 +118,10 @@ impl Store {
         if fs::symlink_metadata(dir).is_ok_and(|m| m.is_symlink()) {
             let why = "it is a symbolic link: name the directory itself";
             return Err(failed(Cause::Address(why.into())));
+        }
+        let found = fs::metadata(dir).map_err(fsx::FileError::new("look at", dir));
+        if !found.map_err(|e| failed(e.into()))?.is_dir() {
+            return Err(failed(Cause::Address("it is not a directory".into())));
         }
         let local = LocalFileSystem::new_with_prefix(dir).map_err(|e| failed(e.into()))?;
         Ok(Self {

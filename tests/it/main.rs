@@ -13,4 +13,5 @@ mod config;
 mod exact;
 mod forgets;
 mod layers;
+mod stores;
 mod support;
