@@ -12,7 +12,12 @@ use crate::source::RegisterRow;
 use crate::source::sqlite::Database;
 use crate::value::{CustomerKey, Value};
 
+mod list;
+mod show;
 mod typed;
+
+pub use list::{Filter, Flag, Listed, State, list};
+pub use show::{Shown, ShownSource, ShownTable, show};
 
 /// The customers whom an id means, as it was typed: the one who holds the key, and those who held
 /// it before. Never empty.

@@ -138,7 +138,6 @@ impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
 }
 
 /// Makes errors of a module plain failures, with their own text and causes.
-#[macro_export]
 macro_rules! failures {
     ($($error:ty),* $(,)?) => {$(
         impl From<$error> for $crate::error::Failure {
@@ -153,6 +152,7 @@ macro_rules! failures {
         }
     )*};
 }
+pub(crate) use failures;
 
 /// Stands for an error whose text was taken over: shows what is below it.
 pub struct Below(pub Box<dyn Error + Send + Sync>);

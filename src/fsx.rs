@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
@@ -106,6 +106,16 @@ pub fn is_unfinished(path: &Path) -> bool {
 
 /// Writes a file that only the owner can read: all of it or nothing, replacing what was there.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_like(path, bytes, None)
+}
+
+/// Like [`write`], for a file that is there: the new one keeps its owner and who may read it.
+pub fn rewrite(path: &Path, bytes: &[u8]) -> Result<()> {
+    let like = fs::metadata(path).map_err(FileError::new("look at", path))?;
+    write_like(path, bytes, Some(&like))
+}
+
+fn write_like(path: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> Result<()> {
     let tmp = unfinished(path);
     let put = || -> io::Result<()> {
         let mut file = OpenOptions::new()
@@ -115,6 +125,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
             .mode(0o600)
             .open(&tmp)?;
         file.write_all(bytes)?;
+        if let Some(like) = like {
+            // The owner first: changing it takes some permissions away.
+            let mine = file.metadata()?;
+            if (mine.uid(), mine.gid()) != (like.uid(), like.gid()) {
+                fchown(&file, Some(like.uid()), Some(like.gid()))?;
+            }
+            file.set_permissions(like.permissions())?;
+        }
         file.sync_all()?;
         fs::rename(&tmp, path)
     };

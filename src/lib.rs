@@ -36,15 +36,22 @@
 //! watches.
 
 // drivers: decide when and for whom; hold no backup logic
+pub mod cli;
 pub mod demo;
 
 // flows: verbs, the only place where edges meet
 pub mod backup;
+pub mod check;
 pub mod customers;
 pub mod forget;
 pub mod init;
+pub mod inspect;
+pub mod keys;
 pub mod repo;
 pub mod restore;
+pub mod setup;
+pub mod status;
+pub mod verify;
 
 // edges: each speaks to one outside thing, never to another edge
 pub mod catalog;

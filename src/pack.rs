@@ -243,6 +243,15 @@ impl Pack {
         self.inc
     }
 
+    /// Its length in bytes.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "no pack is empty: it has a header"
+    )]
+    pub fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// The salt of its keys.
     pub fn salt(&self) -> &Salt {
         &self.salt

@@ -205,17 +205,9 @@ impl PageWriter {
     }
 
     /// Seals a customer's identity for this page.
-    pub fn seal_id(
-        &self,
-        domain: Domain,
-        key: &DomainKey,
-        id: &[u8],
-    ) -> Result<Vec<u8>, SealError> {
-        seal::seal(
-            &key.field_key(&self.salt, CUSTOMER_ID),
-            &id_place(self.repo, domain),
-            id,
-        )
+    pub fn seal_id(&self, domain: Domain, key: &DomainKey, id: &[u8]) -> Vec<u8> {
+        let key = key.field_key(&self.salt, CUSTOMER_ID);
+        seal::encrypt(&key, &id_place(self.repo, domain), seal::plain_frame(id))
     }
 
     /// Appends an entry, which must come after all before it.
@@ -438,7 +430,7 @@ impl Page {
             blocks: vec![],
         };
         let blocks_end = page.read_index(&index)?;
-        if blocks_end + len as u64 + 4 != size {
+        if blocks_end.checked_add(len as u64 + 4) != Some(size) {
             return Err(PageError::Torn);
         }
         Ok(page)
@@ -669,7 +661,7 @@ mod tests {
         let writer = PageWriter::new(REPO, INC).unwrap();
         let key = DomainKey::new(Seed::from_bytes([7; 32]));
         let wanted = entry(8, 0);
-        let sealed = writer.seal_id(wanted.domain, &key, b"who").unwrap();
+        let sealed = writer.seal_id(wanted.domain, &key, b"who");
         let mut writer = writer;
         writer
             .add(

@@ -69,6 +69,11 @@ const FRAGMENT: u8 = 2;
 const LAST_FRAGMENT: u8 = 3;
 const REFERENCE: &[u8] = b"reference";
 
+/// Whether a piece holds a part of one row that is longer than a piece, rather than whole rows.
+pub fn is_fragment(plain: &[u8]) -> bool {
+    matches!(plain.first(), Some(&(FRAGMENT | LAST_FRAGMENT)))
+}
+
 /// One value of a row as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell<'a> {

@@ -33,7 +33,7 @@
 //! | 7 | journal entry | number of the entry | incarnation |
 //! | 8 | reference in a row | leaf | |
 //! | 9 | reason | leaf | |
-//! | 10 | the host's copy of the keyring | epoch | incarnation |
+//! | 10 | the host's copy of the keyring | 0 | |
 //! | 11 | field of the catalog | leaf | name of the field |
 //! | 12 | frame of a spill file (never stored) | offset | |
 
@@ -182,13 +182,8 @@ impl Decompressor {
 
     /// The plain bytes of a frame.
     pub fn plain(&mut self, frame: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (header, body) = frame
-            .split_at_checked(FRAME_HEADER)
-            .ok_or(SealError::BadFrame)?;
-        let len = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
-        if len > MAX_PLAIN {
-            return Err(SealError::TooLong(len));
-        }
+        let len = plain_len(frame)?;
+        let (header, body) = frame.split_at(FRAME_HEADER);
         match header[0] {
             0 if body.len() == len => Ok(Zeroizing::new(body.to_vec())),
             0 => Err(SealError::BadFrame),
@@ -252,10 +247,31 @@ pub fn seal(key: &Seed, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, Seal
 
 /// Decrypts and decompresses: the way back of [`seal`].
 pub fn open(key: &Seed, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let frame = decrypt(key, place, sealed)?;
+    let mut frame = decrypt(key, place, sealed)?;
+    if frame.first() == Some(&0) {
+        // Small fields are not compressed, and there are many of them: no context is made for one.
+        let len = plain_len(&frame)?;
+        frame.drain(..FRAME_HEADER);
+        return if frame.len() == len {
+            Ok(frame)
+        } else {
+            Err(SealError::BadFrame)
+        };
+    }
     Decompressor::new()
         .map_err(|_| SealError::BadFrame)?
         .plain(&frame)
+}
+
+/// The length that a frame says its plain bytes have.
+fn plain_len(frame: &[u8]) -> Result<usize, SealError> {
+    let header = frame.get(..FRAME_HEADER).ok_or(SealError::BadFrame)?;
+    let len = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
+    if len > MAX_PLAIN {
+        Err(SealError::TooLong(len))
+    } else {
+        Ok(len)
+    }
 }
 
 #[cfg(test)]

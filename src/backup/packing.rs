@@ -341,7 +341,7 @@ impl<'a, 'scope> Packer<'a, 'scope> {
             let id = match waiting.id.filter(|_| first) {
                 Some(id) => {
                     let key = self.key(domain)?;
-                    Some(self.page.seal_id(domain, &key, &id)?)
+                    Some(self.page.seal_id(domain, &key, &id))
                 }
                 None => None,
             };

@@ -141,6 +141,16 @@ impl Catalog {
         rows.map(|row| customer(row?)).collect()
     }
 
+    /// The customer of a domain.
+    pub fn customer(&self, domain: Domain) -> Result<Option<Customer>> {
+        let sql = "SELECT inc, arrival, who, sealed FROM customer WHERE inc = ? AND arrival = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_row(params![&domain.inc.0[..], domain.arrival], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        });
+        found.optional()?.map(customer).transpose()
+    }
+
     /// Every customer's domain by identity hash.
     pub fn arrivals(&self) -> Result<HashMap<KeyedHash, Domain>> {
         let mut statement = self

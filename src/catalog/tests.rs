@@ -47,6 +47,7 @@ fn customers_are_found_by_key_until_they_are_erased() {
         3
     );
     let (gone, key) = person(1);
+    assert_eq!(catalog.customer(gone.domain).unwrap(), Some(gone.clone()));
     catalog
         .change(|change| {
             change.erase(
@@ -58,6 +59,7 @@ fn customers_are_found_by_key_until_they_are_erased() {
             )
         })
         .unwrap();
+    assert_eq!(catalog.customer(gone.domain).unwrap(), None);
     let left = catalog.customers_by_key(&key).unwrap();
     assert_eq!(
         left.iter().map(|c| c.domain.arrival).collect::<Vec<_>>(),

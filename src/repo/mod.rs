@@ -31,7 +31,7 @@ pub mod state;
 pub mod view;
 
 use log::Log;
-pub use settle::Settled;
+pub use settle::{ROOT_HASH, Settled};
 use state::StateDir;
 
 /// An opened repository.
@@ -132,6 +132,17 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    /// Opens a configured store without a look at what it holds: for those who look themselves.
+    pub fn open_unchecked(&self, store: &crate::config::Store) -> Outcome<Store> {
+        Ok(Store::open_dir(
+            &store.name,
+            &store.path,
+            store.keys,
+            false,
+            &self.runtime,
+        )?)
     }
 
     /// That a store holds this repository, or nothing yet.

@@ -28,8 +28,9 @@ pub fn page_path(name: ObjectName) -> String {
     format!("pages/{name}")
 }
 
-/// How many whole packs are kept at hand.
-const CACHED: usize = 4;
+/// Bytes of whole packs that are kept at hand. A snapshot is read along one line per snapshot of its
+/// chain, and the packs of incrementals are small.
+const CACHED: u64 = 160 << 20;
 
 /// Reads objects from the stores it was given, in their order: the first whole copy counts.
 pub struct Fetcher {
@@ -145,8 +146,9 @@ impl Fetcher {
         })?;
         let whole = Rc::new(whole);
         cached.push_back((pack.name, Rc::clone(&whole)));
-        if cached.len() > CACHED {
-            cached.pop_front();
+        let mut kept: u64 = cached.iter().map(|(_, pack)| pack.len()).sum();
+        while kept > CACHED && cached.len() > 1 {
+            kept -= cached.pop_front().map_or(0, |(_, pack)| pack.len());
         }
         Ok(whole)
     }

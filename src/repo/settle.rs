@@ -19,11 +19,14 @@ use crate::certificate;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::StoreName;
+use crate::ids::{ObjectName, StoreName};
 use crate::journal::Event;
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
 use crate::store::Store;
+
+/// The catalog's note of the BLAKE3 of `root.age`, once that was encrypted anew.
+pub const ROOT_HASH: &str = "root_hash";
 
 /// What was found and finished.
 #[derive(Debug, Default)]
@@ -42,6 +45,14 @@ impl Repository {
         // Nothing is written to any store before all have been looked at.
         self.check_sole_writer()?;
         let new = self.level_stores()?;
+        for (name, placed) in self.place_root()? {
+            // A store that does not take it is found by `verify`, and tried again next time.
+            if let Ok(true) = placed {
+                settled
+                    .finished
+                    .push(format!("{} in store {name}", certificate::ROOT));
+            }
+        }
         let meta = self.meta()?;
         if self.log.resume(&self.stores, &meta)? {
             settled
@@ -76,6 +87,32 @@ impl Repository {
         settled.pending = self.place_keyrings()?;
         self.host.destroy_others(self.inc(), self.keyring.epoch)?;
         Ok(())
+    }
+
+    /// Gives every store the root's file where that was encrypted anew since `init`, and says for
+    /// each whether it had another one. Only if this host's copy is the one that was noted then:
+    /// a damaged copy must never replace good ones.
+    pub fn place_root(&self) -> Outcome<Vec<(StoreName, Outcome<bool>)>> {
+        let Some(noted) = self.catalog.note(ROOT_HASH)? else {
+            return Ok(Vec::new());
+        };
+        let own = fsx::read_if_there(&self.state.root(), 1 << 20)?;
+        let Some(own) = own.filter(|own| ObjectName::of(own).to_string() == noted) else {
+            return Ok(Vec::new());
+        };
+        let own = Bytes::from(own);
+        let place = |store: &Store| -> Outcome<bool> {
+            let same = store
+                .get(certificate::ROOT, 1 << 20)
+                .is_ok_and(|found| found == own);
+            if !same {
+                store.replace(certificate::ROOT, own.clone())?;
+            }
+            Ok(!same)
+        };
+        Ok(on_all(&self.stores, |store| {
+            (store.name().clone(), place(store))
+        }))
     }
 
     /// Gives stores that are empty what makes them stores of this repository, and all of them the
@@ -209,12 +246,37 @@ impl Repository {
                             change.add_customer(&customer, &recogniser.key(&key))?;
                         }
                     }
-                    Event::StoreOpened { .. } | Event::Opened { .. } | Event::Recipients { .. } => {
+                    // Noted here, before the keyring takes the entry in: from then on it is no longer
+                    // among the recent ones, and later epochs would go to the former recipients.
+                    Event::Opened { recipients } | Event::Recipients { recipients } => {
+                        change.set_note("recipients", &recipients.join(" "))?;
                     }
+                    Event::StoreOpened { .. } => {}
                 }
             }
             Ok(change.set_note("journal_applied", &position.len.to_string())?)
         })
+    }
+
+    /// What an interrupted command has left to be finished by the next one that changes something.
+    pub fn unfinished(&self) -> Vec<&'static str> {
+        let intended = |chain| self.state.intent(chain, self.inc()).exists();
+        let found = [
+            (
+                intended(Chain::Journal),
+                "a journal entry that was being written",
+            ),
+            (intended(Chain::Manifest), "a snapshot that was being named"),
+            (
+                self.begins_new_epoch(),
+                "a decision that the keyring does not show yet",
+            ),
+        ];
+        found
+            .into_iter()
+            .filter(|(left, _)| *left)
+            .map(|(_, what)| what)
+            .collect()
     }
 
     /// Whether the journal has decided something that the keyring's file does not show.

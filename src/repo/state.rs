@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant};
 
 use crate::certificate::Certificate;
 use crate::error::{Failure, FailureKind, Outcome};
@@ -116,14 +117,23 @@ impl StateDir {
             .write(true)
             .open(&path);
         let file = file.map_err(fsx::FileError::new("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(fs::TryLockError::WouldBlock) => {
-                let what = format!("another command is changing {}", self.0.display());
-                Err(Failure::new(what).hint("wait until it is done, and run this again"))
-            }
-            Err(fs::TryLockError::Error(error)) => {
-                Err(fsx::FileError::new("lock", &path)(error).into())
+        let patience = Instant::now() + Duration::from_secs(2);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                // A command that is just ending is waited for; one that works is not.
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(fs::TryLockError::WouldBlock) => {
+                    let what = format!("another command is changing {}", self.0.display());
+                    return Err(
+                        Failure::new(what).hint("wait until it is done, and run this again")
+                    );
+                }
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(fsx::FileError::new("lock", &path)(error).into());
+                }
             }
         }
     }

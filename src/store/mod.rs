@@ -318,7 +318,7 @@ fn sweep_dir(dir: &Path, destroys: bool, depth: u32) -> fsx::Result<u64> {
 
 /// Whether a staged file has its own name already: its bytes are then the object's.
 fn is_linked(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::MetadataExt as _;
     fs::metadata(path).is_ok_and(|m| m.nlink() > 1)
 }
 
@@ -373,6 +373,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the library does, to see what it leaves"
+    )]
     fn deleting_is_repeatable_and_listings_tell_sizes() {
         with_store(|store, root| {
             store

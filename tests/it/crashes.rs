@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use tenure::config::Config;
 use tenure::error::FailureKind;
 use tenure::ids::SnapshotId;
-use tenure::report::Silent;
 use tenure::repo::Repository;
+use tenure::report::Silent;
 use tenure::{forget, restore};
 use tokio::runtime::Runtime;
 
@@ -40,18 +40,37 @@ fn template() -> Template {
         let db = Connection::open(db).unwrap();
         db.execute_batch(SCHEMA).unwrap();
         for n in 0..20 {
-            let name = if n == 7 { canary.as_str().to_owned() } else { format!("Person {n}") };
+            let name = if n == 7 {
+                canary.as_str().to_owned()
+            } else {
+                format!("Person {n}")
+            };
             let friend = (n > 7).then_some("P7");
-            db.execute("INSERT INTO people VALUES (?, ?, ?)", (format!("P{n}"), name, friend)).unwrap();
-            db.execute("INSERT INTO deals VALUES (NULL, ?, 'deal')", [format!("P{n}")]).unwrap();
+            db.execute(
+                "INSERT INTO people VALUES (?, ?, ?)",
+                (format!("P{n}"), name, friend),
+            )
+            .unwrap();
+            db.execute(
+                "INSERT INTO deals VALUES (NULL, ?, 'deal')",
+                [format!("P{n}")],
+            )
+            .unwrap();
         }
     });
     place.snapshot(true);
     let first = place.keep(1);
     let changes = "UPDATE people SET name = name || ' II' WHERE no IN ('P3', 'P7');
                    DELETE FROM deals WHERE owner = 'P5'; INSERT INTO people VALUES ('new', 'x', 'P7')";
-    Connection::open(&place.db).unwrap().execute_batch(changes).unwrap();
-    Template { place, first, canary }
+    Connection::open(&place.db)
+        .unwrap()
+        .execute_batch(changes)
+        .unwrap();
+    Template {
+        place,
+        first,
+        canary,
+    }
 }
 
 /// A copy of the template on which something is interrupted.
@@ -70,7 +89,9 @@ impl World {
         let config = fs::read_to_string(from.join("tenure.toml")).unwrap();
         let config = config.replace(from.to_str().unwrap(), dir.path().to_str().unwrap());
         fs::write(dir.path().join("tenure.toml"), config).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         Self { dir, runtime }
     }
 
@@ -80,13 +101,32 @@ impl World {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-        command.arg("--config").arg(self.path("tenure.toml")).arg("--quiet").args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg("--config")
+            .arg(self.path("tenure.toml"))
+            .arg("--quiet")
+            .args(arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 
     fn run(&self, arguments: &[&str]) -> i32 {
-        self.command(arguments).status().unwrap().code().unwrap()
+        let done = self
+            .command(arguments)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let code = done.status.code().unwrap();
+        if ![0, 3].contains(&code) {
+            println!(
+                "{arguments:?}: {code}: {}",
+                String::from_utf8_lossy(&done.stderr)
+            );
+        }
+        code
     }
 
     fn config(&self) -> Config {
@@ -98,7 +138,13 @@ impl World {
     }
 
     fn snapshots(&self) -> Vec<SnapshotId> {
-        self.read().catalog.snapshots().unwrap().into_iter().map(|s| s.id).collect()
+        self.read()
+            .catalog
+            .snapshots()
+            .unwrap()
+            .into_iter()
+            .map(|s| s.id)
+            .collect()
     }
 
     fn restore(&self, id: SnapshotId, store: &str) -> PathBuf {
@@ -114,29 +160,46 @@ impl World {
         for root in ["state", "a", "b"] {
             for path in files(&self.path(root)) {
                 let name = path.file_name().unwrap().to_str().unwrap();
-                let left = name.ends_with(".tmp") || name.ends_with(".intent") || name.contains('#');
+                let left =
+                    name.ends_with(".tmp") || name.ends_with(".intent") || name.contains('#');
                 assert!(!left, "{when}: {} was left", path.display());
             }
         }
         let repository = self.read();
         let verified = tenure::verify::run(&repository, None, true, &Silent).unwrap();
-        let problems: Vec<_> = verified.problems.iter().map(|p| format!("{} {}", p.object, p.what)).collect();
+        let problems: Vec<_> = verified
+            .problems
+            .iter()
+            .map(|p| format!("{} {}", p.object, p.what))
+            .collect();
         assert!(problems.is_empty(), "{when}: {problems:?}");
         let named: Vec<String> = {
             let fetcher = repository.fetcher(&repository.stores);
             let views = self.snapshots().into_iter();
-            let views = views.map(|id| tenure::repo::view::View::open(&repository, &fetcher, id).unwrap());
+            let views =
+                views.map(|id| tenure::repo::view::View::open(&repository, &fetcher, id).unwrap());
             let of_view = |view: tenure::repo::view::View| {
                 let manifest = view.manifest().clone();
                 let packs = manifest.packs.into_iter().map(|p| p.name.to_string());
-                packs.chain(manifest.pages.into_iter().map(|p| p.object.name.to_string())).collect::<Vec<_>>()
+                packs
+                    .chain(
+                        manifest
+                            .pages
+                            .into_iter()
+                            .map(|p| p.object.name.to_string()),
+                    )
+                    .collect::<Vec<_>>()
             };
             views.flat_map(of_view).collect()
         };
         for folder in ["a/packs", "a/pages", "b/packs", "b/pages"] {
             for path in files(&self.path(folder)) {
                 let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-                assert!(named.contains(&name), "{when}: {} is an orphan", path.display());
+                assert!(
+                    named.contains(&name),
+                    "{when}: {} is an orphan",
+                    path.display()
+                );
             }
         }
     }
@@ -166,25 +229,34 @@ fn at_every_step(template: &Template, arguments: &[&str], check: impl Fn(&World,
     let (next, killed) = (AtomicU64::new(1), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            scope.spawn(|| loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                let world = World::copy(template);
-                match kill_at(world.command(arguments), Calls::Durable, n) {
-                    Outcome::Finished(_) if n > steps.total => break,
-                    Outcome::Finished(code) => {
-                        // Threads interleave differently: a run may have a step less than another.
-                        assert!(n + 3 > steps.total, "step {n} of {} was not reached: {code}", steps.total);
-                    }
-                    Outcome::Killed { call } => {
-                        killed.fetch_add(1, Ordering::Relaxed);
-                        check(&world, &format!("killed at step {n} ({call})"));
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    let world = World::copy(template);
+                    match kill_at(world.command(arguments), Calls::Durable, n) {
+                        Outcome::Finished(_) if n > steps.total => break,
+                        Outcome::Finished(code) => {
+                            // Threads interleave differently: a run may have a step less than another.
+                            assert!(
+                                n + 3 > steps.total,
+                                "step {n} of {} was not reached: {code}",
+                                steps.total
+                            );
+                        }
+                        Outcome::Killed { call } => {
+                            killed.fetch_add(1, Ordering::Relaxed);
+                            check(&world, &format!("killed at step {n} ({call})"));
+                        }
                     }
                 }
             });
         }
     });
     let killed = killed.into_inner();
-    println!("{}: killed {killed} times; an unbroken run has {steps}", arguments.join(" "));
+    println!(
+        "{}: killed {killed} times; an unbroken run has {steps}",
+        arguments.join(" ")
+    );
     assert!(killed + 3 > steps.total);
 }
 
@@ -197,16 +269,26 @@ fn a_snapshot_that_is_killed_anywhere_harms_nothing() {
             let named = world.snapshots();
             assert!(!named.is_empty(), "{when}");
             for id in named {
-                let expected = if id.number == 1 { &template.first } else { &template.place.db };
-                same(expected, &world.restore(id, "a")).unwrap_or_else(|why| panic!("{when}: {why}"));
+                let expected = if id.number == 1 {
+                    &template.first
+                } else {
+                    &template.place.db
+                };
+                same(expected, &world.restore(id, "a"))
+                    .unwrap_or_else(|why| panic!("{when}: {why}"));
             }
             // The next one is taken as if nothing had been.
             assert_eq!(world.run(&["snapshot"]), 0, "{when}");
             for id in world.snapshots() {
-                let expected = if id.number == 1 { &template.first } else { &template.place.db };
+                let expected = if id.number == 1 {
+                    &template.first
+                } else {
+                    &template.place.db
+                };
                 for store in ["a", "b"] {
                     let back = world.restore(id, store);
-                    same(expected, &back).unwrap_or_else(|why| panic!("{when}, snapshot {id}: {why}"));
+                    same(expected, &back)
+                        .unwrap_or_else(|why| panic!("{when}, snapshot {id}: {why}"));
                 }
             }
             world.assert_tidy(when);
@@ -217,25 +299,30 @@ fn a_snapshot_that_is_killed_anywhere_harms_nothing() {
 #[test]
 fn a_forgetting_that_is_killed_anywhere_is_never_half_done() {
     let template = template();
-    at_every_step(&template, &["keys", "forget", "P7", "--yes"], |world, when| {
-        // Readers see all of the customer or nothing, whatever was reached.
-        let decided = is_gone(world, when);
-        // A command that changes something finishes what was decided. It says 3 because a customer
-        // who was forgotten is still in the live database.
-        let code = world.run(&["snapshot"]);
-        assert!([0, 3].contains(&code), "{when}: {code}");
-        assert!(!decided || code == 3, "{when}");
-        let gone = is_gone(world, when);
-        assert_eq!(gone, code == 3, "{when}");
-        if !gone {
-            let (mut repository, _) = Repository::change(world.config(), world.runtime.handle()).unwrap();
-            forget::run(&mut repository, &["P7".into()], &[]).unwrap();
-            assert!(is_gone(world, when));
-        }
-        assert_eq!(world.run(&["snapshot"]), 3, "{when}");
-        assert_gone_for_good(world, &template.canary, when);
-        world.assert_tidy(when);
-    });
+    at_every_step(
+        &template,
+        &["keys", "forget", "P7", "--yes"],
+        |world, when| {
+            // Readers see all of the customer or nothing, whatever was reached.
+            let decided = is_gone(world, when);
+            // A command that changes something finishes what was decided. It says 3 because a customer
+            // who was forgotten is still in the live database.
+            let code = world.run(&["snapshot"]);
+            assert!([0, 3].contains(&code), "{when}: {code}");
+            assert!(!decided || code == 3, "{when}");
+            let gone = is_gone(world, when);
+            assert_eq!(gone, code == 3, "{when}");
+            if !gone {
+                let (mut repository, _) =
+                    Repository::change(world.config(), world.runtime.handle()).unwrap();
+                forget::run(&mut repository, &["P7".into()], &[]).unwrap();
+                assert!(is_gone(world, when));
+            }
+            assert_eq!(world.run(&["snapshot"]), 3, "{when}");
+            assert_gone_for_good(world, &template.canary, when);
+            world.assert_tidy(when);
+        },
+    );
 }
 
 /// Whether customer P7 is gone from the first snapshot, for every reader alike.
@@ -248,7 +335,9 @@ fn is_gone(world: &World, when: &str) -> bool {
     let whole = world.restore(first, "b");
     let rows: i64 = Connection::open(&whole)
         .unwrap()
-        .query_row("SELECT count(*) FROM deals WHERE owner = 'P7'", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM deals WHERE owner = 'P7'", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     let gone = rows == 0;
     match alone {
@@ -265,17 +354,29 @@ fn assert_gone_for_good(world: &World, canary: &Canary, when: &str) {
     let repository = world.read();
     for store in ["a", "b"] {
         let store = world.path(store);
-        assert_eq!(files(&store.join("keyring")).len(), 1, "{when}: older keyrings are gone");
+        assert_eq!(
+            files(&store.join("keyring")).len(),
+            1,
+            "{when}: older keyrings are gone"
+        );
         let opened = open_everything(&repository, &repository.keyring, &store);
         assert!(!holds(&opened.plain, canary.as_bytes()), "{when}");
         assert!(find(&store, canary.as_bytes()).is_empty(), "{when}");
     }
-    assert_eq!(files(&world.path("state/keyring")).len(), 3, "{when}: one epoch here");
-    assert!(find(&world.path("state"), canary.as_bytes()).is_empty(), "{when}");
+    assert_eq!(
+        files(&world.path("state/keyring")).len(),
+        3,
+        "{when}: one epoch here"
+    );
+    assert!(
+        find(&world.path("state"), canary.as_bytes()).is_empty(),
+        "{when}"
+    );
     // Everybody else is there, in the snapshot from before.
     let first = world.snapshots()[0];
     let without = "UPDATE people SET friend = NULL WHERE friend = 'P7';
                    DELETE FROM deals WHERE owner = 'P7'; DELETE FROM people WHERE no = 'P7'";
     let kept = world.path("kept-1.db");
-    same_except(&kept, &world.restore(first, "a"), without).unwrap_or_else(|why| panic!("{when}: {why}"));
+    same_except(&kept, &world.restore(first, "a"), without)
+        .unwrap_or_else(|why| panic!("{when}: {why}"));
 }

@@ -19,6 +19,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
         "flow",
         &[
             "backup",
+            "check",
             "customers",
             "fill",
             "forget",
@@ -27,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "keys",
             "repo",
             "restore",
+            "setup",
             "status",
             "verify",
         ],

@@ -9,9 +9,16 @@
     reason = "a test may stop at what it did not expect, and say so"
 )]
 
+mod cli;
 mod config;
+mod crashes;
+mod demo;
 mod exact;
 mod forgets;
+mod golden;
+mod keys;
 mod layers;
+mod status;
 mod stores;
 mod support;
+mod verify;

@@ -1,4 +1,5 @@
-//! What several tests need. None of it shares code with the crate that is tested.
+//! What several tests need. None of it shares code with the crate that is tested, but for [`world`],
+//! which drives it through its public functions.
 
 #![allow(
     dead_code,
@@ -11,3 +12,4 @@ pub mod crash;
 pub mod history;
 pub mod place;
 pub mod raw;
+pub mod world;

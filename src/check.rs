@@ -1,0 +1,243 @@
+//! Looks at everything that a backup needs, and tells all that is wrong with it at once.
+//!
+//! Nothing is changed: what is written into stores to see that they can be written to has a random
+//! name under `check/`, and is deleted again.
+
+use tokio::runtime::Handle;
+
+use crate::clock::Timestamp;
+use crate::config::{Config, ConfigError};
+use crate::error::{Failure, Outcome};
+use crate::repo::Repository;
+use crate::schema::{Ownership, Schema};
+use crate::source::sqlite::Database;
+use crate::store::Store;
+
+mod probe;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// A backup does not work, or not wholly.
+    Error,
+    /// It works, and somebody should look at this.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, with its causes.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Everything that is wrong, in the order in which it was looked at.
+    pub problems: Vec<Problem>,
+}
+
+impl Checked {
+    /// Whether there is nothing worse than a warning.
+    pub fn is_ok(&self) -> bool {
+        self.problems
+            .iter()
+            .all(|problem| problem.severity == Severity::Warning)
+    }
+
+    fn push(&mut self, severity: Severity, what: impl Into<String>, hint: Option<&str>) {
+        let (what, hint) = (what.into(), hint.map(str::to_owned));
+        self.problems.push(Problem {
+            what,
+            hint,
+            severity,
+        });
+    }
+
+    fn failed(&mut self, context: &str, failure: &Failure) {
+        let mut what = format!("{context}{failure}");
+        for cause in failure.causes() {
+            what.push_str(": ");
+            what.push_str(&cause);
+        }
+        self.push(Severity::Error, what, failure.next_step());
+    }
+}
+
+/// Checks a configuration, as it was loaded, and all that it names.
+pub fn run(loaded: Result<Config, ConfigError>, runtime: &Handle) -> Checked {
+    let mut checked = Checked::default();
+    match loaded {
+        Err(error) => configuration(&mut checked, error),
+        Ok(config) => {
+            sources(&mut checked, &config);
+            repository(&mut checked, config, runtime);
+        }
+    }
+    checked
+}
+
+fn configuration(checked: &mut Checked, error: ConfigError) {
+    for problem in error.problems() {
+        checked.push(
+            Severity::Error,
+            problem.to_string(),
+            problem.hint.as_deref(),
+        );
+    }
+    if error.problems().is_empty() {
+        checked.failed("", &error.into());
+    }
+}
+
+fn sources(checked: &mut Checked, config: &Config) {
+    for source in &config.sources {
+        let context = format!("source {:?}: ", source.name.as_str());
+        match Database::open(&source.path, &source.rules) {
+            Err(error) => checked.failed(&context, &error.into()),
+            Ok(database) => {
+                plan(checked, &context, database.schema());
+                for (table, rows) in database.violations() {
+                    let what =
+                        format!("{rows} rows of table {table:?} refer to rows that are not there");
+                    checked.push(Severity::Warning, context.clone() + &what, None);
+                }
+            }
+        }
+    }
+}
+
+/// What a person must settle, and what they should look at.
+fn plan(checked: &mut Checked, context: &str, schema: &Schema) {
+    const SETTLE: &str = "say whose its rows are under [[source.owns]], or name it in `shared` if \
+                          nothing personal is in it; `tenure inspect` shows the plan";
+    for table in &schema.tables {
+        let about = format!("{context}table {:?}", table.name);
+        let reasons = table.warnings.join("; ");
+        match table.ownership {
+            Ownership::Ambiguous => {
+                checked.push(
+                    Severity::Error,
+                    format!("{about} is ambiguous: {reasons}"),
+                    Some(SETTLE),
+                );
+            }
+            Ownership::Unsettled => {
+                let reasons = if reasons.is_empty() {
+                    "nothing leads to a customer"
+                } else {
+                    &reasons
+                };
+                checked.push(
+                    Severity::Error,
+                    format!("{about} is unsettled: {reasons}"),
+                    Some(SETTLE),
+                );
+            }
+            Ownership::Register | Ownership::Owned | Ownership::Shared => {
+                for warning in &table.warnings {
+                    checked.push(Severity::Warning, format!("{about} {warning}"), None);
+                }
+            }
+        }
+    }
+    for what in &schema.not_restorable {
+        let what = format!("{context}{what} is not backed up");
+        checked.push(Severity::Warning, what, Some("rebuild it after a restore"));
+    }
+}
+
+fn repository(checked: &mut Checked, config: Config, runtime: &Handle) {
+    let configured = config.stores.clone();
+    match Repository::read(config, runtime) {
+        Ok(repository) => {
+            if let Err(failure) = opened(checked, &repository) {
+                checked.failed("", &failure);
+            }
+        }
+        Err(failure) => {
+            checked.failed("", &failure);
+            // Whether these are this repository's cannot be told, so nothing is written to them.
+            for store in configured {
+                let opened = Store::open_dir(&store.name, &store.path, store.keys, false, runtime);
+                if let Err(error) = opened.and_then(|opened| opened.list("writer").map(drop)) {
+                    checked.failed("", &error.into());
+                }
+            }
+        }
+    }
+}
+
+fn opened(checked: &mut Checked, repository: &Repository) -> Outcome<()> {
+    let known = repository.catalog.key_places()?;
+    for store in &repository.config.stores {
+        let name = store.name.as_str();
+        match repository.absent.get(&store.name) {
+            Some(_) if !known.contains_key(name) && !store.path.exists() => {
+                let what = format!(
+                    "store {name:?} is new, and {} does not exist yet",
+                    store.path.display()
+                );
+                checked.push(Severity::Warning, what, Some("the next snapshot makes it"));
+            }
+            Some(failure) => checked.failed("", failure),
+            None => {}
+        }
+    }
+    for store in &repository.stores {
+        probe::run(store).unwrap_or_else(|failure| checked.failed("", &failure));
+    }
+    memory(checked, repository);
+    clock(checked, repository)?;
+    recipients(checked, repository)
+}
+
+fn memory(checked: &mut Checked, repository: &Repository) {
+    if !repository.keyring.forest.is_locked() {
+        let hint =
+            "raise the limit of locked memory: LimitMEMLOCK= in a unit, `ulimit -l` in a shell";
+        let what = "the keyring cannot be kept out of swap";
+        checked.push(Severity::Warning, what, Some(hint));
+    }
+}
+
+fn clock(checked: &mut Checked, repository: &Repository) -> Outcome<()> {
+    let snapshots = repository.catalog.snapshots()?;
+    let newest = snapshots.iter().map(|snapshot| snapshot.finished).max();
+    let now = Timestamp::now();
+    if let Some(newest) = newest.filter(|newest| *newest > now) {
+        let what = format!("the clock says {now}, and the newest snapshot was taken at {newest}");
+        checked.push(Severity::Error, what, Some("set the clock right"));
+    }
+    Ok(())
+}
+
+fn recipients(checked: &mut Checked, repository: &Repository) -> Outcome<()> {
+    let sorted = |mut texts: Vec<String>| {
+        texts.sort();
+        texts
+    };
+    let configured = repository
+        .config
+        .recipients
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let agreed = repository
+        .recipients()?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if sorted(configured) != sorted(agreed) {
+        let what =
+            "the recipients in the configuration are not those that the keyring is sealed to";
+        let hint = "change them with `tenure keys recipients add` and `remove`, which seal it anew";
+        checked.push(Severity::Warning, what, Some(hint));
+    }
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! What can be typed. The words are a contract: more may be added, none taken away.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::later;
+use crate::customers::State;
+use crate::ids::StoreName;
+use crate::setup::spec::{RegisterSpec, StoreSpec};
+
+/// Keeps customer data for exactly as long as it may be kept: encrypted backups that can forget one
+/// customer
+#[derive(Debug, Parser)]
+#[command(
+    name = "tenure",
+    version,
+    propagate_version = true,
+    subcommand_required = true
+)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Args {
+    /// The configuration
+    #[arg(long, global = true, value_name = "FILE", env = "TENURE_CONFIG")]
+    #[arg(default_value = "/etc/tenure/tenure.toml", hide_env_values = true)]
+    pub(super) config: PathBuf,
+    /// Print exactly one JSON document, also on failure
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print errors, warnings and what was asked for, and nothing else
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+    #[command(subcommand)]
+    pub(super) command: Cmd,
+}
+
+/// All commands, with those that this version does not have.
+pub(super) fn command() -> Command {
+    let epilogue = format!(
+        "Example:\n  tenure init --register sqlite:/var/lib/crm/crm.db#customers.id --store /srv/backup\n  \
+         tenure snapshot\n\n\
+         Exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage or configuration,\n\
+         3 done in part, 4 refused, 5 no such thing.\n\n\
+         Not in this version: {}.",
+        later::names()
+    );
+    later::add_to(Args::command().after_help(epilogue))
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Cmd {
+    /// Build a sample CRM and take it through the whole job
+    #[command(after_help = "Example:\n  tenure demo --dir /tmp/demo")]
+    Demo(Demo),
+    /// Write a configuration, make the keys and open the stores
+    #[command(after_help = "Example:\n  tenure --config ./tenure.toml init \\\n    \
+        --register sqlite:crm.db#customers.id --store /mnt/a --store offsite=file:///mnt/b\n\n\
+        The key of a composite register is K1,K2. Without --recipient a recovery identity is made and \
+        written to recovery.key beside the configuration: take it offline.")]
+    Init(Init),
+    /// Tell everything that is wrong: configuration, sources, stores, keyring, clock
+    #[command(after_help = "Example:\n  tenure check && tenure snapshot")]
+    Check,
+    /// Show the ownership plan: whose every table's rows are
+    #[command(
+        after_help = "Example:\n  tenure inspect --json | jq '.sources[].tables[] | select(.owner == \"shared\")'"
+    )]
+    Inspect,
+    /// Take a snapshot now; the first one is always full
+    #[command(after_help = "Example:\n  tenure snapshot --full\n\n\
+        A store that is behind is named and does not change the exit code; erased customers who are \
+        met again, and tables whose owner is not settled, make it 3.")]
+    Snapshot {
+        /// Trust nothing: read and compare everything
+        #[arg(long)]
+        full: bool,
+    },
+    /// List the snapshots
+    #[command(after_help = "Example:\n  tenure snapshots --json | jq '.[-1].snapshot'")]
+    Snapshots,
+    /// Restore everything, or one source, into an empty directory
+    #[command(
+        after_help = "Example:\n  tenure restore --to /tmp/back --at '2026-03-01 18:00'\n\n\
+        A time without a zone is meant in the configured one; a date is meant as its first moment."
+    )]
+    Restore(Restore),
+    /// See that every object is there and whole
+    #[command(after_help = "Example:\n  tenure verify --store offsite --data")]
+    Verify {
+        /// This store alone
+        #[arg(long, value_name = "NAME")]
+        store: Option<StoreName>,
+        /// Read, open and compare every blob as well
+        #[arg(long)]
+        data: bool,
+    },
+    /// Customers: list, show, restore, readmit
+    #[command(subcommand, arg_required_else_help = true)]
+    #[command(after_help = "Example:\n  tenure customer show 42")]
+    Customer(Customer),
+    /// The keyring: forget, prove, recipients
+    #[command(subcommand, arg_required_else_help = true)]
+    #[command(after_help = "Example:\n  tenure keys prove --identity /mnt/usb/recovery.key")]
+    Keys(Keys),
+    /// One screen: are we safe?
+    #[command(
+        after_help = "Example:\n  tenure status || mail -s 'backups need a look' ops@example.org"
+    )]
+    Status,
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  tenure completions bash > /etc/bash_completion.d/tenure")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write all of them
+    #[command(after_help = "Example:\n  tenure man --to /usr/local/share/man/man1")]
+    Man {
+        /// Write one page per command into this directory
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Demo {
+    /// Where to build it; if not said, the first free `tenure-demo` here
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// How many customers the sample has
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(super) customers: u32,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Init {
+    /// The table whose rows are the customers, and its key
+    #[arg(long, value_name = "[NAME=]sqlite:PATH#TABLE.KEY")]
+    pub(super) register: RegisterSpec,
+    /// A store: a file:// URL or an absolute path
+    #[arg(long = "store", value_name = "[NAME=]URL", required = true)]
+    pub(super) stores: Vec<StoreSpec>,
+    /// A directory of documents (not in this version)
+    #[arg(long, value_name = "[NAME=]DIR=PATTERN", hide = true)]
+    pub(super) files: Vec<String>,
+    /// Who can recover, as an age recipient; an identity is made if nobody is named
+    #[arg(long = "recipient", value_name = "AGE1…")]
+    pub(super) recipients: Vec<String>,
+    /// Replace the configuration, if there is one; never keys
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// Which snapshot.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Choice {
+    /// The snapshot of this number (N or INC.N); else the newest
+    #[arg(long, value_name = "N", conflicts_with = "at")]
+    pub(super) snapshot: Option<String>,
+    /// The newest snapshot at a time: RFC 3339, or YYYY-MM-DD[ HH:MM[:SS]]
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+    /// Read this store alone
+    #[arg(long, value_name = "NAME")]
+    pub(super) store: Option<StoreName>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Restore {
+    /// The directory to restore into: made if it is not there, refused if it is not empty
+    #[arg(long, value_name = "DIR", required_unless_present = "in_place")]
+    pub(super) to: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) choice: Choice,
+    /// This source alone
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
+    #[arg(long, hide = true)]
+    pub(super) in_place: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Customer {
+    /// List the register with states
+    #[command(after_help = "Example:\n  tenure customer list --limit 50 --after 1041")]
+    List(List),
+    /// Show one customer: state, snapshots, tables
+    #[command(
+        after_help = "Example:\n  tenure customer show 42\n  tenure customer show 'DE,1041'   # a composite key"
+    )]
+    Show {
+        /// The customer's key; the columns of a composite one joined by commas
+        id: String,
+    },
+    /// Restore one customer into an empty directory
+    #[command(after_help = "Example:\n  tenure customer restore 42 --to /tmp/c42 --at 2026-03-01")]
+    Restore(RestoreCustomer),
+    /// Let an erased customer in again, under a new number
+    #[command(
+        after_help = "Example:\n  tenure customer readmit 42 --reason 'signed a new contract'"
+    )]
+    Readmit {
+        /// The customer's key
+        id: String,
+        /// Why; sealed under the customer's key
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct List {
+    /// Those out of sight only
+    #[arg(long, conflicts_with = "all")]
+    pub(super) hidden: bool,
+    /// Those out of sight too
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Those in this state only
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub(super) state: Option<StateArg>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<usize>,
+    /// Those after this one
+    #[arg(long, value_name = "ID")]
+    pub(super) after: Option<String>,
+}
+
+/// A state, as typed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StateArg(pub(super) State);
+
+impl ValueEnum for StateArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [StateArg; 6] = [
+            StateArg(State::Active),
+            StateArg(State::Hidden),
+            StateArg(State::Review),
+            StateArg(State::Expired),
+            StateArg(State::Erasing),
+            StateArg(State::Erased),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.as_str()))
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RestoreCustomer {
+    /// The customer's key
+    pub(super) id: String,
+    /// The directory to restore into: made if it is not there, refused if it is not empty
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "live",
+        conflicts_with = "live"
+    )]
+    pub(super) to: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) choice: Choice,
+    #[arg(long, hide = true)]
+    pub(super) live: bool,
+    #[arg(long, hide = true)]
+    pub(super) replace: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Forget customers in all backups, for good; the live rows stay
+    #[command(
+        after_help = "Example:\n  tenure keys forget 42 43\n  tenure keys forget --table call_log"
+    )]
+    Forget {
+        /// The customers' keys
+        #[arg(value_name = "ID", required_unless_present = "tables")]
+        ids: Vec<String>,
+        /// A table of nobody's, or its rows that are nobody's: TABLE or SOURCE.TABLE
+        #[arg(long = "table", value_name = "NAME")]
+        tables: Vec<String>,
+        /// Ask nothing, also on a terminal
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Show that a recovery identity opens the keyring
+    #[command(after_help = "Example:\n  tenure keys prove --identity /mnt/usb/recovery.key")]
+    Prove {
+        /// The file with the identity
+        #[arg(long, value_name = "FILE")]
+        identity: PathBuf,
+    },
+    /// List who can recover, or change it
+    #[command(
+        after_help = "Example:\n  tenure keys recipients add age1… --identity /mnt/usb/recovery.key"
+    )]
+    #[command(args_conflicts_with_subcommands = true)]
+    Recipients {
+        #[command(subcommand)]
+        change: Option<Recipients>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Recipients {
+    /// Let somebody else recover too
+    #[command(
+        after_help = "Example:\n  tenure keys recipients add age1… --identity /mnt/usb/recovery.key"
+    )]
+    Add(Recipient),
+    /// Let somebody recover no more
+    #[command(
+        after_help = "Example:\n  tenure keys recipients remove age1… --identity /mnt/usb/recovery.key"
+    )]
+    Remove(Recipient),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Recipient {
+    /// The age recipient
+    #[arg(value_name = "AGE1…")]
+    pub(super) recipient: String,
+    /// The file with an identity that can recover today
+    #[arg(long, value_name = "FILE")]
+    pub(super) identity: Option<PathBuf>,
+}

@@ -1,0 +1,141 @@
+//! `restore` and `customer restore`.
+
+use serde_json::json;
+
+use super::answer::{Answer, IN_PART};
+use super::args::{Choice, Restore, RestoreCustomer};
+use super::run::Session;
+use super::snapshots::Names;
+use super::{later, text, times};
+use crate::error::Outcome;
+use crate::ids::SnapshotId;
+use crate::repo::Repository;
+use crate::restore::{self, Restored, RestoredSource};
+
+/// The snapshot that is meant.
+fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
+    if let Some(name) = &choice.store {
+        // What cannot be read from is found before anything is written.
+        repository.store(name)?;
+    }
+    let at = choice
+        .at
+        .as_deref()
+        .map(|at| times::read(at, repository.config.time_zone))
+        .transpose()?;
+    restore::choose(repository, choice.snapshot.as_deref(), at)
+}
+
+/// `restore`
+pub(super) fn whole(session: &Session<'_>, wanted: &Restore) -> Outcome<Answer> {
+    let to = match &wanted.to {
+        Some(to) if !wanted.in_place => to,
+        _ => return Err(later::not_yet("restore --in-place")),
+    };
+    let repository = session.read()?;
+    let id = choose(&repository, &wanted.choice)?;
+    let (source, store) = (wanted.source.as_deref(), wanted.choice.store.as_ref());
+    let restored = restore::whole(&repository, to, id, source, store, session.report.as_ref())?;
+    let names = Names::new(&repository)?;
+    let problems = restored.sources.iter().flat_map(|source| {
+        source
+            .problems
+            .iter()
+            .map(|problem| format!("source {}: {problem}", source.name))
+    });
+    let problems: Vec<String> = problems.collect();
+    let in_part = !problems.is_empty();
+    let value = || {
+        json!({
+            "snapshot": names.json(id),
+            "sources": restored.sources.iter().map(source_json).collect::<Vec<_>>(),
+            "left_out": restored.left_out,
+            "seconds": restored.seconds,
+        })
+    };
+    let text = || restored_text(&restored, &names);
+    Ok(Answer::new(session.args.json, value, text)
+        .chatter()
+        .warn(problems)
+        .code_if(in_part, IN_PART))
+}
+
+fn source_json(source: &RestoredSource) -> serde_json::Value {
+    json!({
+        "name": source.name,
+        "path": source.path,
+        "rows": source.rows,
+        "files": 0,
+        "bytes": source.bytes,
+        "nulled": source.nulled,
+        "tombstones": source.tombstones,
+        "problems": source.problems,
+    })
+}
+
+fn restored_text(restored: &Restored, names: &Names) -> String {
+    let mut out = format!(
+        "restored snapshot {} in {}\n",
+        names.text(restored.id),
+        times::seconds(restored.seconds)
+    );
+    for source in &restored.sources {
+        out += &format!(
+            "  {}: {}, {} in {}\n",
+            source.name,
+            text::printable(&source.path.display().to_string()),
+            text::count(source.rows, "row", "rows"),
+            text::size(source.bytes),
+        );
+        if source.nulled + source.tombstones > 0 {
+            out += &format!(
+                "    references to the forgotten: {} are NULL, {} stand for a row that is gone\n",
+                source.nulled, source.tombstones
+            );
+        }
+    }
+    for what in &restored.left_out {
+        out += &format!("  left out: {}\n", text::printable(what));
+    }
+    out
+}
+
+/// `customer restore`
+pub(super) fn customer(session: &Session<'_>, wanted: &RestoreCustomer) -> Outcome<Answer> {
+    let to = match &wanted.to {
+        Some(to) if !wanted.live && !wanted.replace => to,
+        _ => return Err(later::not_yet("customer restore --live")),
+    };
+    let repository = session.read()?;
+    let id = choose(&repository, &wanted.choice)?;
+    let store = wanted.choice.store.as_ref();
+    let restored = restore::customer(
+        &repository,
+        &wanted.id,
+        to,
+        id,
+        store,
+        session.report.as_ref(),
+    )?;
+    let names = Names::new(&repository)?;
+    let value = || {
+        json!({
+            "id": restored.id,
+            "snapshot": names.json(restored.snapshot),
+            "rows": restored.rows,
+            "files": 0,
+            "read_bytes": restored.read_bytes,
+        })
+    };
+    let text = || {
+        format!(
+            "restored {} of customer {} from snapshot {} into {}, reading {}\n",
+            text::count(restored.rows, "row", "rows"),
+            text::printable(&restored.id),
+            names.text(restored.snapshot),
+            text::printable(&to.display().to_string()),
+            text::size(restored.read_bytes),
+        )
+    };
+    Ok(Answer::new(session.args.json, value, text).chatter())
+}

@@ -1,0 +1,213 @@
+//! `snapshot` and `snapshots`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, IN_PART};
+use super::run::Session;
+use super::{text, times};
+use crate::backup::{self, Taken};
+use crate::catalog::Snapshot;
+use crate::error::{Failure, Outcome};
+use crate::ids::{SnapshotId, StoreName};
+use crate::repo::Repository;
+
+/// How snapshots are called: by number alone where that is unique.
+pub(super) struct Names(BTreeMap<u64, u64>);
+
+impl Names {
+    pub(super) fn new(repository: &Repository) -> Outcome<Self> {
+        Ok(Self::of(
+            repository
+                .catalog
+                .snapshots()?
+                .iter()
+                .map(|snapshot| snapshot.id),
+        ))
+    }
+
+    fn of(ids: impl Iterator<Item = SnapshotId>) -> Self {
+        let mut counts = BTreeMap::new();
+        for id in ids {
+            *counts.entry(id.number).or_default() += 1;
+        }
+        Self(counts)
+    }
+
+    fn is_unique(&self, id: SnapshotId) -> bool {
+        self.0.get(&id.number).is_none_or(|count| *count == 1)
+    }
+
+    /// `N`, or `INC.N`.
+    pub(super) fn text(&self, id: SnapshotId) -> String {
+        if self.is_unique(id) {
+            id.number.to_string()
+        } else {
+            id.to_string()
+        }
+    }
+
+    /// A number, or the text `INC.N`.
+    pub(super) fn json(&self, id: SnapshotId) -> Value {
+        if self.is_unique(id) {
+            json!(id.number)
+        } else {
+            json!(id.to_string())
+        }
+    }
+}
+
+/// `snapshot`
+pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
+    let mut repository = session.change()?;
+    let taken = backup::take(&mut repository, full, session.report.as_ref())?;
+    let names = Names::new(&repository)?;
+    let left_out: Vec<String> = taken.left_out.iter().map(|key| key.text()).collect();
+    let in_part = !left_out.is_empty() || !taken.unsettled.is_empty();
+    let mut warnings = Vec::new();
+    if !left_out.is_empty() {
+        let who = text::printable(&left_out.join(", "));
+        warnings.push(format!(
+            "erased customers are in the register again, and were left out: {who}"
+        ));
+    }
+    warnings.extend(taken.unsettled.iter().map(|what| text::printable(what)));
+    for (name, failure) in &taken.stores {
+        warnings.extend(
+            failure
+                .as_ref()
+                .map(|failure| format!("store {name} is behind: {}", text::reasons(failure))),
+        );
+    }
+    let pending = repository.pending_places()?;
+    warnings.extend(
+        pending
+            .iter()
+            .map(|name| format!("store {name} may still hold an older keyring")),
+    );
+    let value = || {
+        json!({
+            "snapshot": names.json(taken.id),
+            "kind": taken.kind,
+            "customers": taken.totals.customers,
+            "changed": taken.totals.changed,
+            "removed": taken.totals.removed,
+            "rows": taken.totals.rows,
+            "read_bytes": taken.totals.read_bytes,
+            "stored_bytes": taken.totals.stored_bytes,
+            "seconds": taken.seconds,
+            "stores": taken.stores.iter().map(state).collect::<Vec<_>>(),
+            "left_out": left_out,
+            "unsettled": taken.unsettled,
+            "why_full": taken.why_full,
+        })
+    };
+    let text = || taken_text(&taken, &names);
+    let answer = Answer::new(session.args.json, value, text).chatter();
+    Ok(answer.warn(warnings).code_if(in_part, IN_PART))
+}
+
+fn state((name, failure): &(StoreName, Option<Failure>)) -> Value {
+    match failure {
+        None => json!({ "name": name, "state": "complete" }),
+        Some(failure) => json!({ "name": name, "state": "behind", "why": text::reasons(failure) }),
+    }
+}
+
+fn taken_text(taken: &Taken, names: &Names) -> String {
+    let why = taken
+        .why_full
+        .map_or(String::new(), |why| format!(", because {why}"));
+    let totals = &taken.totals;
+    let complete = taken.stores.iter().filter(|(_, failure)| failure.is_none());
+    let complete: Vec<&str> = complete.map(|(name, _)| name.as_str()).collect();
+    format!(
+        "snapshot {} ({}{why}): {}, {} changed, {} removed\nread {}, stored {} in {}; complete on {}\n",
+        names.text(taken.id),
+        taken.kind,
+        text::count(totals.customers, "customer", "customers"),
+        totals.changed,
+        totals.removed,
+        text::size(totals.read_bytes),
+        text::size(totals.stored_bytes),
+        times::seconds(taken.seconds),
+        complete.join(", "),
+    )
+}
+
+/// `snapshots`
+pub(super) fn list(session: &Session<'_>) -> Outcome<Answer> {
+    let repository = session.read()?;
+    let snapshots = repository.catalog.snapshots()?;
+    let names = Names::new(&repository)?;
+    let complete = repository.catalog.complete()?;
+    let stores = |snapshot: &Snapshot| complete.get(&snapshot.id).cloned().unwrap_or_default();
+    let value = || {
+        let listed = snapshots.iter().map(|snapshot| {
+            json!({
+                "snapshot": names.json(snapshot.id),
+                "kind": snapshot.kind,
+                "started": snapshot.started,
+                "finished": snapshot.finished,
+                "customers": snapshot.customers,
+                "stored_bytes": snapshot.stored_bytes,
+                "stores": stores(snapshot),
+            })
+        });
+        Value::Array(listed.collect())
+    };
+    let zone = repository.config.time_zone;
+    let text = || {
+        if snapshots.is_empty() {
+            return "there is no snapshot yet\n".to_owned();
+        }
+        let rows = snapshots.iter().map(|snapshot| {
+            let complete = stores(snapshot);
+            vec![
+                names.text(snapshot.id),
+                snapshot.kind.to_string(),
+                times::local(snapshot.started, zone),
+                snapshot.customers.to_string(),
+                text::size(snapshot.stored_bytes),
+                complete
+                    .iter()
+                    .map(StoreName::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ]
+        });
+        text::table(
+            &[
+                ">snapshot",
+                "kind",
+                "started",
+                ">customers",
+                ">stored",
+                "complete on",
+            ],
+            rows,
+        )
+    };
+    Ok(Answer::new(session.args.json, value, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Incarnation;
+
+    #[test]
+    fn a_number_stands_alone_where_it_is_unique() {
+        let id = |inc, number| SnapshotId {
+            inc: Incarnation([inc; 8]),
+            number,
+        };
+        let names = Names::of([id(1, 1), id(1, 2), id(2, 2)].into_iter());
+        assert_eq!(names.text(id(1, 1)), "1");
+        assert_eq!(names.json(id(1, 1)), json!(1));
+        assert_eq!(names.text(id(2, 2)), "0202020202020202.2");
+        assert_eq!(names.json(id(2, 2)), json!("0202020202020202.2"));
+        assert_eq!(names.text(id(2, 9)), "9");
+    }
+}

@@ -1,0 +1,146 @@
+//! `status` and `verify`: are we safe?
+
+use serde_json::json;
+
+use super::answer::{Answer, WRONG};
+use super::run::Session;
+use super::snapshots::Names;
+use super::{text, times};
+use crate::error::Outcome;
+use crate::ids::StoreName;
+use crate::status::{self, Status};
+use crate::verify;
+
+/// `verify`
+pub(super) fn verify(
+    session: &Session<'_>,
+    store: Option<&StoreName>,
+    data: bool,
+) -> Outcome<Answer> {
+    let repository = session.read()?;
+    let verified = verify::run(&repository, store, data, session.report.as_ref())?;
+    let value = || {
+        json!({
+            "ok": verified.is_ok(),
+            "objects": verified.objects,
+            "blobs": verified.blobs,
+            "forgotten": verified.forgotten,
+            "bytes": verified.bytes,
+            "problems": verified.problems,
+        })
+    };
+    let text = || {
+        let problems = verified.problems.iter().map(|problem| {
+            let object = if problem.object.is_empty() { "" } else { ": " };
+            let what = format!(
+                "store {}{object}{}: {}",
+                problem.store, problem.object, problem.what
+            );
+            format!("wrong: {}\n", text::printable(&what))
+        });
+        let objects = text::count(verified.objects, "object", "objects");
+        let blobs = match data {
+            true => format!(
+                ", {} opened and compared",
+                text::count(verified.blobs, "blob", "blobs")
+            ),
+            false => String::new(),
+        };
+        let verdict = match verified.problems.len() as u64 {
+            0 => "everything is there and whole".to_owned(),
+            many => text::count(many, "thing is wrong", "things are wrong"),
+        };
+        let size = text::size(verified.bytes);
+        problems.collect::<String>() + &format!("read {objects}, {size}{blobs}: {verdict}\n")
+    };
+    let ok = verified.is_ok();
+    let answer = Answer::new(session.args.json, value, text).code_if(!ok, WRONG);
+    Ok(if ok { answer.chatter() } else { answer })
+}
+
+/// `status`
+pub(super) fn status(session: &Session<'_>) -> Outcome<Answer> {
+    let repository = session.read()?;
+    let status = status::run(&repository)?;
+    let names = Names::new(&repository)?;
+    let value = || {
+        let stores = status.stores.iter().map(|store| {
+            let (last_good, finished) = store.last_good.unzip();
+            json!({
+                "name": store.name,
+                "reachable": store.reachable,
+                "last_good": last_good.map(|id| names.json(id)),
+                "last_good_finished": finished,
+                "behind": store.behind,
+            })
+        });
+        json!({
+            "ok": status.ok,
+            "problems": status.problems,
+            "stores": stores.collect::<Vec<_>>(),
+            "last_snapshot": status.last_snapshot.map(|last| {
+                json!({ "snapshot": names.json(last.id), "kind": last.kind, "finished": last.finished })
+            }),
+            "customers": status.customers,
+            "epoch": status.epoch,
+            "pending": status.pending,
+            "proven": status.proven,
+        })
+    };
+    let zone = repository.config.time_zone;
+    let text = || status_text(&status, &names, zone);
+    Ok(Answer::new(session.args.json, value, text).code_if(!status.ok, WRONG))
+}
+
+fn status_text(status: &Status, names: &Names, zone: chrono_tz::Tz) -> String {
+    let last = status.last_snapshot.map_or("none yet".to_owned(), |last| {
+        format!(
+            "{} ({}), {}",
+            names.text(last.id),
+            last.kind,
+            times::local(last.finished, zone)
+        )
+    });
+    let proven = status
+        .proven
+        .map_or("never".to_owned(), |time| times::local(time, zone));
+    let mut out = format!(
+        "last snapshot   {last}\ncustomers       {}\nkeyring epoch   {}\nrecovery shown  {proven}\n\n",
+        status.customers, status.epoch
+    );
+    let rows = status.stores.iter().map(|store| {
+        let last_good = store
+            .last_good
+            .map_or(["none".to_owned(), String::new()], |(id, time)| {
+                [names.text(id), times::local(time, zone)]
+            });
+        let reachable = if store.reachable { "yes" } else { "no" };
+        let [id, time] = last_good;
+        vec![
+            store.name.to_string(),
+            reachable.to_owned(),
+            id,
+            time,
+            store.behind.to_string(),
+        ]
+    });
+    out += &text::table(
+        &["store", "reachable", ">last good", "finished", ">behind"],
+        rows,
+    );
+    out.push('\n');
+    for problem in &status.problems {
+        out += &format!("wrong: {}\n", text::printable(&problem.what));
+        out.extend(
+            problem
+                .hint
+                .iter()
+                .map(|hint| format!("  hint: {}\n", text::printable(hint))),
+        );
+    }
+    out + if status.ok {
+        "all is well\n"
+    } else {
+        "this needs a look\n"
+    }
+}

@@ -1,0 +1,272 @@
+//! All customers with their states: the register's rows first, in its order, then those whom only
+//! snapshots hold.
+
+use std::collections::HashSet;
+
+use crate::clock::Timestamp;
+use crate::error::{Failure, FailureKind, Outcome};
+use crate::ids::{Domain, KeyedHash};
+use crate::repo::identity::open_identity;
+use crate::repo::{Recogniser, Repository};
+
+use super::{each_of_register, identity};
+
+/// Where a customer's life stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing is decided.
+    Active,
+    /// Out of everyday sight.
+    Hidden,
+    /// A person must decide.
+    Review,
+    /// The period has ended, and the grace has not.
+    Expired,
+    /// The erasure has been decided and is not finished.
+    Erasing,
+    /// Erased.
+    Erased,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Active,
+        Self::Hidden,
+        Self::Review,
+        Self::Expired,
+        Self::Erasing,
+        Self::Erased,
+    ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Hidden => "hidden",
+            Self::Review => "review",
+            Self::Expired => "expired",
+            Self::Erasing => "erasing",
+            Self::Erased => "erased",
+        }
+    }
+}
+
+/// What is true of a customer besides the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// Left the register without being erased.
+    Vanished,
+    /// Was erased, and is in the register.
+    Reappeared,
+}
+
+impl Flag {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vanished => "vanished",
+            Self::Reappeared => "reappeared",
+        }
+    }
+}
+
+/// One customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The register's key, as people type it.
+    pub id: String,
+    /// The name in the live register, if a name column is configured.
+    pub name: Option<String>,
+    /// Where the customer's life stands.
+    pub state: State,
+    /// What else is true.
+    pub flags: Vec<Flag>,
+    /// When the state changes by itself.
+    pub due: Option<Timestamp>,
+    /// Until when a legal hold stands.
+    pub hold: Option<Timestamp>,
+}
+
+/// Which customers are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Those in this state only.
+    pub state: Option<State>,
+    /// At most so many.
+    pub limit: Option<usize>,
+    /// Those after this one only.
+    pub after: Option<String>,
+}
+
+/// Lists customers.
+///
+/// # Errors
+/// When the register cannot be read; `NotFound` when nobody is called as [`Filter::after`] says.
+pub fn list(repository: &Repository, filter: &Filter) -> Outcome<Vec<Listed>> {
+    let recogniser = Recogniser::new(repository)?;
+    let erased = repository.catalog.erased()?;
+    let mut chosen = Chosen::new(filter);
+    let mut met = HashSet::new();
+    each_of_register(repository, &mut |row| {
+        let name = row.name.clone();
+        let identity = identity(row);
+        let who = recogniser.who(&identity);
+        let gone = erased.contains_key(&who);
+        met.insert(who);
+        chosen.offer(Listed {
+            id: identity.key.text(),
+            name,
+            state: if gone { State::Erased } else { State::Active },
+            flags: if gone {
+                vec![Flag::Reappeared]
+            } else {
+                Vec::new()
+            },
+            due: None,
+            hold: None,
+        });
+        Ok(())
+    })?;
+    for id in vanished(repository, &met, &chosen)? {
+        let flags = vec![Flag::Vanished];
+        chosen.offer(Listed {
+            id,
+            name: None,
+            state: State::Active,
+            flags,
+            due: None,
+            hold: None,
+        });
+    }
+    chosen.finish()
+}
+
+/// The keys of those whom snapshots hold and the register does not, in the order of arrival.
+fn vanished(
+    repository: &Repository,
+    met: &HashSet<KeyedHash>,
+    chosen: &Chosen<'_>,
+) -> Outcome<Vec<String>> {
+    if chosen.is_full() {
+        return Ok(Vec::new());
+    }
+    let known = repository.catalog.arrivals()?.into_iter();
+    let gone = known
+        .filter(|(who, _)| !met.contains(who))
+        .map(|(_, domain)| domain);
+    let mut gone: Vec<Domain> = gone.collect();
+    gone.sort();
+    let mut ids = Vec::new();
+    for domain in gone {
+        // Whoever has no key any more is erased, also where the catalog does not say so yet.
+        let Some(key) = repository.keyring.forest.key(domain) else {
+            continue;
+        };
+        let Some(customer) = repository.catalog.customer(domain)? else {
+            continue;
+        };
+        ids.push(
+            open_identity(repository.id(), domain, &key, &customer.sealed)?
+                .key
+                .text(),
+        );
+    }
+    Ok(ids)
+}
+
+/// Takes those who are asked for.
+struct Chosen<'f> {
+    filter: &'f Filter,
+    /// Whether the one after whom the list begins has passed.
+    begun: bool,
+    list: Vec<Listed>,
+}
+
+impl<'f> Chosen<'f> {
+    fn new(filter: &'f Filter) -> Self {
+        Self {
+            filter,
+            begun: filter.after.is_none(),
+            list: Vec::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.filter
+            .limit
+            .is_some_and(|limit| self.list.len() >= limit)
+    }
+
+    fn offer(&mut self, customer: Listed) {
+        if !self.begun {
+            self.begun = self.filter.after.as_ref() == Some(&customer.id);
+        } else if !self.is_full()
+            && self
+                .filter
+                .state
+                .is_none_or(|state| state == customer.state)
+        {
+            self.list.push(customer);
+        }
+    }
+
+    fn finish(self) -> Outcome<Vec<Listed>> {
+        match &self.filter.after {
+            Some(after) if !self.begun => {
+                let what = format!("there is no customer {after:?} to begin after");
+                Err(Failure::of(FailureKind::NotFound, what))
+            }
+            _ => Ok(self.list),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(filter: &Filter) -> Outcome<Vec<String>> {
+        let mut chosen = Chosen::new(filter);
+        for (id, state) in [
+            ("1", State::Active),
+            ("2", State::Erased),
+            ("3", State::Active),
+        ] {
+            let id = id.to_owned();
+            chosen.offer(Listed {
+                id,
+                name: None,
+                state,
+                flags: vec![],
+                due: None,
+                hold: None,
+            });
+        }
+        Ok(chosen
+            .finish()?
+            .into_iter()
+            .map(|listed| listed.id)
+            .collect())
+    }
+
+    #[test]
+    fn a_list_begins_after_one_and_has_a_limit() {
+        let filter = |state, limit, after: Option<&str>| {
+            chosen(&Filter {
+                state,
+                limit,
+                after: after.map(str::to_owned),
+            })
+        };
+        assert_eq!(filter(None, None, None).unwrap(), ["1", "2", "3"]);
+        assert_eq!(filter(Some(State::Active), None, None).unwrap(), ["1", "3"]);
+        // Whoever the list begins after need not be in the state that is asked for.
+        assert_eq!(filter(Some(State::Active), None, Some("2")).unwrap(), ["3"]);
+        assert_eq!(filter(None, Some(1), Some("1")).unwrap(), ["2"]);
+        assert!(filter(None, Some(0), None).unwrap().is_empty());
+        assert!(filter(None, None, Some("3")).unwrap().is_empty());
+        let failure = filter(None, None, Some("4")).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::NotFound);
+    }
+}

@@ -1,0 +1,68 @@
+//! The ownership plan: whose every table's rows are, and by which path, as the sources are now.
+
+use crate::config::Config;
+use crate::error::{Context, Outcome};
+use crate::schema::{Ownership, Table};
+use crate::source::sqlite::Database;
+
+/// One source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// Its name in the configuration.
+    pub source: String,
+    /// Its tables, in the order of the database's own schema.
+    pub tables: Vec<InspectedTable>,
+    /// What is in it and cannot be restored, in words.
+    pub not_restorable: Vec<String>,
+}
+
+/// One table of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InspectedTable {
+    /// Its name.
+    pub table: String,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Whose they are.
+    pub ownership: Ownership,
+    /// By which path, such as `order_id -> orders.customer_id -> customers`; empty if by none.
+    pub path: String,
+    /// The class of its rows that belong to customers, if it is not `customer`.
+    pub class: Option<String>,
+    /// What a person should look at, in words.
+    pub warnings: Vec<String>,
+}
+
+/// Plans every source. Needs no repository.
+///
+/// # Errors
+/// When a source cannot be read, or a rule names what it does not have.
+pub fn run(config: &Config) -> Outcome<Vec<Inspected>> {
+    let mut inspected = Vec::new();
+    for source in &config.sources {
+        let name = source.name.as_str();
+        let open = || -> Outcome<Inspected> {
+            let database = Database::open(&source.path, &source.rules)?;
+            Ok(Inspected {
+                source: name.to_owned(),
+                tables: tables(&database)?,
+                not_restorable: database.schema().not_restorable.clone(),
+            })
+        };
+        inspected.push(open().failed_to(|| format!("read source {name:?}"))?);
+    }
+    Ok(inspected)
+}
+
+fn tables(database: &Database) -> Outcome<Vec<InspectedTable>> {
+    let tables = database.schema().tables.iter();
+    let inspected = |(table, rows): (&Table, u64)| InspectedTable {
+        table: table.name.clone(),
+        rows,
+        ownership: table.ownership,
+        path: table.path.clone(),
+        class: table.class.clone(),
+        warnings: table.warnings.clone(),
+    };
+    Ok(tables.zip(database.counts()?).map(inspected).collect())
+}

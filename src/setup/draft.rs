@@ -1,0 +1,292 @@
+//! Plans a first configuration from what the database says of itself.
+
+use std::path::Path;
+
+use super::{Wanted, zone};
+use crate::config::Config;
+use crate::config::write::{Draft, DraftSource, DraftStore};
+use crate::error::{Context, Failure, FailureKind, Outcome};
+use crate::ids::StoreName;
+use crate::schema::{Ownership, Schema, Table};
+use crate::source::sqlite::Database;
+use crate::source::{RegisterRule, Rules};
+
+/// Columns that are likely to hold the moment at which somebody became a customer.
+const SINCE: [&str; 13] = [
+    "createdat",
+    "created",
+    "createdon",
+    "createddate",
+    "creationdate",
+    "datecreated",
+    "registeredat",
+    "registered",
+    "registrationdate",
+    "signupat",
+    "signedupat",
+    "joinedat",
+    "insertedat",
+];
+
+/// Columns that are likely to hold a customer's name, the best first.
+const NAME: [&str; 5] = [
+    "name",
+    "fullname",
+    "displayname",
+    "customername",
+    "companyname",
+];
+
+/// Columns that will do where there is none of these, first of all one that is never empty.
+const OTHER_NAME: [&str; 4] = ["company", "lastname", "surname", "username"];
+
+/// A configuration to be, all but the recipients.
+pub(super) struct Planned {
+    pub(super) draft: Draft,
+}
+
+impl Planned {
+    /// Looks at the database, and at the configuration that is to be replaced if there is one: where
+    /// that one keeps state and keys, the new one does.
+    pub(super) fn new(wanted: &Wanted, path: &Path) -> Outcome<Self> {
+        let mut register = RegisterRule {
+            table: wanted.register.table.clone(),
+            key: wanted.register.key.clone(),
+            since: None,
+            name: None,
+        };
+        let source = plan(wanted, &mut register)?;
+        let old = if wanted.force {
+            Config::load(path).ok()
+        } else {
+            None
+        };
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let (state_dir, host_key, time_zone) = match old {
+            Some(old) => (old.state_dir, old.host_key, old.time_zone),
+            None if path.starts_with("/etc") => (
+                "/var/lib/tenure".into(),
+                folder.join("host.key"),
+                zone::local(),
+            ),
+            None => (folder.join("state"), folder.join("host.key"), zone::local()),
+        };
+        let draft = Draft {
+            state_dir: text(&state_dir)?,
+            time_zone,
+            register_source: wanted.register.source.clone(),
+            register,
+            recipients: Vec::new(),
+            host_key: text(&host_key)?,
+            sources: vec![source],
+            stores: stores(wanted)?,
+        };
+        Ok(Self { draft })
+    }
+
+    /// Looks at the database as the configuration would have it: that it is understood, and what
+    /// there is to say of the tables that it calls shared.
+    pub(super) fn look_again(&mut self, config: &Config) -> Outcome<()> {
+        for (source, draft) in config.sources.iter().zip(&mut self.draft.sources) {
+            let database = Database::open(&source.path, &source.rules)?;
+            for table in &database.schema().tables {
+                let words = table
+                    .warnings
+                    .iter()
+                    .map(|warning| format!("{}: {warning}", table.name));
+                for note in words {
+                    if !draft.notes.contains(&note) {
+                        draft.notes.push(note);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text(path: &Path) -> Outcome<String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        let what = format!(
+            "the path {} is not UTF-8, and a configuration is",
+            path.display()
+        );
+        Failure::of(FailureKind::Usage, what)
+    })
+}
+
+/// What the database says of its tables; adds what can be guessed to the register's rule.
+fn plan(wanted: &Wanted, register: &mut RegisterRule) -> Outcome<DraftSource> {
+    let name = &wanted.register.source;
+    let rules = Rules {
+        source: name.clone(),
+        register: Some(register.clone()),
+        shared: Vec::new(),
+        owns: Vec::new(),
+    };
+    let database = Database::open(Path::new(&wanted.register.path), &rules)
+        .failed_to(|| format!("read source {:?}", name.as_str()))?;
+    let schema = database.schema();
+    if let Some(table) = schema
+        .tables
+        .iter()
+        .find(|table| table.ownership == Ownership::Register)
+    {
+        register.table.clone_from(&table.name);
+        register.since = guess(table, &SINCE, |not_null| not_null);
+        register.name = guess(table, &NAME, |_| true)
+            .or_else(|| guess(table, &OTHER_NAME, |not_null| not_null))
+            .or_else(|| guess(table, &OTHER_NAME, |_| true));
+    }
+    Ok(sorted(
+        schema,
+        DraftSource {
+            name: name.clone(),
+            path: wanted.register.path.clone(),
+            owned: Vec::new(),
+            shared: Vec::new(),
+            notes: Vec::new(),
+        },
+    ))
+}
+
+/// Puts every table where it belongs: what nothing leads to a customer from is listed as shared, for
+/// a person to read; what is in dispute is left open.
+fn sorted(schema: &Schema, mut source: DraftSource) -> DraftSource {
+    for table in &schema.tables {
+        let reasons = table.warnings.join("; ");
+        match table.ownership {
+            Ownership::Register | Ownership::Shared => {}
+            Ownership::Owned => source.owned.push((table.name.clone(), table.path.clone())),
+            Ownership::Unsettled if table.warnings.is_empty() => {
+                source.shared.push(table.name.clone())
+            }
+            Ownership::Unsettled | Ownership::Ambiguous => {
+                let what = format!(
+                    "SETTLE THIS: whose the rows of {} are ({reasons})",
+                    table.name
+                );
+                source.notes.push(what);
+            }
+        }
+    }
+    let others = schema.not_restorable.iter();
+    source
+        .notes
+        .extend(others.map(|what| format!("{what} cannot be backed up")));
+    source
+}
+
+/// The first of `likely` that the table has, by letters alone and in any case.
+fn guess(table: &Table, likely: &[&str], fits: impl Fn(bool) -> bool) -> Option<String> {
+    let plain = |name: &str| name.replace(['_', ' ', '-'], "").to_lowercase();
+    likely.iter().find_map(|wanted| {
+        let found = table
+            .columns
+            .iter()
+            .find(|column| plain(&column.name) == *wanted);
+        found
+            .filter(|column| fits(column.not_null))
+            .map(|column| column.name.clone())
+    })
+}
+
+/// The stores, each with a name that no other has.
+fn stores(wanted: &Wanted) -> Outcome<Vec<DraftStore>> {
+    let mut stores: Vec<DraftStore> = Vec::new();
+    for spec in &wanted.stores {
+        let taken = |name: &StoreName| stores.iter().any(|store| store.name == *name);
+        let first = spec.name();
+        let numbered = (2_u32..).filter_map(|n| format!("{first}-{n}").parse().ok());
+        let mut names = std::iter::once(first.clone()).chain(numbered.take(wanted.stores.len()));
+        let name = names
+            .find(|name| !taken(name))
+            .filter(|name| spec.name.is_none() || *name == first);
+        let name = name.ok_or_else(|| {
+            let what = format!("two stores are called {:?}", first.as_str());
+            Failure::of(FailureKind::Usage, what).hint("name them: --store NAME=URL")
+        })?;
+        stores.push(DraftStore {
+            name,
+            url: spec.url.to_string(),
+        });
+    }
+    Ok(stores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Column;
+
+    fn table(name: &str, ownership: Ownership, warnings: &[&str]) -> Table {
+        let column = |name: &str, not_null| Column {
+            name: name.into(),
+            declared: String::new(),
+            not_null,
+        };
+        Table {
+            name: name.into(),
+            columns: vec![
+                column("Company", false),
+                column("created", false),
+                column("Created_At", true),
+            ],
+            rowid_alias: None,
+            has_rowid: true,
+            ownership,
+            class: None,
+            path: "a -> b".into(),
+            references: Vec::new(),
+            warnings: warnings.iter().map(|w| (*w).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn since_is_never_null_and_a_name_may_be() {
+        let table = table("t", Ownership::Register, &[]);
+        assert_eq!(
+            guess(&table, &SINCE, |not_null| not_null).as_deref(),
+            Some("Created_At")
+        );
+        assert_eq!(
+            guess(&table, &OTHER_NAME, |_| true).as_deref(),
+            Some("Company")
+        );
+        assert_eq!(guess(&table, &["created"], |not_null| not_null), None);
+    }
+
+    #[test]
+    fn what_is_in_dispute_is_never_listed_as_shared() {
+        let schema = Schema {
+            engine: String::new(),
+            pragmas: Vec::new(),
+            statements: Vec::new(),
+            tables: vec![
+                table("people", Ownership::Register, &[]),
+                table("orders", Ownership::Owned, &["is slow to read"]),
+                table("links", Ownership::Ambiguous, &["two owners"]),
+                table("parts", Ownership::Unsettled, &["only through links"]),
+                table("country", Ownership::Unsettled, &[]),
+            ],
+            sequences: Vec::new(),
+            not_restorable: vec!["the virtual table f (fts5)".into()],
+        };
+        let source = DraftSource {
+            name: "crm".parse().unwrap(),
+            path: "/x".into(),
+            owned: Vec::new(),
+            shared: Vec::new(),
+            notes: Vec::new(),
+        };
+        let source = sorted(&schema, source);
+        assert_eq!(source.shared, ["country"]);
+        assert_eq!(source.owned, [("orders".to_owned(), "a -> b".to_owned())]);
+        let notes = source.notes.join("\n");
+        assert!(notes.contains("rows of links are (two owners)"), "{notes}");
+        assert!(
+            notes.contains("rows of parts") && notes.contains("fts5"),
+            "{notes}"
+        );
+    }
+}

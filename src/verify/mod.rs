@@ -1,0 +1,229 @@
+//! Reads back what was written, and says what is not as it should be.
+//!
+//! Each store is looked at by itself, because each must be sufficient by itself: nothing that is
+//! found good in one excuses another. Trust runs down from what this host knows: the fingerprint
+//! vouches for the writer's certificate, the certificate for journal, keyring and manifests, the
+//! manifests for pages and packs by their hashes. An object that fails is named once, with what is
+//! wrong with it, and the look goes on with the state directory's copy where there is one, so that
+//! one bad object does not hide another.
+//!
+//! Objects in `packs/`, `pages/` and `snapshots/` that nothing names are no problem: a crash leaves
+//! such, and the next snapshot sweeps them.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use crate::config;
+use crate::error::{Failure, FailureKind, Outcome};
+use crate::ids::StoreName;
+use crate::repo::Repository;
+use crate::report::Report;
+use crate::secret::DomainKey;
+use crate::store::{Store, StoreError};
+
+mod control;
+mod expected;
+mod packs;
+mod pages;
+mod snapshots;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Objects that were read, over all stores.
+    pub objects: u64,
+    /// Blobs that were opened and compared with their names.
+    pub blobs: u64,
+    /// Blobs of forgotten domains, which nothing can open and nothing is to open.
+    pub forgotten: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// What is wrong, store by store. None: everything that should be there is there and whole.
+    pub problems: Vec<Problem>,
+}
+
+impl Verified {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// In which store.
+    pub store: StoreName,
+    /// The object's path in it; empty where the store as a whole is meant.
+    pub object: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Looks at every store of the configuration, or at one. With `data` every blob is opened as well.
+///
+/// # Errors
+/// When there is no such store, or this host's own state cannot be read. What is wrong in a store
+/// is no error but a problem in the result, and so is a store that cannot be reached.
+pub fn run(
+    repository: &Repository,
+    store: Option<&StoreName>,
+    data: bool,
+    report: &dyn Report,
+) -> Outcome<Verified> {
+    if let Some(name) = store
+        && let Err(failure) = repository.store(name)
+        && failure.kind() == FailureKind::NotFound
+    {
+        return Err(failure);
+    }
+    let mut verified = Verified::default();
+    let wanted = |configured: &&config::Store| store.is_none_or(|name| configured.name == *name);
+    for configured in repository.config.stores.iter().filter(wanted) {
+        match reach(repository, configured) {
+            Ok(store) => Look::new(repository, &store, data, report, &mut verified)?.at_all()?,
+            Err(failure) => verified.problems.push(Problem {
+                store: configured.name.clone(),
+                object: String::new(),
+                what: told(&failure),
+            }),
+        }
+    }
+    Ok(verified)
+}
+
+/// Opens a store. One that was refused when the repository was opened (its certificate is damaged)
+/// is looked at all the same if it holds anything under this incarnation's name.
+fn reach(repository: &Repository, configured: &config::Store) -> Outcome<Store> {
+    if let Some(store) = repository
+        .stores
+        .iter()
+        .find(|store| *store.name() == configured.name)
+    {
+        return Ok(store.clone());
+    }
+    let store = repository.open_unchecked(configured)?;
+    for folder in ["writer", "journal", "keyring", "snapshots"] {
+        let own = format!("{folder}/{}", repository.inc());
+        if store
+            .list(folder)?
+            .keys()
+            .any(|path| path.starts_with(&own))
+        {
+            return Ok(store);
+        }
+    }
+    Err(match repository.absent.get(&configured.name) {
+        Some(failure) => Failure::new(told(failure)),
+        None => Failure::new("it does not hold this repository"),
+    })
+}
+
+/// A look at one store.
+struct Look<'a> {
+    repository: &'a Repository,
+    store: &'a Store,
+    meta: DomainKey,
+    data: bool,
+    report: &'a dyn Report,
+    verified: &'a mut Verified,
+    /// Objects that were named already: each is named once.
+    bad: HashSet<String>,
+}
+
+impl<'a> Look<'a> {
+    fn new(
+        repository: &'a Repository,
+        store: &'a Store,
+        data: bool,
+        report: &'a dyn Report,
+        verified: &'a mut Verified,
+    ) -> Outcome<Self> {
+        let meta = repository.meta()?;
+        Ok(Self {
+            repository,
+            store,
+            meta,
+            data,
+            report,
+            verified,
+            bad: HashSet::new(),
+        })
+    }
+
+    /// From what vouches to what is vouched for.
+    fn at_all(mut self) -> Outcome<()> {
+        self.root();
+        self.certificates();
+        self.journal()?;
+        self.keyring()?;
+        self.snapshots()
+    }
+
+    /// Names an object, unless it was named before.
+    fn problem(&mut self, object: &str, what: impl Into<String>) {
+        if self.bad.insert(object.to_owned()) {
+            let (store, object) = (self.store.name().clone(), object.to_owned());
+            self.verified.problems.push(Problem {
+                store,
+                object,
+                what: what.into(),
+            });
+        }
+    }
+
+    /// An object that should be there; named if it cannot be had.
+    fn fetch(&mut self, path: &str, limit: u64) -> Option<Bytes> {
+        match self.store.get(path, limit) {
+            Ok(bytes) => {
+                self.count(1, bytes.len() as u64);
+                Some(bytes)
+            }
+            Err(error) => {
+                self.problem(path, unread(error));
+                None
+            }
+        }
+    }
+
+    /// The paths under a folder; the folder is named if it cannot be listed.
+    fn list(&mut self, folder: &str) -> Vec<(String, u64)> {
+        match self.store.list(folder) {
+            Ok(listed) => listed.into_iter().collect(),
+            Err(error) => {
+                self.problem(folder, told(&error.into()));
+                Vec::new()
+            }
+        }
+    }
+
+    fn count(&mut self, objects: u64, bytes: u64) {
+        self.verified.objects += objects;
+        self.verified.bytes += bytes;
+    }
+}
+
+/// Why an object could not be had, for a problem that names store and object already.
+fn unread(error: StoreError) -> String {
+    if error.is_not_found() {
+        return "it is missing".into();
+    }
+    let failure = Failure::from(error);
+    let causes = failure.causes();
+    if causes.is_empty() {
+        failure.to_string()
+    } else {
+        causes.join(": ")
+    }
+}
+
+/// A failure with its causes, on one line.
+fn told(failure: &Failure) -> String {
+    let mut told = failure.to_string();
+    for cause in failure.causes() {
+        told.push_str(": ");
+        told.push_str(&cause);
+    }
+    told
+}

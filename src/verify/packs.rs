@@ -1,0 +1,258 @@
+//! The packs of a store: one after the other through several threads, each read once.
+//!
+//! Memory is bounded by the number of threads: each holds one pack and one piece of it.
+
+use std::collections::HashSet;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use super::expected::{ByPack, Expectations, Expected, LongRow};
+use super::snapshots::{Wanted, get_whole};
+use super::{Look, told};
+use crate::cbor::Malformed;
+use crate::error::{Failure, Outcome};
+use crate::ids::{Domain, RepoId};
+use crate::keyring::tree::Forest;
+use crate::pack::{self, Pack};
+use crate::page::{PackRef, PieceRef};
+use crate::piece::{self, RowReader};
+use crate::repo::objects::{open_piece, pack_path};
+use crate::report::Report;
+use crate::seal::Decompressor;
+use crate::store::Store;
+
+/// A pack to be looked at, with what entries of living domains say of it.
+struct Work {
+    wanted: Wanted,
+    expected: Vec<Expected>,
+}
+
+/// What a thread has found.
+#[derive(Default)]
+struct Found {
+    objects: u64,
+    bytes: u64,
+    blobs: u64,
+    forgotten: u64,
+    /// Path and what is wrong, one for each bad pack.
+    problems: Vec<(String, String)>,
+}
+
+impl Look<'_> {
+    /// All packs, and then the rows that are spread over several pieces.
+    pub(super) fn packs(&mut self, wanted: Vec<Wanted>, expected: Expectations<'_>) -> Outcome<()> {
+        let (mut by_pack, long_rows) = expected.finish()?;
+        let reader = Reader {
+            repo: self.repository.id(),
+            store: self.store,
+            forest: &self.repository.keyring.forest,
+            data: self.data,
+            report: self.report,
+        };
+        let found = reader.all(wanted, by_pack.as_mut())?;
+        for found in found {
+            self.count(found.objects, found.bytes);
+            self.verified.blobs += found.blobs;
+            self.verified.forgotten += found.forgotten;
+            for (path, what) in found.problems {
+                self.problem(&path, what);
+            }
+        }
+        for row in long_rows {
+            let paths: HashSet<_> = row.pieces.iter().map(|p| pack_path(p.pack.name)).collect();
+            if paths.is_disjoint(&self.bad)
+                && let Err(failure) = reader.long_row(&row)
+                && let Some(first) = row.pieces.first()
+            {
+                self.problem(&pack_path(first.pack.name), told(&failure));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What every thread needs.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    repo: RepoId,
+    store: &'a Store,
+    forest: &'a Forest,
+    data: bool,
+    report: &'a dyn Report,
+}
+
+impl Reader<'_> {
+    fn all(&self, wanted: Vec<Wanted>, mut by_pack: Option<&mut ByPack>) -> Outcome<Vec<Found>> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.min(wanted.len());
+        let (send, queue) = sync_channel(1);
+        // The threads alone hold the far end: should all of them fail, nobody waits for them.
+        let queue = Arc::new(Mutex::new(queue));
+        thread::scope(|scope| {
+            let lend = |_| {
+                let queue = Arc::clone(&queue);
+                scope.spawn(move || self.take_all(&queue))
+            };
+            let running: Vec<_> = (0..threads).map(lend).collect();
+            drop(queue);
+            let handed_out = wanted
+                .into_iter()
+                .enumerate()
+                .try_for_each(|(rank, wanted)| {
+                    let expected = match &mut by_pack {
+                        Some(by_pack) => by_pack.of(rank)?,
+                        None => Vec::new(),
+                    };
+                    let gone = |_| Failure::new("no thread is left to read packs");
+                    send.send(Work { wanted, expected }).map_err(gone)
+                });
+            drop(send);
+            let found = running
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect::<Outcome<Vec<_>>>();
+            handed_out.and(found)
+        })
+    }
+
+    fn take_all(&self, queue: &Mutex<Receiver<Work>>) -> Outcome<Found> {
+        let mut found = Found::default();
+        let mut decompressor = Decompressor::new()?;
+        loop {
+            // Held only while waiting; nothing can be half done under it.
+            let work = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(work) = work else { return Ok(found) };
+            let path = pack_path(work.wanted.pack.name);
+            if let Err(what) = self.pack(&path, &work, &mut decompressor, &mut found) {
+                found.problems.push((path, what));
+            }
+            self.report.advance(work.wanted.pack.size);
+        }
+    }
+
+    fn pack(
+        &self,
+        path: &str,
+        work: &Work,
+        decompressor: &mut Decompressor,
+        found: &mut Found,
+    ) -> Result<(), String> {
+        let Wanted { pack: named, salt } = work.wanted;
+        let bytes = get_whole(self.store, path, named.size)?;
+        found.objects += 1;
+        found.bytes += bytes.len() as u64;
+        let pack = Pack::read(named.name, bytes).map_err(|error| error.to_string())?;
+        if salt.is_some_and(|salt| salt != *pack.salt()) {
+            return Err("its salt is not the one that pages give".into());
+        }
+        if !self.data {
+            return Ok(());
+        }
+        self.blobs(&pack, work, decompressor, found)
+            .map_err(|failure| told(&failure))
+    }
+
+    /// The table of contents, and every blob that can be opened.
+    fn blobs(
+        &self,
+        pack: &Pack,
+        work: &Work,
+        decompressor: &mut Decompressor,
+        found: &mut Found,
+    ) -> Outcome<()> {
+        let meta = self.forest.key(Domain::meta(pack.incarnation()));
+        let meta = meta.ok_or_else(|| Failure::new("an unknown incarnation wrote it"))?;
+        let contents = pack.contents(self.repo, &meta)?;
+        check_expected(&contents, &work.expected)?;
+        let named = work.wanted.pack;
+        let pack_ref = PackRef {
+            name: named.name,
+            size: named.size,
+            salt: *pack.salt(),
+        };
+        let mut keys = self.forest.walker();
+        let mut expected = work.expected.iter().peekable();
+        for pack::Entry { domain, slot, name } in contents {
+            let Some(key) = keys.key(domain) else {
+                if !self.forest.is_punctured(domain) {
+                    return Err(Failure::new(format!(
+                        "the keyring knows nothing of domain {domain}"
+                    )));
+                }
+                found.forgotten += 1;
+                continue;
+            };
+            let piece = PieceRef {
+                pack: pack_ref,
+                slot,
+                plain: 0,
+                rows: 0,
+                name,
+            };
+            let plain = open_piece(self.repo, &piece, &key, pack.blob(slot)?, decompressor)?;
+            found.blobs += 1;
+            let rows = whole_rows(&plain)?;
+            while let Some(said) = expected.next_if(|said| said.slot.offset <= slot.offset) {
+                let counted = rows.is_none_or(|rows| rows == u64::from(said.rows));
+                if plain.len() != said.plain as usize || !counted {
+                    return Err(Failure::new("a piece is not as long as an entry says"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a row together that is spread over several pieces.
+    fn long_row(&self, row: &LongRow) -> Outcome<()> {
+        let key = self
+            .forest
+            .key(row.domain)
+            .ok_or_else(|| Failure::new("its domain has no key"))?;
+        let mut rows = RowReader::default();
+        let mut decompressor = Decompressor::new()?;
+        for piece in &row.pieces {
+            let start = u64::from(piece.slot.offset);
+            let range = start..start + u64::from(piece.slot.len);
+            let sealed = self.store.get_range(&pack_path(piece.pack.name), range)?;
+            let plain = open_piece(self.repo, piece, &key, &sealed, &mut decompressor)?;
+            rows.piece(&plain, |_, _| Ok::<_, Malformed>(()))?;
+        }
+        Ok(rows.finish()?)
+    }
+}
+
+/// That everything that entries refer to is in the table of contents, under the same name.
+fn check_expected(contents: &[pack::Entry], expected: &[Expected]) -> Outcome<()> {
+    for said in expected {
+        let at = contents.binary_search_by_key(&said.slot.offset, |entry| entry.slot.offset);
+        let same = at.is_ok_and(|at| {
+            let entry = contents[at];
+            (entry.domain, entry.slot, entry.name) == (said.domain, said.slot, said.name)
+        });
+        if !same {
+            let what = "an entry refers to a piece that its table of contents does not have";
+            return Err(Failure::new(what));
+        }
+    }
+    Ok(())
+}
+
+/// How many rows a piece holds; none if it is part of a longer row, which it cannot tell alone.
+fn whole_rows(plain: &[u8]) -> Result<Option<u64>, Malformed> {
+    if piece::is_fragment(plain) {
+        return Ok(None);
+    }
+    let mut rows = 0;
+    let mut reader = RowReader::default();
+    reader.piece(plain, |_, _| {
+        rows += 1;
+        Ok::<_, Malformed>(())
+    })?;
+    reader.finish()?;
+    Ok(Some(rows))
+}
