@@ -26,7 +26,8 @@ pub struct Level {
     pub packs: HashSet<ObjectName>,
 }
 
-type Listing = BTreeMap<String, u64>;
+/// Paths and sizes of what lies in a store.
+pub type Listing = BTreeMap<String, u64>;
 
 /// Looks at every store, and copies what it lacks if another store has it.
 pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level> {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::fill::{kept, lacks, lacks_named, listing};
+use super::fill::{Listing, kept, lacks, lacks_named, listing};
 use crate::catalog::Snapshot;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
@@ -56,18 +56,17 @@ fn carry_out(
 ) -> Outcome<Vec<(StoreName, Failure)>> {
     let inc = repository.inc();
     let path = Chain::Manifest.path(inc, number);
-    let puts =
-        on_all(stores, |store| {
-            match lacks_named(manifest, &listing(store)?) {
-                Some(lost) => Err(Failure::new(format!("it has lost {lost}"))),
-                None => store
-                    .put_new(&path, Bytes::copy_from_slice(bytes))
-                    .map_err(|error| match error.is_conflict() {
-                        true => second_writer(error.to_string()),
-                        false => error.into(),
-                    }),
-            }
-        });
+    let before = kept(repository)?;
+    let puts = on_all(stores, |store| {
+        if let Some(lost) = lost(&before, number, manifest, &listing(store)?) {
+            return Err(Failure::new(format!("it has lost {lost}")));
+        }
+        let put = store.put_new(&path, Bytes::copy_from_slice(bytes));
+        put.map_err(|error| match error.is_conflict() {
+            true => second_writer(error.to_string()),
+            false => error.into(),
+        })
+    });
     let (mut whole, mut failed) = (Vec::new(), Vec::new());
     for (store, put) in stores.iter().zip(puts) {
         match put {
@@ -91,6 +90,20 @@ fn carry_out(
         &whole,
     )?;
     Ok(failed)
+}
+
+/// The first object that a store lacks of a snapshot without a name, and of those it builds upon.
+fn lost(
+    before: &[(SnapshotId, Manifest)],
+    number: u64,
+    manifest: &Manifest,
+    listing: &Listing,
+) -> Option<String> {
+    let mut chain = before
+        .iter()
+        .filter(|(below, _)| (manifest.base..number).contains(&below.number));
+    lacks_named(manifest, listing)
+        .or_else(|| chain.find_map(|(id, manifest)| lacks(*id, manifest, listing)))
 }
 
 /// Enters a snapshot that has its name into state directory and catalog.
@@ -156,12 +169,7 @@ pub fn resume(repository: &mut Repository) -> Outcome<()> {
             continue;
         };
         named |= listing.contains_key(&path);
-        let mut base = before
-            .iter()
-            .filter(|(other, _)| (manifest.base..id.number).contains(&other.number));
-        if lacks_named(&manifest, &listing).is_none()
-            && base.all(|(other, manifest)| lacks(*other, manifest, &listing).is_none())
-        {
+        if lost(&before, id.number, &manifest, &listing).is_none() {
             whole.push(store.clone());
         }
     }

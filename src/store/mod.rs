@@ -119,6 +119,10 @@ impl Store {
             let why = "it is a symbolic link: name the directory itself";
             return Err(failed(Cause::Address(why.into())));
         }
+        let found = fs::metadata(dir).map_err(fsx::FileError::new("look at", dir));
+        if !found.map_err(|e| failed(e.into()))?.is_dir() {
+            return Err(failed(Cause::Address("it is not a directory".into())));
+        }
         let local = LocalFileSystem::new_with_prefix(dir).map_err(|e| failed(e.into()))?;
         Ok(Self {
             name: name.clone(),
