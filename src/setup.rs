@@ -112,7 +112,10 @@ fn make(wanted: &Wanted, path: &Path, mut planned: Planned, runtime: &Handle) ->
             undo.made(to);
             fsx::write(to, identity.to_file(&root.fingerprint()).as_bytes())?;
         }
-        let repository = init::run(config, &root, runtime)?;
+        let mut repository = init::run(config, &root, runtime)?;
+        if let Some((name, failure)) = repository.absent.pop_first() {
+            return Err(failure).failed_to(|| format!("open store {:?}", name.as_str()));
+        }
         fsx::write(path, text.as_bytes())?;
         Ok(repository)
     };

@@ -96,13 +96,12 @@ pub(super) enum Cmd {
         data: bool,
     },
     /// Customers: list, show, restore, readmit
-    #[command(subcommand, after_help = "Example:\n  tenure customer show 42")]
+    #[command(subcommand, arg_required_else_help = true)]
+    #[command(after_help = "Example:\n  tenure customer show 42")]
     Customer(Customer),
     /// The keyring: forget, prove, recipients
-    #[command(
-        subcommand,
-        after_help = "Example:\n  tenure keys prove --identity /mnt/usb/recovery.key"
-    )]
+    #[command(subcommand, arg_required_else_help = true)]
+    #[command(after_help = "Example:\n  tenure keys prove --identity /mnt/usb/recovery.key")]
     Keys(Keys),
     /// One screen: are we safe?
     #[command(

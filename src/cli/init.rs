@@ -34,7 +34,7 @@ pub(super) fn run(session: &Session<'_>, wanted: &Init) -> Outcome<Answer> {
             "notes": made.notes,
         })
     };
-    let answer = Answer::new(session.args.json, value, || self::text(&made)).chatter();
+    let answer = Answer::new(session.args.json, value, || made_text(&made)).chatter();
     Ok(answer.warn(made.recovery_key.iter().map(|path| {
         format!(
             "whoever has {path} can read every backup, and without it nobody can once this host is \
@@ -45,7 +45,7 @@ pub(super) fn run(session: &Session<'_>, wanted: &Init) -> Outcome<Answer> {
     })))
 }
 
-fn text(made: &Made) -> String {
+fn made_text(made: &Made) -> String {
     let mut out = format!(
         "wrote        {}\n",
         text::printable(&made.config.display().to_string())

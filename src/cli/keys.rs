@@ -72,15 +72,16 @@ fn consequences(ids: &[String], tables: &[String]) -> String {
     if !ids.is_empty() {
         let who = text::count(ids.len() as u64, "customer", "customers");
         out += &format!(
-            "from now on nobody can read {who} ({}) in any backup, in any store, ever again.\n  The rows \
-             in the live database stay, and are left out of every snapshot from now on.\n",
+            "forgetting {who} ({}): once it is done, nobody can read them in any backup, in any store, \
+             ever again.\n  Their rows in the live database stay, and are left out of every snapshot.\n",
             ids.join(", ")
         );
     }
     if !tables.is_empty() {
         out += &format!(
-            "from now on nobody can read what backups hold of {} outside customers' own rows, ever \
-             again.\n  The rows in the live database stay, and are in the next snapshot again.\n",
+            "forgetting what backups hold of {} outside customers' own rows: once it is done, nobody can \
+             read that ever again.\n  The rows in the live database stay, and are in the next snapshot \
+             again.\n",
             tables.join(", ")
         );
     }

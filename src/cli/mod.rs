@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use clap::error::ErrorKind;
 
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::secret;
@@ -70,8 +71,9 @@ fn parsed(arguments: &[OsString], json: bool) -> Outcome<Result<Args, u8>> {
 
 /// Prints what clap has to say: help that was asked for, or what is wrong with the arguments.
 fn usage(error: &clap::Error, json: bool) -> u8 {
-    if json && error.use_stderr() {
-        return failed(&text::of_clap(error), true);
+    // clap would list the commands of other versions as well.
+    if error.use_stderr() && (json || error.kind() == ErrorKind::MissingSubcommand) {
+        return failed(&text::of_clap(error), json);
     }
     // clap knows colours and where they belong; that nobody reads it is no failure of ours.
     let _ = error.print();

@@ -5,20 +5,21 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::Command;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use serde_json::json;
 
 use super::answer::Answer;
-use super::args;
+use super::args::{self, Args};
 use crate::error::Outcome;
 use crate::fsx::FileError;
 
 /// `completions`
 pub(super) fn completions(as_json: bool, shell: Shell) -> Outcome<Answer> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut args::command(), "tenure", &mut script);
+    // Only what works is worth completing.
+    clap_complete::generate(shell, &mut Args::command(), "tenure", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     Ok(Answer::new(
         as_json,
@@ -60,11 +61,7 @@ fn page(command: &Command) -> io::Result<String> {
 /// Writes the page of a command, and those of the commands below it.
 fn write_all(command: &Command, name: &str, to: &Path, written: &mut Vec<PathBuf>) -> Outcome<()> {
     let path = to.join(format!("{name}.1"));
-    let named = command
-        .clone()
-        .name(name.to_owned())
-        .display_name(name.to_owned());
-    fs::write(&path, page(&named)?).map_err(FileError::new("write", &path))?;
+    fs::write(&path, page(command)?).map_err(FileError::new("write", &path))?;
     // Whoever may use the machine may read its manual.
     let everybody = fs::Permissions::from_mode(0o644);
     fs::set_permissions(&path, everybody).map_err(FileError::new("open to readers", &path))?;

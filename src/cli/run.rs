@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use super::answer::{Answer, MISCONFIGURED};
@@ -9,12 +10,13 @@ use super::args::{Args, Cmd, Demo};
 use super::{customer, init, keys, pages, progress, restore, snapshots, status, text};
 use crate::check::{self, Severity};
 use crate::config::Config;
+use crate::demo;
+
 use crate::error::{Context, Outcome};
+use crate::inspect::{self, Inspected};
 use crate::repo::Repository;
 use crate::report::{Report, Silent};
 use crate::schema::Ownership;
-use crate::{demo, inspect};
-use serde_json::json;
 
 /// What commands need.
 pub(super) struct Session<'a> {
@@ -175,7 +177,7 @@ fn inspect(session: &Session<'_>) -> Outcome<Answer> {
     Ok(Answer::new(session.args.json, value, text))
 }
 
-fn inspected_text(source: &inspect::Inspected) -> String {
+fn inspected_text(source: &Inspected) -> String {
     let rows = source.tables.iter().map(|table| {
         let rows = table.rows.to_string();
         vec![

@@ -63,7 +63,11 @@ pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
     let mut repository = session.change()?;
     let taken = backup::take(&mut repository, full, session.report.as_ref())?;
     let names = Names::new(&repository)?;
-    let left_out: Vec<String> = taken.left_out.iter().map(|key| key.text()).collect();
+    let left_out: Vec<String> = taken
+        .left_out
+        .iter()
+        .map(super::super::value::CustomerKey::text)
+        .collect();
     let in_part = !left_out.is_empty() || !taken.unsettled.is_empty();
     let mut warnings = Vec::new();
     if !left_out.is_empty() {

@@ -6,6 +6,7 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
+use clap::error::ErrorKind;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::error::{Failure, FailureKind};
@@ -80,7 +81,9 @@ pub(super) fn of_clap(error: &clap::Error) -> Failure {
         .map(|part| part.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     let first = parts.next().unwrap_or_default();
     let what = match error.kind() {
-        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command is given",
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            "no command is given"
+        }
         _ => first.strip_prefix("error: ").unwrap_or(&first),
     };
     let usage = parts.find(|part| part.starts_with("Usage:"));

@@ -4,8 +4,7 @@ use crate::catalog::CatalogError;
 use crate::cbor::Malformed;
 use crate::certificate::CertificateError;
 use crate::config::ConfigError;
-use crate::error::{Below, Failure, FailureKind};
-use crate::failures;
+use crate::error::{Below, Failure, FailureKind, failures};
 use crate::fsx::FileError;
 use crate::ids::BadName;
 use crate::keyring::recovery::RecoveryError;
@@ -62,7 +61,15 @@ impl From<StoreError> for Failure {
 impl From<SqliteError> for Failure {
     fn from(error: SqliteError) -> Self {
         let hint = error.hint();
-        with_hint(error, FailureKind::Failed, hint)
+        // What the configuration names and the database does not have is the configuration's fault.
+        let kind = match &error {
+            SqliteError::NoTable { .. }
+            | SqliteError::NoColumn { .. }
+            | SqliteError::BadRule { .. }
+            | SqliteError::BadFilter { .. } => FailureKind::Usage,
+            _ => FailureKind::Failed,
+        };
+        with_hint(error, kind, hint)
     }
 }
 

@@ -29,17 +29,16 @@ const SINCE: [&str; 13] = [
 ];
 
 /// Columns that are likely to hold a customer's name, the best first.
-const NAME: [&str; 9] = [
+const NAME: [&str; 5] = [
     "name",
     "fullname",
     "displayname",
     "customername",
     "companyname",
-    "company",
-    "lastname",
-    "surname",
-    "username",
 ];
+
+/// Columns that will do where there is none of these, first of all one that is never empty.
+const OTHER_NAME: [&str; 4] = ["company", "lastname", "surname", "username"];
 
 /// A configuration to be, all but the recipients.
 pub(super) struct Planned {
@@ -135,7 +134,9 @@ fn plan(wanted: &Wanted, register: &mut RegisterRule) -> Outcome<DraftSource> {
     {
         register.table.clone_from(&table.name);
         register.since = guess(table, &SINCE, |not_null| not_null);
-        register.name = guess(table, &NAME, |_| true);
+        register.name = guess(table, &NAME, |_| true)
+            .or_else(|| guess(table, &OTHER_NAME, |not_null| not_null))
+            .or_else(|| guess(table, &OTHER_NAME, |_| true));
     }
     Ok(sorted(
         schema,
@@ -158,7 +159,7 @@ fn sorted(schema: &Schema, mut source: DraftSource) -> DraftSource {
             Ownership::Register | Ownership::Shared => {}
             Ownership::Owned => source.owned.push((table.name.clone(), table.path.clone())),
             Ownership::Unsettled if table.warnings.is_empty() => {
-                source.shared.push(table.name.clone())
+                source.shared.push(table.name.clone());
             }
             Ownership::Unsettled | Ownership::Ambiguous => {
                 let what = format!(
@@ -248,7 +249,10 @@ mod tests {
             guess(&table, &SINCE, |not_null| not_null).as_deref(),
             Some("Created_At")
         );
-        assert_eq!(guess(&table, &NAME, |_| true).as_deref(), Some("Company"));
+        assert_eq!(
+            guess(&table, &OTHER_NAME, |_| true).as_deref(),
+            Some("Company")
+        );
         assert_eq!(guess(&table, &["created"], |not_null| not_null), None);
     }
 

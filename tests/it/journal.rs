@@ -117,7 +117,7 @@ fn an_entry_that_a_store_may_have_taken_is_carried_on_with() {
     assert!(place.read().has_grown().unwrap());
     drop(repository);
     // Still no store that can be used: it is not given up.
-    let (failure, inc) = (place.try_change().err().unwrap(), place.read().inc());
+    let (failure, inc) = (place.settled().err().unwrap(), place.read().inc());
     assert!(
         all_of(&failure).contains("no store has confirmed"),
         "{}",
@@ -128,7 +128,7 @@ fn an_entry_that_a_store_may_have_taken_is_carried_on_with() {
     let state = place.dir.path().join("state/journal");
     let wanted = fs::read(state.join(format!("{inc}.intent"))).unwrap();
     fs::write(entry(&place, "b", &place.read(), number), &wanted).unwrap();
-    let (repository, settled) = place.try_change().unwrap();
+    let (repository, settled) = place.settled().unwrap();
     assert_eq!(settled.finished, ["a journal entry that was being written"]);
     assert_eq!(repository.log().position().len, number);
     for root in ["a", "b", "state"] {
@@ -140,7 +140,7 @@ fn an_entry_that_a_store_may_have_taken_is_carried_on_with() {
     assert!(!intent(&place, &repository).exists());
     assert!(!repository.has_grown().unwrap());
     drop(repository);
-    assert!(place.try_change().unwrap().1.finished.is_empty());
+    assert!(place.settled().unwrap().1.finished.is_empty());
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn another_writer_s_entry_is_refused_whatever_its_length() {
         assert!(!intent(&place, &repository).exists());
         // And before it looks again.
         drop(repository);
-        let failure = place.try_change().err().unwrap();
+        let failure = place.settled().err().unwrap();
         assert_eq!(failure.kind(), FailureKind::Refused, "{}", all_of(&failure));
         assert!(all_of(&failure).contains("which this host did not write"));
         fs::remove_file(&path).unwrap();
@@ -177,7 +177,7 @@ fn a_last_entry_that_differs_is_another_writer_s() {
         let path = entry(&place, "a", &repository, number);
         let good = fs::read(&path).unwrap();
         fs::write(&path, vec![7; len]).unwrap();
-        let failure = place.try_change().err().unwrap();
+        let failure = place.settled().err().unwrap();
         assert_eq!(failure.kind(), FailureKind::Refused, "{}", all_of(&failure));
         fs::write(&path, good).unwrap();
     }
@@ -230,7 +230,7 @@ fn a_journal_that_is_shorter_than_the_keyring_knows_opens_nothing() {
     let other = fs::read(entry(&place, "state", &repository, known.len - 1)).unwrap();
     let good = fs::read(&path).unwrap();
     let refused = || {
-        let failure = place.try_change().err().unwrap();
+        let failure = place.settled().err().unwrap();
         assert!(
             failure
                 .to_string()

@@ -1,14 +1,16 @@
 //! The integration tests: one binary, one module for each thing that is tested from outside.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test may stop at what it did not expect, and say so"
+    reason = "a test may stop at what it did not expect, and say so; what it copies is thrown away"
 )]
 
+mod cli;
 mod config;
 mod crashes;
 mod demo;
@@ -20,5 +22,6 @@ mod keys;
 mod layers;
 mod settle;
 mod status;
+mod stores;
 mod support;
 mod verify;

@@ -46,7 +46,7 @@ fn path(place: &Place, store: &str, object: &str) -> PathBuf {
 fn refused_for(place: &Place, object: &str) {
     let path = path(place, "b", object);
     fs::write(&path, "somebody else's").unwrap();
-    let failure = place.try_change().err().unwrap();
+    let failure = place.settled().err().unwrap();
     assert_eq!(failure.kind(), FailureKind::Refused, "{object}: {failure}");
     let causes = failure.causes().join(" / ");
     assert!(causes.contains("which this host did not write"), "{causes}");
@@ -86,10 +86,7 @@ fn a_snapshot_that_was_being_named_is_no_other_writer_s() {
     place.change();
     refused_for(&place, &Chain::Manifest.path(inc, 3));
     fs::remove_file(&intent).unwrap();
-    assert_eq!(
-        place.try_change().err().unwrap().kind(),
-        FailureKind::Refused
-    );
+    assert_eq!(place.settled().err().unwrap().kind(), FailureKind::Refused);
 }
 
 #[test]
@@ -113,7 +110,7 @@ fn a_store_without_keys_gets_none_and_loses_those_it_has() {
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}keys = false\n")).unwrap();
     assert_eq!(files(&place.dir.path().join("b/keyring")).len(), 1);
-    let (_, settled) = place.try_change().unwrap();
+    let (_, settled) = place.settled().unwrap();
     assert_eq!(settled.pending, []);
     assert_eq!(files(&place.dir.path().join("b/keyring")).len(), 0);
     assert_eq!(files(&place.dir.path().join("a/keyring")).len(), 1);
@@ -185,9 +182,9 @@ fn a_store_out_of_reach_is_pending_until_it_was_seen() {
         (2, vec!["b".to_owned()])
     );
     assert_eq!(named(&place.read().pending_places().unwrap()), ["b"]);
-    assert_eq!(named(&place.try_change().unwrap().1.pending), ["b"]);
+    assert_eq!(named(&place.settled().unwrap().1.pending), ["b"]);
     fs::rename(&away, &b).unwrap();
-    let (repository, settled) = place.try_change().unwrap();
+    let (repository, settled) = place.settled().unwrap();
     assert_eq!(named(&settled.pending), Vec::<String>::new());
     assert_eq!(
         named(&repository.pending_places().unwrap()),
@@ -218,7 +215,7 @@ fn what_is_decided_is_applied_by_readers_and_finished_by_the_next_change() {
         reader.unfinished(),
         ["a decision that the keyring does not show yet"]
     );
-    let (mut repository, settled) = place.try_change().unwrap();
+    let (mut repository, settled) = place.settled().unwrap();
     assert_eq!(settled.finished, ["keyring epoch 2"]);
     assert!(repository.catalog.customer(gone).unwrap().is_none());
     // No epoch without a decision, in this command or the next.
@@ -226,7 +223,7 @@ fn what_is_decided_is_applied_by_readers_and_finished_by_the_next_change() {
     repository.carry_out_decisions(&mut again).unwrap();
     assert_eq!((again.finished.len(), repository.keyring.epoch), (0, 2));
     drop(repository);
-    let (repository, settled) = place.try_change().unwrap();
+    let (repository, settled) = place.settled().unwrap();
     assert_eq!((settled.finished.len(), repository.keyring.epoch), (0, 2));
     assert!(repository.unfinished().is_empty());
     drop(repository);
