@@ -66,7 +66,7 @@ pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
     let left_out: Vec<String> = taken
         .left_out
         .iter()
-        .map(super::super::value::CustomerKey::text)
+        .map(crate::value::CustomerKey::text)
         .collect();
     let in_part = !left_out.is_empty() || !taken.unsettled.is_empty();
     let mut warnings = Vec::new();
