@@ -159,7 +159,7 @@ fn sorted(schema: &Schema, mut source: DraftSource) -> DraftSource {
             Ownership::Register | Ownership::Shared => {}
             Ownership::Owned => source.owned.push((table.name.clone(), table.path.clone())),
             Ownership::Unsettled if table.warnings.is_empty() => {
-                source.shared.push(table.name.clone())
+                source.shared.push(table.name.clone());
             }
             Ownership::Unsettled | Ownership::Ambiguous => {
                 let what = format!(
