@@ -67,6 +67,25 @@ impl Failure {
         })
     }
 
+    /// The same once more, as text: for telling it in a second place.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let causes = self.causes().into_iter().rev();
+        let cause = causes.fold(None, |below: Option<Self>, text| {
+            let failure = Self::new(text);
+            Some(match below {
+                Some(below) => failure.because(below),
+                None => failure,
+            })
+        });
+        Self {
+            kind: self.kind,
+            what: self.what.clone(),
+            hint: self.next_step().map(str::to_owned),
+            cause: cause.map(|cause| Box::new(cause) as _),
+        }
+    }
+
     /// The causes, outermost first, each without those below it.
     pub fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
@@ -119,7 +138,6 @@ impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
 }
 
 /// Makes errors of a module plain failures, with their own text and causes.
-#[macro_export]
 macro_rules! failures {
     ($($error:ty),* $(,)?) => {$(
         impl From<$error> for $crate::error::Failure {
@@ -134,6 +152,7 @@ macro_rules! failures {
         }
     )*};
 }
+pub(crate) use failures;
 
 /// Stands for an error whose text was taken over: shows what is below it.
 pub struct Below(pub Box<dyn Error + Send + Sync>);
@@ -180,6 +199,8 @@ mod tests {
             failure.causes(),
             ["cannot write pack 9f", "permission denied"]
         );
+        assert_eq!(failure.again().causes(), failure.causes());
+        assert_eq!(failure.again().to_string(), failure.to_string());
         let plain: Failure = Inner.into();
         assert!(plain.causes().is_empty());
     }
@@ -192,5 +213,6 @@ mod tests {
         let failure = failed.unwrap_err();
         assert_eq!(failure.kind(), FailureKind::NotFound);
         assert_eq!(failure.next_step(), Some("look with `snapshots`"));
+        assert_eq!(failure.again().next_step(), failure.next_step());
     }
 }

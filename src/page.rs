@@ -430,7 +430,7 @@ impl Page {
             blocks: vec![],
         };
         let blocks_end = page.read_index(&index)?;
-        if blocks_end + len as u64 + 4 != size {
+        if blocks_end.checked_add(len as u64 + 4) != Some(size) {
             return Err(PageError::Torn);
         }
         Ok(page)

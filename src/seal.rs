@@ -33,7 +33,7 @@
 //! | 7 | journal entry | number of the entry | incarnation |
 //! | 8 | reference in a row | leaf | |
 //! | 9 | reason | leaf | |
-//! | 10 | the host's copy of the keyring | epoch | incarnation |
+//! | 10 | the host's copy of the keyring | 0 | |
 //! | 11 | field of the catalog | leaf | name of the field |
 //! | 12 | frame of a spill file (never stored) | offset | |
 

@@ -204,11 +204,11 @@ impl Problems {
         for store in stores {
             let name = &store.name;
             if let Some(failure) = repository.absent.get(name) {
-                let hint = failure.next_step().map(str::to_owned);
-                self.0.push(Problem {
-                    what: format!("store {name} is out of reach: {failure}"),
-                    hint,
-                });
+                let what = format!("store {name} is out of reach: {failure}");
+                let hint = failure
+                    .next_step()
+                    .unwrap_or("is it mounted? `tenure check` tells more");
+                self.add(what, hint);
             }
             if store.behind > 0 {
                 let s = if store.behind == 1 { "" } else { "s" };

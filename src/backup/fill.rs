@@ -26,7 +26,8 @@ pub struct Level {
     pub packs: HashSet<ObjectName>,
 }
 
-type Listing = BTreeMap<String, u64>;
+/// Paths and sizes of what lies in a store.
+pub type Listing = BTreeMap<String, u64>;
 
 /// Looks at every store, and copies what it lacks if another store has it.
 pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level> {
@@ -45,31 +46,26 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
         }
     }
     for (name, failure) in &repository.absent {
-        let why = Failure::new(failure.to_string());
-        let why = match failure.next_step() {
-            Some(hint) => why.hint(hint),
-            None => why,
-        };
-        level.behind.push((name.clone(), why));
+        level.behind.push((name.clone(), failure.again()));
     }
-    fill(repository, &snapshots, &mut listed, report);
-    let newest = snapshots.last().map_or(0, |(id, _)| id.number);
-    let base = snapshots.last().map_or(0, |(_, manifest)| manifest.base);
+    let failed = fill(repository, &snapshots, &mut listed, report);
     let mut complete = Vec::new();
     for (store, listing) in listed {
-        let lacking = snapshots
+        let lacking: Vec<_> = snapshots
             .iter()
-            .map(|(id, manifest)| (*id, lacks(*id, manifest, &listing)));
-        let lacking: Vec<_> = lacking.collect();
-        let in_chain = |id: &SnapshotId| (base..=newest).contains(&id.number);
-        let missing = lacking
-            .iter()
-            .filter(|(id, _)| in_chain(id))
-            .find_map(|(_, l)| l.clone());
-        for (id, lack) in &lacking {
-            complete.push((*id, store.name().clone(), lack.is_none()));
+            .map(|(id, manifest)| (*id, manifest.base, lacks(*id, manifest, &listing)))
+            .collect();
+        // A snapshot is complete where all that it builds upon is.
+        let missing = |id: SnapshotId, base: u64| {
+            let in_chain = |other: &SnapshotId| (base..=id.number).contains(&other.number);
+            let mut chain = lacking.iter().filter(|(other, ..)| in_chain(other));
+            chain.find_map(|(_, _, lack)| lack.clone())
+        };
+        for (id, base, _) in &lacking {
+            let whole = missing(*id, *base).is_none();
+            complete.push((*id, store.name().clone(), whole));
         }
-        match missing {
+        match lacking.last().and_then(|(id, base, _)| missing(*id, *base)) {
             None => {
                 let has = |(_, manifest): &(SnapshotId, Manifest)| manifest.packs.clone();
                 let here = snapshots.iter().flat_map(has);
@@ -83,7 +79,12 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
                 level.stores.push(store);
             }
             Some(what) => {
-                let why = Failure::new(format!("it lacks {what}, and no other store has it"));
+                let why = Failure::new(format!("it lacks {what}"));
+                let cause = failed.get(store.name()).map(Failure::again);
+                let why = match cause {
+                    Some(cause) => why.because(cause),
+                    None => why,
+                };
                 level.behind.push((store.name().clone(), why));
             }
         }
@@ -135,92 +136,110 @@ pub fn lacks(id: SnapshotId, manifest: &Manifest, listing: &Listing) -> Option<S
     if !listing.contains_key(&path) {
         return Some(path);
     }
+    lacks_named(manifest, listing)
+}
+
+/// The first object that a manifest names and a store lacks.
+pub fn lacks_named(manifest: &Manifest, listing: &Listing) -> Option<String> {
     named(manifest)
         .find(|(path, size)| listing.get(path) != Some(size))
         .map(|(path, _)| path)
 }
 
-/// Copies what is lacking, as far as any store has it; the manifest last, as always.
+/// Copies what is lacking, as far as any store has it; the manifest last, as always. Returns the
+/// first failure of each store that stays behind.
 fn fill(
     repository: &Repository,
     snapshots: &[(SnapshotId, Manifest)],
     listed: &mut [(Store, Listing)],
     report: &dyn Report,
-) {
+) -> BTreeMap<StoreName, Failure> {
+    let mut failed = BTreeMap::new();
     for at in 0..listed.len() {
-        let (store, listing) = listed[at].clone();
+        let (to, has) = listed[at].clone();
         let lacking: Vec<_> = snapshots
             .iter()
-            .filter(|(id, m)| lacks(*id, m, &listing).is_some())
+            .filter(|(id, m)| lacks(*id, m, &has).is_some())
             .collect();
         if lacking.is_empty() {
             continue;
         }
         report.note(&format!(
             "bringing store {:?} up to date",
-            store.name().as_str()
+            to.name().as_str()
         ));
-        let mut copied = Listing::new();
+        let mut copier = Copier {
+            repository,
+            to: &to,
+            has,
+            listed,
+            report,
+        };
+        report.begin("copying", None, Unit::Bytes);
+        let mut skipped = HashSet::new();
         for (id, manifest) in lacking {
-            report.begin("copying", None, Unit::Bytes);
-            let done = copy_snapshot(
-                repository,
-                *id,
-                manifest,
-                &store,
-                &listing,
-                listed,
-                &mut copied,
-                report,
-            );
-            report.end();
-            if let Err(failure) = done {
-                report.note(&format!("store {:?}: {failure}", store.name().as_str()));
-                break;
+            // What builds upon a snapshot that stays lacking gets no name here either.
+            if (manifest.base..id.number).any(|number| skipped.contains(&number)) {
+                skipped.insert(id.number);
+                continue;
+            }
+            if let Err(failure) = copier.snapshot(*id, manifest) {
+                skipped.insert(id.number);
+                failed.entry(to.name().clone()).or_insert(failure);
             }
         }
-        listed[at].1.append(&mut copied);
+        report.end();
+        listed[at].1 = copier.has;
     }
+    failed
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a different place to read or write"
-)]
-fn copy_snapshot(
-    repository: &Repository,
-    id: SnapshotId,
-    manifest: &Manifest,
-    to: &Store,
-    has: &Listing,
-    listed: &[(Store, Listing)],
-    copied: &mut Listing,
-    report: &dyn Report,
-) -> Outcome<()> {
-    for (path, size) in named(manifest) {
-        if has.get(&path) == Some(&size) || copied.contains_key(&path) {
-            continue;
+/// Copies to one store what others have.
+struct Copier<'a> {
+    repository: &'a Repository,
+    to: &'a Store,
+    /// What it has by now.
+    has: Listing,
+    /// What all stores had.
+    listed: &'a [(Store, Listing)],
+    report: &'a dyn Report,
+}
+
+impl Copier<'_> {
+    fn snapshot(&mut self, id: SnapshotId, manifest: &Manifest) -> Outcome<()> {
+        for (path, size) in named(manifest) {
+            if self.has.get(&path) == Some(&size) {
+                continue;
+            }
+            let bytes = whole_copy(&path, size, self.listed)?;
+            if self.has.contains_key(&path) {
+                // The right name and the wrong size: a torn object, which nothing can use.
+                self.to.delete(&path)?;
+                self.has.remove(&path);
+            }
+            self.to.put_new(&path, bytes)?;
+            self.has.insert(path, size);
+            self.report.advance(size);
         }
-        let bytes = whole_copy(&path, size, listed)?;
-        if has.contains_key(&path) {
-            // The right name and the wrong size: a torn object, which nothing can use.
-            to.delete(&path)?;
+        let path = Chain::Manifest.path(id.inc, id.number);
+        if !self.has.contains_key(&path) {
+            let own = self
+                .repository
+                .state
+                .object(Chain::Manifest, id.inc, id.number);
+            let own = match fsx::read_if_there(&own, object::MAX)? {
+                Some(own) => own.into(),
+                None => {
+                    let fetcher = self.repository.fetcher(&self.repository.stores);
+                    fetcher.object(&path, object::MAX)?
+                }
+            };
+            let size = own.len() as u64;
+            self.to.put_new(&path, own)?;
+            self.has.insert(path, size);
         }
-        to.put_new(&path, bytes)?;
-        copied.insert(path, size);
-        report.advance(size);
+        Ok(())
     }
-    let path = Chain::Manifest.path(id.inc, id.number);
-    if !has.contains_key(&path) {
-        let own = fsx::read(
-            &repository.state.object(Chain::Manifest, id.inc, id.number),
-            object::MAX,
-        )?;
-        let size = own.len() as u64;
-        to.put_new(&path, own.into())?;
-        copied.insert(path, size);
-    }
-    Ok(())
 }
 
 /// An object that is named by its content, from the first store that has it whole.

@@ -53,13 +53,11 @@ pub struct Taken {
 pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Outcome<Taken> {
     let started = Timestamp::now();
     if repository.stores.is_empty() {
-        let failure = Failure::new("no store can be reached, so nothing was read");
-        return Err(
-            match std::mem::take(&mut repository.absent).into_values().next() {
-                Some(cause) => failure.because(cause),
-                None => failure,
-            },
-        );
+        let failure = Failure::new("no store can be used");
+        return Err(match repository.absent.values().next() {
+            Some(why) => failure.because(why.again()),
+            None => failure,
+        });
     }
     publish::resume(repository)?;
     publish::sweep(repository)?;
@@ -135,7 +133,12 @@ impl Basis {
             inc: repository.inc(),
             number: last,
         };
-        let view = View::open(repository, &repository.fetcher(&level.stores), id)?;
+        let fetcher = repository.fetcher(&level.stores);
+        let view = View::open(repository, &fetcher, id)?;
+        let mut pages = view.chain().iter().flat_map(|manifest| &manifest.pages);
+        if pages.any(|page| fetcher.page(page).is_err()) {
+            return Ok(alone(Some("no store has the last snapshot's pages whole")));
+        }
         Ok(Self {
             number,
             view: Some(view),

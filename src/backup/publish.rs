@@ -7,16 +7,17 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::fill::{kept, lacks, listing};
+use super::fill::{Listing, kept, lacks, lacks_named, listing};
 use crate::catalog::Snapshot;
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{SnapshotId, StoreName};
 use crate::manifest::Manifest;
 use crate::object::{self, Chain, Head};
 use crate::repo::Repository;
-use crate::repo::log::{on_all, second_writer};
+use crate::repo::log::on_all;
 use crate::repo::objects::{pack_path, page_path};
+use crate::repo::sole::second_writer;
 use crate::repo::view::read_manifest;
 use crate::store::Store;
 
@@ -55,15 +56,23 @@ fn carry_out(
 ) -> Outcome<Vec<(StoreName, Failure)>> {
     let inc = repository.inc();
     let path = Chain::Manifest.path(inc, number);
+    let before = kept(repository)?;
     let puts = on_all(stores, |store| {
-        store.put_new(&path, Bytes::copy_from_slice(bytes))
+        if let Some(lost) = lost(&before, number, manifest, &listing(store)?) {
+            return Err(Failure::new(format!("it has lost {lost}")));
+        }
+        let put = store.put_new(&path, Bytes::copy_from_slice(bytes));
+        put.map_err(|error| match error.is_conflict() {
+            true => second_writer(error.to_string()),
+            false => error.into(),
+        })
     });
     let (mut whole, mut failed) = (Vec::new(), Vec::new());
     for (store, put) in stores.iter().zip(puts) {
         match put {
             Ok(()) => whole.push(store.name().clone()),
-            Err(error) if error.is_conflict() => return Err(second_writer(error.to_string())),
-            Err(error) => failed.push((store.name().clone(), Failure::from(error))),
+            Err(failure) if failure.kind() == FailureKind::Refused => return Err(failure),
+            Err(failure) => failed.push((store.name().clone(), failure)),
         }
     }
     if whole.is_empty() {
@@ -73,10 +82,41 @@ fn carry_out(
             None => failure.hint("see `tenure check`"),
         });
     }
-    let own = repository.state.object(Chain::Manifest, inc, number);
+    enter(
+        repository,
+        SnapshotId { inc, number },
+        manifest,
+        bytes,
+        &whole,
+    )?;
+    Ok(failed)
+}
+
+/// The first object that a store lacks of a snapshot without a name, and of those it builds upon.
+fn lost(
+    before: &[(SnapshotId, Manifest)],
+    number: u64,
+    manifest: &Manifest,
+    listing: &Listing,
+) -> Option<String> {
+    let mut chain = before
+        .iter()
+        .filter(|(below, _)| (manifest.base..number).contains(&below.number));
+    lacks_named(manifest, listing)
+        .or_else(|| chain.find_map(|(id, manifest)| lacks(*id, manifest, listing)))
+}
+
+/// Enters a snapshot that has its name into state directory and catalog.
+fn enter(
+    repository: &mut Repository,
+    id: SnapshotId,
+    manifest: &Manifest,
+    bytes: &[u8],
+    whole: &[StoreName],
+) -> Outcome<()> {
+    let own = repository.state.object(Chain::Manifest, id.inc, id.number);
     fsx::create_dir(own.parent().unwrap_or(repository.state.path()))?;
-    let intent = repository.state.intent(Chain::Manifest, inc);
-    let id = SnapshotId { inc, number };
+    let intent = repository.state.intent(Chain::Manifest, id.inc);
     let snapshot = Snapshot {
         id,
         kind: manifest.kind,
@@ -91,13 +131,12 @@ fn carry_out(
     fsx::write(&own, bytes)?;
     repository.catalog.change(|change| -> Outcome<()> {
         change.add_snapshot(&snapshot)?;
-        for store in &whole {
+        for store in whole {
             change.set_complete(id, store, true)?;
         }
         Ok(())
     })?;
-    fsx::remove(&intent)?;
-    Ok(failed)
+    Ok(fsx::remove(&intent)?)
 }
 
 /// Finishes, or gives up, a snapshot that was interrupted while it got its name.
@@ -121,24 +160,37 @@ pub fn resume(repository: &mut Repository) -> Outcome<()> {
     };
     let manifest = read_manifest(repository, id, &bytes)?;
     let path = Chain::Manifest.path(id.inc, id.number);
-    let has_all = |store: &&Store| {
-        listing(store).is_ok_and(|mut listing| {
-            listing.entry(path.clone()).or_insert(0);
-            lacks(id, &manifest, &listing).is_none()
-        })
-    };
-    let whole: Vec<Store> = repository.stores.iter().filter(has_all).cloned().collect();
+    let before = kept(repository)?;
+    let mut unseen = repository.absent.keys().next().cloned();
+    let (mut whole, mut named) = (Vec::new(), false);
+    for store in &repository.stores {
+        let Ok(listing) = listing(store) else {
+            unseen.get_or_insert(store.name().clone());
+            continue;
+        };
+        named |= listing.contains_key(&path);
+        if lost(&before, id.number, &manifest, &listing).is_none() {
+            whole.push(store.clone());
+        }
+    }
     if !whole.is_empty() {
         carry_out(repository, id.number, &manifest, &bytes, &whole)?;
         return Ok(());
     }
-    if let Some(absent) = repository.absent.keys().next() {
+    if named {
+        // It has its name already, in a store that has lost something of it since.
+        return enter(repository, id, &manifest, &bytes, &[]);
+    }
+    if let Some(unseen) = unseen {
         let what = format!(
             "snapshot {} was interrupted, and may stand in store {:?}",
             id.number,
-            absent.as_str()
+            unseen.as_str()
         );
-        return Err(Failure::new(what).hint("make that store reachable, and run this again"));
+        return Err(Failure::new(what).hint(
+            "make that store reachable and run this again, or, if it is lost for good, take it \
+             out of the configuration",
+        ));
     }
     Ok(fsx::remove(&intent)?)
 }
@@ -163,9 +215,9 @@ pub fn sweep(repository: &Repository) -> Outcome<()> {
         .iter()
         .map(|(id, _)| Chain::Manifest.path(id.inc, id.number))
         .collect();
-    // A store that cannot be swept says so again when it is written to.
-    let _ = on_all(&repository.stores, |store| {
-        sweep_store(store, &named, &known)
+    // A store that cannot be swept is found behind when it is looked at next.
+    on_all(&repository.stores, |store| {
+        sweep_store(store, &named, &known).is_ok()
     });
     let base = snapshots.last().map_or(0, |(_, manifest)| manifest.base);
     let chain = snapshots.iter().filter(|(id, _)| id.number >= base);
@@ -183,11 +235,8 @@ pub fn sweep(repository: &Repository) -> Outcome<()> {
 
 fn sweep_store(store: &Store, named: &HashSet<String>, known: &HashSet<String>) -> Outcome<()> {
     // Where there are manifests that are not known here, nobody can say what is named.
-    if store
-        .list("snapshots")?
-        .keys()
-        .all(|path| known.contains(path))
-    {
+    let manifests = store.list("snapshots")?;
+    if manifests.keys().all(|path| known.contains(path)) {
         for folder in ["packs", "pages"] {
             for path in store
                 .list(folder)?
@@ -198,5 +247,8 @@ fn sweep_store(store: &Store, named: &HashSet<String>, known: &HashSet<String>) 
             }
         }
     }
-    Ok(store.sweep()?)
+    for folder in ["packs", "pages", "snapshots", "journal", "writer", ""] {
+        store.sweep(folder)?;
+    }
+    Ok(())
 }

@@ -26,7 +26,7 @@ mod words;
 
 use crm::{Crm, CrmError};
 
-crate::failures!(CrmError);
+crate::error::failures!(CrmError);
 
 /// The same every time, so that the story is.
 const SEED: u64 = 20_261_124;

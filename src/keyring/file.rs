@@ -171,6 +171,9 @@ impl Keyring {
         let mut forest = Forest::default();
         for _ in 0..u32::from_be_bytes(r.array()?) {
             let inc = Incarnation(r.array()?);
+            if forest.trees().any(|(before, _)| before >= inc) {
+                return Err(KeyringError::Torn);
+            }
             let nodes = u32::from_be_bytes(r.array()?) as usize;
             let cover = r.take(nodes.checked_mul(NODE).ok_or(KeyringError::Torn)?)?;
             forest.insert(inc, Tree::decode(cover)?);

@@ -5,10 +5,9 @@
 //! an interrupted entry of our own, which is carried on with, from one that another writer has put
 //! in its place, which stops us.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
+use super::sole::second_writer;
 use super::state::StateDir;
 use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
@@ -30,6 +29,9 @@ pub struct Log {
     position: Position,
     /// Entries behind those that the keyring had taken in.
     recent: Vec<Entry>,
+    /// An entry that was intended when this was opened, and its hash: an interrupted command's, which
+    /// the next change finishes, or a running one's.
+    intended: Option<([u8; 32], Entry)>,
 }
 
 impl Log {
@@ -55,13 +57,25 @@ impl Log {
             verify,
             position: start,
             recent: Vec::new(),
+            intended: None,
         };
         log.check_start()?;
         while let Some(bytes) = log.bytes(log.position.len + 1)? {
             let entry = log.read_next(&bytes, meta)?;
             log.recent.push(entry);
         }
+        if let Some(bytes) = log.intent()? {
+            let position = log.position;
+            let entry = log.read_next(&bytes, meta)?;
+            log.position = position;
+            log.intended = Some((object::hash(&bytes), entry));
+        }
         Ok(log)
+    }
+
+    fn intent(&self) -> Outcome<Option<Vec<u8>>> {
+        let path = self.state.intent(Chain::Journal, self.inc);
+        Ok(fsx::read_if_there(&path, object::MAX)?)
     }
 
     /// That the entry which the keyring names last is here: a journal that is shorter than the
@@ -115,18 +129,28 @@ impl Log {
     }
 
     /// The domains that recent entries erase: the part of the ledger that a keyring with the
-    /// position this was opened with may still hold.
+    /// position this was opened with may still hold. Also those of an intended entry: it may stand
+    /// in a store, and then it is carried out.
     pub fn erased_recently(&self) -> Vec<Domain> {
-        let domains = self.recent.iter().filter_map(|entry| match &entry.event {
-            Event::Erased { domains, .. } => Some(domains),
-            _ => None,
-        });
+        let intended = self.intended.iter().map(|(_, entry)| entry);
+        let domains = self
+            .recent
+            .iter()
+            .chain(intended)
+            .filter_map(|entry| match &entry.event {
+                Event::Erased { domains, .. } => Some(domains),
+                _ => None,
+            });
         domains.flatten().copied().collect()
     }
 
-    /// Whether there is an entry behind the last that was read.
-    pub fn has_next(&self) -> Outcome<bool> {
-        Ok(self.bytes(self.position.len + 1)?.is_some())
+    /// Whether something was decided since this was opened.
+    pub fn has_grown(&self) -> Outcome<bool> {
+        let known = self.intended.as_ref().map(|(hash, _)| *hash);
+        let number = self.position.len + 1;
+        let now = [self.bytes(number)?, self.intent()?];
+        let is_new = |bytes: Vec<u8>| Some(object::hash(&bytes)) != known;
+        Ok(now.into_iter().flatten().any(is_new) || self.bytes(number + 1)?.is_some())
     }
 
     /// The recent entries, oldest first.
@@ -157,7 +181,22 @@ impl Log {
         let intent = self.state.intent(Chain::Journal, self.inc);
         fsx::create_dir(intent.parent().unwrap_or(self.state.path()))?;
         fsx::write(&intent, &bytes)?;
-        self.carry_out(&bytes, stores, meta)
+        match self.carry_out(&bytes, stores, meta) {
+            Err(failure) if failure.kind() != FailureKind::Refused && intent.exists() => {
+                let outcome = if self.take_back(stores)? {
+                    "nothing was changed"
+                } else {
+                    "the next command that can reach a store finishes it"
+                };
+                Err(failure).failed_to(|| format!("decide it: {outcome}"))
+            }
+            Err(failure) => {
+                // Another writer's entry stands where this one should have been.
+                fsx::remove(&intent)?;
+                Err(failure)
+            }
+            done => done,
+        }
     }
 
     /// Puts the intended entry into the stores, and then under its number.
@@ -173,12 +212,10 @@ impl Log {
             .find_map(|put| put.as_ref().err().filter(|e| e.is_conflict()))
         {
             let what = format!("another writer has written journal entry {number}: {conflict}");
-            fsx::remove(&intent)?;
             return Err(second_writer(what));
         }
         if !puts.iter().any(Result::is_ok) {
-            fsx::remove(&intent)?;
-            let failure = Failure::new("no store took the journal entry, so nothing was changed");
+            let failure = Failure::new("no store took the journal entry");
             return Err(match puts.into_iter().find_map(Result::err) {
                 Some(error) => failure.because(error),
                 None => failure.hint("no store can be reached: see `tenure check`"),
@@ -190,59 +227,53 @@ impl Log {
         fsx::sync_parent(&intent)?;
         let entry = self.read_next(bytes, meta)?;
         self.recent.push(entry);
+        self.intended = None;
         Ok(())
     }
 
-    /// Finishes an entry that a crash interrupted. Returns whether there was one.
+    /// Takes an entry back that no store took: whether it is certain that none has it after all.
+    fn take_back(&mut self, stores: &[Store]) -> Outcome<bool> {
+        let path = Chain::Journal.path(self.inc, self.position.len + 1);
+        let none = on_all(stores, |store| store.get_if_there(&path, object::MAX));
+        let certain = none.iter().all(|found| matches!(found, Ok(None)));
+        if certain {
+            fsx::remove(&self.state.intent(Chain::Journal, self.inc))?;
+        }
+        Ok(certain)
+    }
+
+    /// Finishes an entry that a crash interrupted. Returns whether there was one. While no store can
+    /// be reached it stays: one of them may have it.
     pub fn resume(&mut self, stores: &[Store], meta: &DomainKey) -> Outcome<bool> {
-        let intent = self.state.intent(Chain::Journal, self.inc);
-        let Some(bytes) = fsx::read_if_there(&intent, object::MAX)? else {
+        let Some(bytes) = self.intent()? else {
             return Ok(false);
         };
-        self.carry_out(&bytes, stores, meta)?;
+        self.carry_out(&bytes, stores, meta)
+            .failed_to(|| "finish what an interrupted command has decided")?;
         Ok(true)
     }
 
-    /// Gives a store the entries that it lacks, and sees that it has none that we lack.
-    pub fn level(&self, store: &Store, resuming: bool) -> Outcome<()> {
+    /// Gives a store the entries that it lacks, and the newest one again if it is damaged there:
+    /// another writer's was looked for before this.
+    pub fn level(&self, store: &Store) -> Outcome<()> {
         let listed = store.list(&format!("journal/{}", self.inc))?;
-        let numbers: BTreeMap<_, _> = listed
-            .keys()
-            .filter_map(|path| Some((Chain::Journal.parse(path)?.1, path)))
-            .collect();
-        let ours = self.position.len + u64::from(resuming);
-        if let Some((number, _)) = numbers.range(ours + 1..).next() {
-            let what = format!(
-                "store {:?} has journal entry {number}, which this host did not write",
-                store.name().as_str()
-            );
-            return Err(second_writer(what));
-        }
         for number in 1..=self.position.len {
-            // The last one is compared as well: two writers differ there first.
-            if !numbers.contains_key(&number) || number == self.position.len {
-                let bytes = self.bytes(number)?.ok_or_else(|| {
-                    Failure::new(format!("journal entry {number} is missing on this host"))
-                        .hint("copy journal/ from a store into the state directory")
-                })?;
-                match store.put_new(&Chain::Journal.path(self.inc, number), bytes.into()) {
-                    Err(error) if error.is_conflict() => {
-                        return Err(second_writer(error.to_string()));
-                    }
-                    done => done?,
-                }
+            let path = Chain::Journal.path(self.inc, number);
+            let newest = number == self.position.len;
+            if listed.contains_key(&path) && !newest {
+                continue;
+            }
+            let bytes = self.bytes(number)?.ok_or_else(|| {
+                Failure::new(format!("journal entry {number} is missing on this host"))
+                    .hint("copy journal/ from a store into the state directory")
+            })?;
+            match store.put_new(&path, bytes.clone().into()) {
+                Err(error) if error.is_conflict() => store.replace(&path, bytes.into())?,
+                done => done?,
             }
         }
         Ok(())
     }
-}
-
-/// What is said when somebody else writes to the repository.
-pub fn second_writer(what: impl Into<String>) -> Failure {
-    Failure::of(FailureKind::Refused, what).hint(
-        "two hosts (or a copy of the state directory) write to the same repository: \
-         stop one of them for good",
-    )
 }
 
 /// Does the same on all stores at once.

@@ -26,6 +26,7 @@ pub mod identity;
 pub mod log;
 pub mod objects;
 mod settle;
+pub mod sole;
 pub mod state;
 pub mod view;
 
@@ -148,15 +149,22 @@ impl Repository {
     fn check_store(&self, store: &Store, is_new: bool) -> Outcome<()> {
         let name = store.name().as_str();
         let certificates = store.list("writer")?;
-        if certificates.is_empty() {
-            if is_new {
-                return Ok(());
-            }
-            let what = format!("store {name:?} is empty, and held this repository before");
+        if certificates.is_empty() && !is_new {
+            let what = format!("store {name:?} held this repository before, and does not now");
             return Err(Failure::new(what).hint(
                 "is it mounted? if it was replaced by an empty one, give it another name in the \
                  configuration",
             ));
+        }
+        if certificates.is_empty() {
+            for folder in ["journal", "keyring", "packs", "pages", "snapshots"] {
+                if let Some(path) = store.list(folder)?.keys().next() {
+                    let what =
+                        format!("store {name:?} holds {path}, which is not of this repository");
+                    return Err(Failure::new(what).hint("give it a directory of its own"));
+                }
+            }
+            return Ok(());
         }
         let mut mine = false;
         for path in certificates.keys() {
@@ -203,7 +211,7 @@ impl Repository {
 
     /// Whether the journal has grown since the repository was opened, by another command.
     pub fn has_grown(&self) -> Outcome<bool> {
-        self.log.has_next()
+        self.log.has_grown()
     }
 
     /// How far the journal has come.

@@ -11,7 +11,8 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::identity::open_identity;
-use super::log::{on_all, second_writer};
+use super::log::on_all;
+use super::sole::SoleWriter;
 use super::{Recogniser, Repository};
 use crate::catalog::{Change, Customer, KeyPlace};
 use crate::certificate;
@@ -20,7 +21,6 @@ use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{ObjectName, StoreName};
 use crate::journal::Event;
-use crate::keyring::file;
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
 use crate::store::Store;
@@ -41,6 +41,10 @@ impl Repository {
     /// Gets the repository ready for changes. Safe at any moment, and twice.
     pub fn settle(&mut self) -> Outcome<Settled> {
         let mut settled = Settled::default();
+        self.state.sweep()?;
+        // Nothing is written to any store before all have been looked at.
+        self.check_sole_writer()?;
+        let new = self.level_stores()?;
         for (name, placed) in self.place_root()? {
             // A store that does not take it is found by `verify`, and tried again next time.
             if let Ok(true) = placed {
@@ -49,8 +53,6 @@ impl Repository {
                     .push(format!("{} in store {name}", certificate::ROOT));
             }
         }
-        let new = self.prepare_new_stores()?;
-        self.check_sole_writer()?;
         let meta = self.meta()?;
         if self.log.resume(&self.stores, &meta)? {
             settled
@@ -113,37 +115,47 @@ impl Repository {
         }))
     }
 
-    /// Gives stores that are empty what makes them stores of this repository.
-    fn prepare_new_stores(&mut self) -> Outcome<Vec<Store>> {
+    /// Gives stores that are empty what makes them stores of this repository, and all of them the
+    /// journal. Returns the new ones.
+    fn level_stores(&mut self) -> Outcome<Vec<Store>> {
         let known = self.catalog.key_places()?;
-        let is_new = |store: &&Store| !known.contains_key(store.name().as_str());
-        let new: Vec<Store> = self.stores.iter().filter(is_new).cloned().collect();
+        let is_new = |store: &Store| !known.contains_key(store.name().as_str());
         let own = certificate::path(self.inc());
         let read = |path: &Path| fsx::read(path, 1 << 20).map(Bytes::from);
         let root = read(&self.state.root())?;
         let certificate = read(&self.state.certificate(self.inc()))?;
-        let prepared = on_all(&new, |store| -> Outcome<()> {
-            store.put_new(certificate::ROOT, root.clone())?;
-            Ok(store.put_new(&own, certificate.clone())?)
+        let (log, sole) = (&self.log, self.sole_writer());
+        let levelled = on_all(&self.stores, |store| -> Outcome<()> {
+            if is_new(store) {
+                store.put_new(certificate::ROOT, root.clone())?;
+                store.put_new(&own, certificate.clone())?;
+            }
+            log.level(store)?;
+            sole.mend(Chain::Manifest, store)
         });
-        self.set_aside(&new, prepared)
+        self.set_aside(levelled)?;
+        Ok(self
+            .stores
+            .iter()
+            .filter(|store| is_new(store))
+            .cloned()
+            .collect())
     }
 
-    /// Goes on without the stores where something failed, and returns the others. That another
-    /// writer was met is no failure to go on from.
-    fn set_aside(&mut self, stores: &[Store], done: Vec<Outcome<()>>) -> Outcome<Vec<Store>> {
-        let mut left = Vec::new();
-        for (store, done) in stores.iter().zip(done) {
-            match done {
-                Ok(()) => left.push(store.clone()),
+    /// Goes on without the stores that have failed, and not at all if one was refused.
+    fn set_aside(&mut self, results: Vec<Outcome<()>>) -> Outcome<()> {
+        let mut working = Vec::new();
+        for (store, result) in self.stores.drain(..).zip(results) {
+            match result {
+                Ok(()) => working.push(store),
                 Err(failure) if failure.kind() == FailureKind::Refused => return Err(failure),
                 Err(failure) => {
-                    self.stores.retain(|other| other.name() != store.name());
                     self.absent.insert(store.name().clone(), failure);
                 }
             }
         }
-        Ok(left)
+        self.stores = working;
+        Ok(())
     }
 
     /// From here on a store may hold keyrings, and no erasure is final before it was seen.
@@ -167,34 +179,22 @@ impl Repository {
 
     /// That no store holds anything under this incarnation's numbers that we did not write.
     fn check_sole_writer(&mut self) -> Outcome<()> {
-        let inc = self.inc();
-        let intended = |chain| self.state.intent(chain, inc).exists();
-        let last = self.last_snapshot_number()? + u64::from(intended(Chain::Manifest));
-        let journal_intended = intended(Chain::Journal);
-        let (log, current) = (&self.log, self.keyring.epoch);
+        let (sole, epoch) = (self.sole_writer(), self.keyring.epoch);
         let checks = on_all(&self.stores, |store| -> Outcome<()> {
-            log.level(store, journal_intended)?;
-            let name = store.name().as_str();
-            for path in store.list(&format!("snapshots/{inc}"))?.keys() {
-                if Chain::Manifest
-                    .parse(path)
-                    .is_some_and(|(_, number)| number > last)
-                {
-                    let what = format!("store {name:?} has {path}, which this host did not write");
-                    return Err(second_writer(what));
-                }
-            }
-            for path in store.list("keyring")?.keys() {
-                let epoch = file::parse_path(path).filter(|(found, _)| *found == inc);
-                if epoch.is_some_and(|(_, epoch)| epoch > current) {
-                    let what = format!("store {name:?} has {path}, which this host did not write");
-                    return Err(second_writer(what));
-                }
-            }
-            Ok(())
+            sole.check(Chain::Journal, store)?;
+            sole.check(Chain::Manifest, store)?;
+            sole.check_epochs(store, epoch)
         });
-        let stores = self.stores.clone();
-        self.set_aside(&stores, checks).map(|_| ())
+        self.set_aside(checks)
+    }
+
+    fn sole_writer(&self) -> SoleWriter<'_> {
+        SoleWriter {
+            state: &self.state,
+            repo: self.id(),
+            inc: self.inc(),
+            verify: &self.certificate.verify,
+        }
     }
 
     /// The number of the newest snapshot of this incarnation; 0 if there is none.
@@ -346,20 +346,21 @@ impl Repository {
         });
         let mut places = self.catalog.key_places()?;
         for (name, placed) in placed {
-            if let (Ok(()), Some(place)) = (placed, places.get_mut(name.as_str())) {
+            let Some(url) = places.get(name.as_str()).map(|place| place.url.clone()) else {
+                continue;
+            };
+            if placed.is_err() {
+                continue;
+            }
+            // A store that was renamed in the configuration is the place that it was before.
+            for (name, place) in places.iter_mut().filter(|(_, place)| place.url == url) {
                 place.epoch = self.keyring.epoch;
                 place.seen = Timestamp::now();
-                let place = place.clone();
                 self.catalog
-                    .change(|change| change.set_key_place(name.as_str(), &place))?;
+                    .change(|change| change.set_key_place(name, place))?;
             }
         }
-        let behind = places
-            .iter()
-            .filter(|(_, place)| place.epoch < self.keyring.epoch);
-        behind
-            .map(|(name, _)| name.parse().map_err(Failure::from))
-            .collect()
+        self.pending_places()
     }
 
     /// Places where an older keyring may still be, by what was last seen.
@@ -389,9 +390,14 @@ impl Repository {
 
 fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
     if store.holds_keys() {
-        store.put_new(path, age.clone())?;
+        match store.put_new(path, age.clone()) {
+            // The journal is ours, and with it the epoch: this is a damaged copy.
+            Err(error) if error.is_conflict() => store.replace(path, age.clone())?,
+            done => done?,
+        }
         store.read_back(path, age)?;
     }
+    store.sweep("keyring")?;
     let others = |store: &Store| -> Outcome<Vec<String>> {
         let listed = store.list("keyring")?.into_keys();
         Ok(listed

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant};
 
 use crate::certificate::Certificate;
 use crate::error::{Failure, FailureKind, Outcome};
@@ -85,18 +87,25 @@ impl StateDir {
             let what = format!("there is no repository in {}", self.0.display());
             return Err(Failure::new(what).hint("make one with `tenure init`"));
         }
+        let certificates = self.certificates()?;
+        let newest = certificates.into_iter().max_by_key(|(_, c)| c.ordinal);
+        newest.ok_or_else(|| Failure::new("the writer's certificate is missing"))
+    }
+
+    /// All certificates that lie here, each with the root's public key that it was read with.
+    fn certificates(&self) -> Outcome<Vec<(VerifyKey, Certificate)>> {
         let text = fsx::read(&self.fingerprint(), 1024)?;
         let fingerprint = String::from_utf8_lossy(&text).trim().parse()?;
-        let mut newest: Option<Certificate> = None;
-        for name in fsx::names(&self.0.join("writer"))? {
-            let bytes = fsx::read(&self.0.join("writer").join(name), 4096)?;
-            let certificate = Certificate::read(&bytes, &fingerprint)?;
-            if newest.is_none_or(|known| known.ordinal < certificate.ordinal) {
-                newest = Some(certificate);
+        let folder = self.0.join("writer");
+        let mut certificates = Vec::new();
+        for name in fsx::names(&folder)? {
+            let path = folder.join(name);
+            if !fsx::is_unfinished(&path) {
+                let bytes = fsx::read(&path, 4096)?;
+                certificates.push((fingerprint, Certificate::read(&bytes, &fingerprint)?));
             }
         }
-        let newest = newest.ok_or_else(|| Failure::new("the writer's certificate is missing"))?;
-        Ok((fingerprint, newest))
+        Ok(certificates)
     }
 
     /// Takes the lock under which the repository is changed.
@@ -108,14 +117,23 @@ impl StateDir {
             .write(true)
             .open(&path);
         let file = file.map_err(fsx::FileError::new("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(fs::TryLockError::WouldBlock) => {
-                let what = format!("another command is changing {}", self.0.display());
-                Err(Failure::new(what).hint("wait until it is done, and run this again"))
-            }
-            Err(fs::TryLockError::Error(error)) => {
-                Err(fsx::FileError::new("lock", &path)(error).into())
+        let patience = Instant::now() + Duration::from_secs(2);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                // A command that is just ending is waited for; one that works is not.
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(fs::TryLockError::WouldBlock) => {
+                    let what = format!("another command is changing {}", self.0.display());
+                    return Err(
+                        Failure::new(what).hint("wait until it is done, and run this again")
+                    );
+                }
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(fsx::FileError::new("lock", &path)(error).into());
+                }
             }
         }
     }
@@ -140,9 +158,38 @@ impl StateDir {
         }
     }
 
-    /// What moves with a directory, and not with a copy of it: file system and inode.
+    /// What moves with a directory, and not with a copy of it: its inode and when that was made.
+    /// Not the number of its file system, which may be another after each boot, unless nothing better
+    /// is known.
     fn here(&self) -> Outcome<String> {
         let meta = fs::metadata(&self.0).map_err(fsx::FileError::new("look at", &self.0))?;
-        Ok(format!("{}:{}\n", meta.dev(), meta.ino()))
+        let born = meta
+            .created()
+            .ok()
+            .and_then(|born| born.duration_since(UNIX_EPOCH).ok())
+            .map_or(u128::from(meta.dev()), |born| born.as_nanos());
+        Ok(format!("{}:{born}\n", meta.ino()))
+    }
+
+    /// Removes what crashed writes have left: files that have not got their own names. Those of the
+    /// keyring are destroyed with the older epochs.
+    pub fn sweep(&self) -> Outcome<()> {
+        let own = ["", "journal", "snapshots", "writer", "pages"].map(|name| self.0.join(name));
+        let mut folders = own.to_vec();
+        for (_, certificate) in self.certificates()? {
+            for chain in [Chain::Journal, Chain::Manifest] {
+                let inc = certificate.inc.to_string();
+                folders.push(self.0.join(chain.folder()).join(inc));
+            }
+        }
+        for folder in folders {
+            for name in fsx::names(&folder)? {
+                let path = folder.join(name);
+                if fsx::is_unfinished(&path) && path.is_file() {
+                    fsx::remove(&path)?;
+                }
+            }
+        }
+        Ok(())
     }
 }

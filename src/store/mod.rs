@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -120,6 +119,10 @@ impl Store {
             let why = "it is a symbolic link: name the directory itself";
             return Err(failed(Cause::Address(why.into())));
         }
+        let found = fs::metadata(dir).map_err(fsx::FileError::new("look at", dir));
+        if !found.map_err(|e| failed(e.into()))?.is_dir() {
+            return Err(failed(Cause::Address("it is not a directory".into())));
+        }
         let local = LocalFileSystem::new_with_prefix(dir).map_err(|e| failed(e.into()))?;
         Ok(Self {
             name: name.clone(),
@@ -152,6 +155,13 @@ impl Store {
     }
 
     fn put(&self, path: &str, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
+        if let Some(gone) = self.dir.as_ref().filter(|dir| !dir.is_dir()) {
+            // The library would make it anew, and half a store would be taken for a whole one.
+            return Err(object_store::Error::NotFound {
+                path: gone.display().to_string(),
+                source: "the store's directory has gone".into(),
+            });
+        }
         let options = PutOptions::from(mode);
         let payload = PutPayload::from_bytes(bytes);
         let location = Location::from(path);
@@ -163,10 +173,11 @@ impl Store {
     pub fn put_new(&self, path: &str, bytes: Bytes) -> Result<()> {
         match self.put(path, bytes.clone(), PutMode::Create) {
             Err(object_store::Error::AlreadyExists { .. }) => {
-                if self.get(path, bytes.len() as u64)? == bytes {
-                    return Ok(());
+                match self.get(path, bytes.len() as u64) {
+                    Ok(found) if found == bytes => Ok(()),
+                    Err(error) if !matches!(*error.cause, Cause::TooLarge(_)) => Err(error),
+                    _ => Err(self.failed("write", path)(Cause::Conflict)),
                 }
-                Err(self.failed("write", path)(Cause::Conflict))
             }
             done => done
                 .map_err(Cause::from)
@@ -268,42 +279,62 @@ impl Store {
         }
     }
 
-    /// Removes what crashed writes have left, anywhere in the store: staged files, which listings do
-    /// not show.
-    pub fn sweep(&self) -> Result<()> {
+    /// Removes what crashed writes have left: staged files, which listings do not show. Their bytes
+    /// are overwritten in `keyring`, where each may be a whole keyring. Looks into the folder and the
+    /// folders in it. Returns how many bytes were freed.
+    pub fn sweep(&self, folder: &str) -> Result<u64> {
         let Some(dir) = &self.dir else {
-            return Ok(());
+            return Ok(0);
         };
-        sweep_dir(dir)
+        let destroys = folder == "keyring";
+        let depth = if folder.is_empty() { 1 } else { 2 };
+        let freed = sweep_dir(&dir.join(folder), destroys, depth);
+        freed
             .map_err(Cause::from)
-            .map_err(self.failed("sweep", ""))
+            .map_err(self.failed("sweep", folder))
     }
 }
 
-fn sweep_dir(dir: &Path) -> fsx::Result<()> {
+fn sweep_dir(dir: &Path, destroys: bool, depth: u32) -> fsx::Result<u64> {
+    let mut freed = 0;
     for name in fsx::names(dir)? {
         let path = dir.join(&name);
-        let kind = fs::symlink_metadata(&path).map_err(fsx::FileError::new("look at", &path))?;
-        // A staged file is called like the object that it was to become, with `#` and a number.
         let staged = name
-            .split_once('#')
+            .rsplit_once('#')
             .is_some_and(|(_, n)| n.parse::<u64>().is_ok());
-        if kind.is_dir() {
-            sweep_dir(&path)?;
-        } else if staged && kind.is_file() && kind.nlink() > 1 {
-            // The object has its name already, and these are its bytes.
-            fsx::remove(&path)?;
-        } else if staged && kind.is_file() {
-            // It may be a keyring that was being written.
-            fsx::destroy(&path)?;
+        if staged && path.is_file() {
+            freed += fs::metadata(&path).map_or(0, |m| m.len());
+            if destroys && !is_linked(&path) {
+                fsx::destroy(&path)?;
+            } else {
+                fsx::remove(&path)?;
+            }
+        } else if depth > 1 && path.is_dir() {
+            freed += sweep_dir(&path, destroys, depth - 1)?;
         }
     }
-    Ok(())
+    Ok(freed)
+}
+
+/// Whether a staged file has its own name already: its bytes are then the object's.
+fn is_linked(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(path).is_ok_and(|m| m.nlink() > 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_has_gone_is_not_made_anew() {
+        with_store(|store, root| {
+            fs::rename(root, root.with_extension("away")).unwrap();
+            assert!(store.put_new("packs/a", Bytes::from_static(b"1")).is_err());
+            assert!(store.replace("packs/a", Bytes::from_static(b"1")).is_err());
+            assert!(!root.exists());
+        });
+    }
 
     fn with_store(test: impl FnOnce(&Store, &Path)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -330,10 +361,7 @@ mod tests {
                 let error = store
                     .put_new("packs/a", Bytes::copy_from_slice(other))
                     .unwrap_err();
-                assert!(
-                    error.is_conflict() || matches!(*error.cause, Cause::TooLarge(_)),
-                    "{error}"
-                );
+                assert!(error.is_conflict(), "{error}");
             }
             assert_eq!(store.get("packs/a", 3).unwrap(), "one");
             let error = store.get("packs/a", 2).unwrap_err();
@@ -372,11 +400,11 @@ mod tests {
             assert!(store.list("keyring").unwrap().is_empty());
             fs::write(root.join("keyring/x/3.age#1"), b"left").unwrap();
             fs::write(root.join("keyring/x/4.age"), b"kept").unwrap();
-            // A crash between giving the name and removing the staged one leaves both.
-            fs::hard_link(root.join("keyring/x/4.age"), root.join("keyring/x/4.age#1")).unwrap();
-            store.sweep().unwrap();
-            assert!(!root.join("keyring/x/3.age#1").exists());
-            assert!(!root.join("keyring/x/4.age#1").exists());
+            fs::hard_link(root.join("keyring/x/4.age"), root.join("keyring/x/4.age#2")).unwrap();
+            fs::write(root.join("7#1"), b"left").unwrap();
+            assert_eq!(store.sweep("keyring").unwrap(), 8);
+            assert_eq!(store.sweep("").unwrap(), 4);
+            assert_eq!(store.sweep("none").unwrap(), 0);
             assert_eq!(store.get("keyring/x/4.age", 9).unwrap(), "kept");
             assert_eq!(store.list("keyring").unwrap().len(), 1);
         });

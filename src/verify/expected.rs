@@ -180,3 +180,114 @@ impl ByPack {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Class;
+    use crate::page::PackRef;
+
+    fn piece(pack: u8, offset: u32, rows: u32) -> PieceRef {
+        PieceRef {
+            pack: PackRef {
+                name: ObjectName([pack; 32]),
+                size: 1000,
+                salt: [4; 16],
+            },
+            slot: Slot {
+                offset,
+                len: 70 + offset,
+            },
+            plain: 100 + offset,
+            rows,
+            name: PieceName([offset as u8; 16]),
+        }
+    }
+
+    fn entry(arrival: u32, pieces: Vec<PieceRef>) -> Entry {
+        let domain = Domain {
+            inc: Incarnation([2; 8]),
+            class: Class::CUSTOMER,
+            arrival,
+        };
+        Entry {
+            domain,
+            source: 0,
+            id: None,
+            pieces: Some(pieces),
+        }
+    }
+
+    /// What comes out for packs 0 to 2, and the long rows as first offsets and numbers of pieces.
+    fn sorted(entries: &[Entry]) -> (Vec<Vec<Expected>>, Vec<(u32, usize)>) {
+        let (forest, dir) = (Forest::new(), tempfile::tempdir().unwrap());
+        let mut expected = Expectations {
+            keys: forest.walker(),
+            sorter: Some(Sorter::new(dir.path())),
+            long_rows: Vec::new(),
+            known: HashSet::new(),
+        };
+        for entry in entries {
+            // Pack 9 is one that nobody names.
+            let rank = |name: &ObjectName| Some(usize::from(name.0[0])).filter(|rank| *rank < 9);
+            expected.take(entry, rank).unwrap();
+        }
+        let (by_pack, long_rows) = expected.finish().unwrap();
+        let mut by_pack = by_pack.unwrap();
+        let packs = (0..3).map(|rank| by_pack.of(rank).unwrap()).collect();
+        let long = long_rows
+            .iter()
+            .map(|row| (row.pieces[0].slot.offset, row.pieces.len()));
+        (packs, long.collect())
+    }
+
+    #[test]
+    fn pieces_come_by_pack_and_offset_each_once() {
+        let entries = [
+            entry(5, vec![piece(2, 9, 1), piece(0, 7, 3), piece(9, 1, 1)]),
+            entry(4, vec![piece(0, 2, 1), piece(0, 5, 1)]),
+            // The same in a later snapshot, and one that contradicts.
+            entry(5, vec![piece(0, 7, 3)]),
+            entry(6, vec![piece(0, 2, 1)]),
+        ];
+        let (packs, long) = sorted(&entries);
+        let seen = |pack: &Vec<Expected>| -> Vec<(u32, u32)> {
+            pack.iter()
+                .map(|e| (e.slot.offset, e.domain.arrival))
+                .collect()
+        };
+        assert_eq!(
+            packs.iter().map(seen).collect::<Vec<_>>(),
+            [vec![(2, 4), (2, 6), (5, 4), (7, 5)], vec![], vec![(9, 5)],]
+        );
+        let (domain, piece) = (entries[0].domain, piece(2, 9, 1));
+        let (slot, plain, rows, name) = (piece.slot, piece.plain, piece.rows, piece.name);
+        assert_eq!(
+            packs[2],
+            [Expected {
+                domain,
+                slot,
+                plain,
+                rows,
+                name
+            }]
+        );
+        assert!(long.is_empty());
+    }
+
+    #[test]
+    fn a_row_of_many_pieces_is_found_once_and_so_is_one_without_an_end() {
+        let long = |from| {
+            vec![
+                piece(0, from, 0),
+                piece(1, from + 1, 0),
+                piece(1, from + 2, 1),
+            ]
+        };
+        let mut pieces = vec![piece(0, 1, 8)];
+        pieces.extend(long(10));
+        pieces.extend([piece(1, 40, 2), piece(2, 50, 0)]);
+        let entries = [entry(5, pieces), entry(5, long(10))];
+        assert_eq!(sorted(&entries).1, [(10, 3), (50, 1)]);
+    }
+}

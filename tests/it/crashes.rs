@@ -114,7 +114,19 @@ impl World {
     }
 
     fn run(&self, arguments: &[&str]) -> i32 {
-        self.command(arguments).status().unwrap().code().unwrap()
+        let done = self
+            .command(arguments)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let code = done.status.code().unwrap();
+        if ![0, 3].contains(&code) {
+            println!(
+                "{arguments:?}: {code}: {}",
+                String::from_utf8_lossy(&done.stderr)
+            );
+        }
+        code
     }
 
     fn config(&self) -> Config {

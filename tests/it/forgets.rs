@@ -177,9 +177,9 @@ fn a_forgotten_customer_is_left_out_named_and_let_in_again_under_a_new_number() 
         taken
             .left_out
             .iter()
-            .map(|key| key.text())
+            .map(tenure::value::CustomerKey::text)
             .collect::<Vec<_>>(),
-        [no.clone()]
+        std::slice::from_ref(&no)
     );
     let repository = place.read();
     let opened = open_everything(

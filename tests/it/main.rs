@@ -1,12 +1,13 @@
 //! The integration tests: one binary, one module for each thing that is tested from outside.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test may stop at what it did not expect, and say so"
+    reason = "a test may stop at what it did not expect, and say so; what it copies is thrown away"
 )]
 
 mod cli;
@@ -15,8 +16,12 @@ mod crashes;
 mod demo;
 mod exact;
 mod forgets;
+mod golden;
+mod journal;
 mod keys;
 mod layers;
+mod settle;
 mod status;
+mod stores;
 mod support;
 mod verify;

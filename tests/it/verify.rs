@@ -10,6 +10,8 @@ use tenure::verify::{self, Verified};
 
 use crate::support::world::{STORES, World, objects};
 
+mod lies;
+
 fn look(world: &World, store: Option<&str>, data: bool) -> Verified {
     let store = store.map(|name| name.parse().unwrap());
     verify::run(&world.open(), store.as_ref(), data, &Silent).unwrap()
@@ -329,4 +331,23 @@ fn damage_to_the_state_directory_s_copies_is_told_from_damage_to_a_store() {
         }
     }
     assert_clean(&world);
+}
+
+#[test]
+fn rows_that_are_longer_than_a_piece_are_put_together() {
+    let world = World::new();
+    let long = "long ".repeat(2_000_000);
+    let sql = "UPDATE notes SET body = ? WHERE id IN (3, 4)";
+    assert_eq!(world.crm.connection().execute(sql, [&long]).unwrap(), 2);
+    world.snapshot(true);
+    assert_clean(&world);
+    // A pack that is gone is named once, and not again for the rows that cannot be put together.
+    let root = &world.store_dirs()[0];
+    for object in objects(root, "packs") {
+        let before = Before::of(root.join(&object));
+        fs::remove_file(&before.0).unwrap();
+        let found = look(&world, Some(STORES[0]), true);
+        assert_eq!(named(&found), [(STORES[0].to_owned(), object)]);
+        before.put_back();
+    }
 }

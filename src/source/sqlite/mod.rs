@@ -24,6 +24,10 @@ mod schema;
 mod shape;
 mod sql;
 #[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what a test copies is thrown away"
+)]
 mod tests;
 mod tombstone;
 

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tenure::config::Config;
+use tenure::error::{Failure, Outcome};
 use tenure::init::{self, Root};
 use tenure::keyring::recovery::Identity;
-use tenure::repo::Repository;
+use tenure::repo::{Repository, Settled};
 use tenure::report::Silent;
 use tenure::{backup, restore};
 use tokio::runtime::Runtime;
@@ -62,9 +63,42 @@ impl Place {
     }
 
     pub fn change(&self) -> Repository {
+        self.settled().unwrap().0
+    }
+
+    /// What opening for a change says.
+    pub fn settled(&self) -> Outcome<(Repository, Settled)> {
         Repository::change(self.config(), self.runtime.handle())
-            .unwrap()
-            .0
+    }
+
+    /// What opening for a change says, with any configuration.
+    pub fn try_change(&self, config: Config) -> Result<(Repository, Settled), Failure> {
+        Repository::change(config, self.runtime.handle())
+    }
+
+    /// Writes the configuration anew.
+    pub fn reconfigure(&self, edit: impl FnOnce(String) -> String) {
+        let path = self.dir.path().join("tenure.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, edit(text)).unwrap();
+    }
+
+    /// A configuration that differs in its state directory alone.
+    pub fn config_with_state(&self, state: &str) -> Config {
+        let text = fs::read_to_string(self.dir.path().join("tenure.toml")).unwrap();
+        let path = self.dir.path().join(format!("{state}.toml"));
+        let state = self.dir.path().join(state);
+        fs::write(&path, format!("state_dir = {state:?}\n{text}")).unwrap();
+        Config::load(&path).unwrap()
+    }
+
+    pub fn try_snapshot(&self) -> Result<backup::Taken, Failure> {
+        let (mut repository, _) = self.try_change(self.config())?;
+        backup::take(&mut repository, false, &Silent)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     pub fn snapshot(&self, full: bool) -> backup::Taken {

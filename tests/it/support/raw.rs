@@ -145,9 +145,9 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.append(&mut files(&path))
+            found.append(&mut files(&path));
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
     found.sort();

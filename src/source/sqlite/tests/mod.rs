@@ -44,7 +44,7 @@ fn register(table: &str, key: &[&str]) -> Rules {
 }
 
 fn strings(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| name.to_string()).collect()
+    names.iter().map(ToString::to_string).collect()
 }
 
 fn owns(table: &str, by: By) -> OwnsRule {

@@ -1,0 +1,210 @@
+//! Reads each format wholly, as its users do, and says by which error it refused.
+
+use std::fs;
+use std::path::Path;
+
+use tenure::cbor::Malformed;
+use tenure::certificate::{self, Certificate, CertificateError};
+use tenure::error::Failure;
+use tenure::ids::{Domain, Incarnation, ObjectName};
+use tenure::journal::Entry as JournalEntry;
+use tenure::keyring::recovery::{self, Identity, RecoveryError};
+use tenure::keyring::{Keyring, KeyringError, file};
+use tenure::manifest::Manifest;
+use tenure::object::{self, Chain, Head, ObjectError};
+use tenure::pack::{self, Pack, PackError};
+use tenure::page::{Entry, Page, PageError};
+use tenure::piece::{self, Row, RowReader};
+use tenure::repo::log::Log;
+use tenure::repo::state::StateDir;
+use tenure::seal::{Decompressor, SealError};
+use tenure::sign::VerifyKey;
+
+use super::keys::{INC, REPO, epoch_secret, forest, host, meta, root, writer};
+use super::{Fixtures, expected};
+
+/// Why something was refused.
+#[derive(Debug, PartialEq)]
+pub enum Refusal {
+    Malformed(Malformed),
+    Pack(PackError),
+    Page(PageError),
+    Object(ObjectError),
+    Keyring(KeyringError),
+    Certificate(CertificateError),
+    Seal(SealError),
+    /// A piece that is whole, and not the one that its name stands for.
+    AnotherPiece,
+    /// What the log of a repository says, in words.
+    Log(String),
+    /// age does not open it.
+    Age,
+}
+
+macro_rules! refusals {
+    ($($kind:ident($error:ty)),*) => {
+        $(impl From<$error> for Refusal {
+            fn from(error: $error) -> Self {
+                Self::$kind(error)
+            }
+        })*
+    };
+}
+refusals!(
+    Malformed(Malformed),
+    Pack(PackError),
+    Page(PageError),
+    Object(ObjectError),
+    Keyring(KeyringError),
+    Certificate(CertificateError),
+    Seal(SealError)
+);
+
+impl From<RecoveryError> for Refusal {
+    fn from(error: RecoveryError) -> Self {
+        assert!(matches!(error, RecoveryError::Decrypt(_)), "{error}");
+        Self::Age
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Log(failure.causes().pop().unwrap_or_default())
+    }
+}
+
+/// The rows of pieces that follow each other.
+pub fn rows(pieces: &[&[u8]], mut each: impl FnMut(&Row<'_>)) -> Result<(), Malformed> {
+    let mut reader = RowReader::default();
+    for piece in pieces {
+        reader.piece(piece, |row, _| {
+            each(&row);
+            Ok::<_, Malformed>(())
+        })?;
+    }
+    reader.finish()
+}
+
+/// The pieces of a pack that the keyring opens, with their domains.
+pub fn pack(name: ObjectName, bytes: &[u8]) -> Result<Vec<(Domain, Vec<u8>)>, Refusal> {
+    let pack = Pack::read(name, bytes.to_vec().into())?;
+    let mut pieces = Vec::new();
+    for entry in pack.contents(REPO, &meta())? {
+        let Some(key) = forest().key(entry.domain) else {
+            continue;
+        };
+        let sealed = pack.blob(entry.slot)?;
+        let frame = pack::open_blob(REPO, &key, pack.salt(), entry.slot.offset, sealed)?;
+        let plain = Decompressor::new().unwrap().plain(&frame)?;
+        if piece::name(&key.name_key(), &plain) != entry.name {
+            return Err(Refusal::AnotherPiece);
+        }
+        pieces.push((entry.domain, plain.to_vec()));
+    }
+    Ok(pieces)
+}
+
+/// A page's entries, of which every identity that the keyring opens has been opened.
+pub fn page(name: ObjectName, bytes: &[u8]) -> Result<(Page, Vec<Entry>), Refusal> {
+    let page = Page::read(REPO, name, bytes, &meta())?;
+    let mut entries = Vec::new();
+    for block in page.blocks() {
+        let sealed = &bytes[block.offset as usize..(block.offset + block.len) as usize];
+        for entry in page.entries(block, sealed, &meta())? {
+            if let (Some(id), Some(key)) = (&entry.id, forest().key(entry.domain)) {
+                page.open_id(entry.domain, &key, id)?;
+            }
+            entries.push(entry);
+        }
+    }
+    Ok((page, entries))
+}
+
+pub fn object<T: for<'d> minicbor::Decode<'d, ()>>(
+    chain: Chain,
+    number: u64,
+    bytes: &[u8],
+) -> Result<(Head, T), ObjectError> {
+    let verify = writer().verify_key();
+    let sealed = object::read(chain, REPO, INC, number, bytes, &verify)?;
+    Ok((sealed.head, sealed.open(&meta())?))
+}
+
+/// The entries of the good journal, in order.
+pub fn good_journal() -> Vec<Vec<u8>> {
+    let read = |(name, _)| Fixtures::good().read(&format!("journal/{name}"));
+    expected::events().into_iter().map(read).collect()
+}
+
+/// Opens a journal as a repository does.
+pub fn log(entries: &[Vec<u8>]) -> Result<Log, Failure> {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path());
+    for (number, entry) in (1..).zip(entries) {
+        let path = state.object(Chain::Journal, INC, number);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, entry).unwrap();
+    }
+    Log::open(&state, REPO, INC, writer().verify_key(), None, &meta())
+}
+
+fn verify(inc: Incarnation) -> Option<VerifyKey> {
+    (inc == INC).then(|| writer().verify_key())
+}
+
+pub fn keyring(bytes: &[u8]) -> Result<Keyring, KeyringError> {
+    Keyring::decode(bytes, REPO, &root().verify_key(), verify)
+}
+
+pub fn identities() -> Vec<Identity> {
+    recovery::identities(&Fixtures::good().text("TEST-KEY-recovery-identity.txt")).unwrap()
+}
+
+/// Reads a bad fixture, by its folder and name, as what it pretends to be.
+pub fn refusal(path: &str, bytes: &[u8]) -> Option<Refusal> {
+    let (folder, name) = path.split_once('/').unwrap();
+    let read = || -> Result<(), Refusal> {
+        match folder {
+            "piece" => rows(&[bytes], |_| ())?,
+            "identity" => drop(piece::Identity::decode(bytes)?),
+            "pack" => drop(pack(name_of("pack/domains.bin", name, bytes), bytes)?),
+            "page" => drop(page(name_of("page/full.bin", name, bytes), bytes)?),
+            "manifest" => drop(object::<Manifest>(Chain::Manifest, 1, bytes)?),
+            "journal" => journal(bytes)?,
+            "keyring" => any_keyring(name, bytes)?,
+            "root" => drop(certificate::decode_root(bytes)?),
+            "certificate" => drop(Certificate::read(bytes, &root().verify_key())?),
+            _ => panic!("no format is called {folder}"),
+        }
+        Ok(())
+    };
+    read().err()
+}
+
+/// The name by which an object is asked for: its own, unless that is what is wrong with it.
+fn name_of(good: &str, file: &str, bytes: &[u8]) -> ObjectName {
+    if file == "wrong-name.bin" {
+        ObjectName::of(&Fixtures::good().read(good))
+    } else {
+        ObjectName::of(bytes)
+    }
+}
+
+/// As the second entry of the good journal: alone, then after the first.
+fn journal(bytes: &[u8]) -> Result<(), Refusal> {
+    object::<JournalEntry>(Chain::Journal, 2, bytes)?;
+    let mut entries = good_journal();
+    entries[1] = bytes.to_vec();
+    log(&entries)?;
+    Ok(())
+}
+
+fn any_keyring(name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    let plain = match Path::new(name).extension().and_then(|e| e.to_str()) {
+        Some("age") => recovery::decrypt(&identities(), bytes)?,
+        Some("keys") => file::open_for_host(bytes, REPO, &host(), &epoch_secret())?.1,
+        _ => bytes.to_vec().into(),
+    };
+    keyring(&plain)?;
+    Ok(())
+}
