@@ -12,6 +12,7 @@ use crate::catalog::Snapshot;
 use crate::error::{Failure, Outcome};
 use crate::ids::{SnapshotId, StoreName};
 use crate::repo::Repository;
+use crate::value::CustomerKey;
 
 /// How snapshots are called: by number alone where that is unique.
 pub(super) struct Names(BTreeMap<u64, u64>);
@@ -63,11 +64,7 @@ pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
     let mut repository = session.change()?;
     let taken = backup::take(&mut repository, full, session.report.as_ref())?;
     let names = Names::new(&repository)?;
-    let left_out: Vec<String> = taken
-        .left_out
-        .iter()
-        .map(crate::value::CustomerKey::text)
-        .collect();
+    let left_out: Vec<String> = taken.left_out.iter().map(CustomerKey::text).collect();
     let in_part = !left_out.is_empty() || !taken.unsettled.is_empty();
     let mut warnings = Vec::new();
     if !left_out.is_empty() {
@@ -76,7 +73,13 @@ pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
             "erased customers are in the register again, and were left out: {who}"
         ));
     }
-    warnings.extend(taken.unsettled.iter().map(|what| text::printable(what)));
+    warnings.extend(
+        taken
+            .unsettled
+            .iter()
+            .map(String::as_str)
+            .map(text::printable),
+    );
     for (name, failure) in &taken.stores {
         warnings.extend(
             failure

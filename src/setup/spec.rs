@@ -83,9 +83,9 @@ pub struct StoreSpec {
 impl StoreSpec {
     /// What the store shall be called: as was said, or after its directory.
     pub fn name(&self) -> StoreName {
-        self.name
-            .clone()
-            .unwrap_or_else(|| after(self.url.path(), "store"))
+        let path = self.url.to_file_path().unwrap_or_default();
+        let after = || after(&path.to_string_lossy(), "store");
+        self.name.clone().unwrap_or_else(after)
     }
 }
 
@@ -96,12 +96,8 @@ impl FromStr for StoreSpec {
         let bad = || BadSpec::Store(text.to_owned());
         let (name, place) = named::<StoreName>(text);
         if place.starts_with('/') {
-            let url = Url::from_directory_path(place.trim_end_matches('/')).map_err(|()| bad())?;
-            let plain = url.as_str().trim_end_matches('/');
-            return Ok(Self {
-                name,
-                url: Url::parse(plain).map_err(|_| bad())?,
-            });
+            let url = Url::from_file_path(place.trim_end_matches('/')).map_err(|()| bad())?;
+            return Ok(Self { name, url });
         }
         let url = Url::parse(place).map_err(|_| bad())?;
         match url.scheme() {
@@ -222,7 +218,7 @@ mod tests {
             ("off-site=/mnt/usb", "off-site", "file:///mnt/usb"),
             ("file:///srv/a=b", "a-b", "file:///srv/a=b"),
             ("x=file:///srv/b", "x", "file:///srv/b"),
-            ("/", "store", "file:///"),
+            ("file:///", "store", "file:///"),
         ] {
             let spec: StoreSpec = text.parse().unwrap();
             assert_eq!(
