@@ -138,12 +138,7 @@ mod tests {
 
     #[test]
     fn the_rowid_goes_by_the_first_name_that_no_column_takes() {
-        let columns = |names: &[&str]| {
-            names
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
+        let columns = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(
             rowid_name(Some("i d"), &columns(&["i d"])).as_deref(),
             Some("\"i d\"")
