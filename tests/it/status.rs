@@ -169,13 +169,21 @@ fn red_while_an_interrupted_command_waits_to_be_finished() {
         ("journal", "journal entry"),
         ("snapshots", "snapshot that was"),
     ] {
-        fs::write(intent(folder), b"begun").unwrap();
+        // An intent is never half there: it is what the last entry was before it had its number.
+        let inc = world.open().inc().to_string();
+        let mut named: Vec<_> = fs::read_dir(world.state_dir().join(folder).join(inc))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        named.sort();
+        let (last, intended) = (named.pop().unwrap(), intent(folder));
+        fs::rename(&last, &intended).unwrap();
         assert_red(&look(&world), &[text]);
         // While a command runs, that is its own business.
         let running = world.open().state.lock().unwrap();
         assert_red(&look(&world), &[]);
         drop(running);
-        fs::remove_file(intent(folder)).unwrap();
+        fs::rename(&intended, &last).unwrap();
     }
     // The host's keyring as it was when the journal had taken the entry, and nothing else was done.
     let dir = world.state_dir().join("keyring");

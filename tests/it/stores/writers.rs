@@ -75,6 +75,16 @@ fn a_copied_state_directory_is_refused_and_the_hint_leads_on() {
     is_refused(&world, &world.place.config());
     assert_eq!(snapshot(&world, copy).unwrap(), 3);
     is_refused(&world, &world.place.config());
+    // All stores are looked at before any is written to, also one that it would have adopted.
+    let new = world.place.path("c");
+    world.place.reconfigure(|text| {
+        format!(
+            "{text}[[store]]\nname = \"c\"\nurl = \"file://{}\"\n",
+            new.display()
+        )
+    });
+    is_refused(&world, &world.place.config());
+    assert_eq!(contents(&new), BTreeMap::new());
 }
 
 #[test]
