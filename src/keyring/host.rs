@@ -97,6 +97,12 @@ impl HostKeyring {
         Ok(epochs)
     }
 
+    fn newest(&self, inc: Incarnation) -> Result<Epoch, HostKeyringError> {
+        let mut epochs = self.epochs("keys")?.into_iter();
+        let newest = epochs.rfind(|(found, _)| *found == inc);
+        newest.ok_or_else(|| HostKeyringError::Missing(self.dir.clone()))
+    }
+
     /// The newest keyring of `inc`, and the key that its incarnation signs with.
     pub fn load(
         &self,
@@ -105,13 +111,25 @@ impl HostKeyring {
         fingerprint: &VerifyKey,
         verify: &VerifyKey,
     ) -> Result<(SigningKey, Keyring), HostKeyringError> {
-        let newest = self
-            .epochs("keys")?
-            .into_iter()
-            .rfind(|(found, _)| *found == inc);
-        let newest = newest.ok_or_else(|| HostKeyringError::Missing(self.dir.clone()))?;
-        let path = self.path(newest, "keys");
-        let secret = fsx::read(&self.path(newest, "secret"), 32)?;
+        loop {
+            let newest = self.newest(inc)?;
+            match self.load_epoch(newest, repo, fingerprint, verify) {
+                // A command that changes something may have ended this epoch under our hands.
+                Err(_) if self.newest(inc)? != newest => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn load_epoch(
+        &self,
+        epoch: Epoch,
+        repo: RepoId,
+        fingerprint: &VerifyKey,
+        verify: &VerifyKey,
+    ) -> Result<(SigningKey, Keyring), HostKeyringError> {
+        let path = self.path(epoch, "keys");
+        let secret = fsx::read(&self.path(epoch, "secret"), 32)?;
         let sealed = fsx::read(&path, file::MAX)?;
         let unusable = |source| HostKeyringError::Unusable {
             path: path.clone(),
@@ -120,10 +138,10 @@ impl HostKeyring {
         let secret: [u8; 32] = secret
             .try_into()
             .map_err(|_| unusable(KeyringError::Torn))?;
-        let epoch = Seed::from_bytes(secret);
+        let secret = Seed::from_bytes(secret);
         let (writer, bytes) =
-            file::open_for_host(&sealed, repo, &self.host, &epoch).map_err(unusable)?;
-        let verify = |found| (found == inc).then_some(*verify);
+            file::open_for_host(&sealed, repo, &self.host, &secret).map_err(unusable)?;
+        let verify = |found| (found == epoch.0).then_some(*verify);
         let keyring = Keyring::decode(&bytes, repo, fingerprint, verify).map_err(unusable)?;
         Ok((writer, keyring))
     }
