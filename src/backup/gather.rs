@@ -6,13 +6,12 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::{Change, Customer, Numbered};
+use super::numbers::{NumberedSource, Numbers, admit, number};
 use crate::error::{Context, Failure, Outcome};
-use crate::ids::{Class, Domain, Incarnation, KeyedHash};
+use crate::ids::{Class, Domain, Incarnation};
 use crate::keyring::tree::Forest;
 use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell, Identity};
-use crate::repo::identity::seal_identity;
 use crate::repo::{Recogniser, Repository};
 use crate::report::{Report, Unit};
 use crate::schema::{Ownership, Schema, Table};
@@ -23,7 +22,7 @@ use crate::value::{CustomerKey, Value, ValueRef};
 
 /// All rows of all sources, by domain.
 pub struct Gathered {
-    /// The records: see [`SortKey`].
+    /// The records: an [`IDENTITY`], then rows, for each domain.
     pub sorted: Sorted,
     /// How records' keys tell incarnations.
     pub ranks: Ranks,
@@ -170,107 +169,6 @@ fn to_be_settled(source: &str, schema: &Schema) -> Vec<String> {
         .iter()
         .map(|what| format!("{source}: {what}"));
     tables.chain(others).collect()
-}
-
-/// The numbers of what the configuration and the schemas name.
-struct Numbers {
-    classes: Vec<String>,
-    by_class: HashMap<String, Class>,
-    sources: Vec<NumberedSource>,
-}
-
-struct NumberedSource {
-    number: u32,
-    tables: Vec<TableState>,
-}
-
-/// Looks up, or gives, the numbers that sources, tables and classes have for life.
-fn number(
-    repository: &mut Repository,
-    opened: &[(crate::config::Source, Database)],
-) -> Outcome<Numbers> {
-    let inc = repository.inc();
-    let own = |arrival| Domain {
-        inc,
-        class: Class::OWN,
-        arrival,
-    };
-    let class_names: Vec<String> = repository
-        .config
-        .class_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    let mut class_hashes = Vec::new();
-    for name in &class_names {
-        class_hashes.push((name.clone(), repository.name_hash(&[name])?));
-    }
-    let mut hashes = Vec::new();
-    for (source, database) in opened {
-        let name = source.name.as_str();
-        let tables = database.schema().tables.iter();
-        let tables: Vec<_> = tables
-            .map(|table| repository.name_hash(&[name, &table.name]))
-            .collect::<Outcome<_>>()?;
-        hashes.push((repository.name_hash(&[name])?, tables, database.schema()));
-    }
-    let numbers = repository
-        .catalog
-        .change(|change: &Change<'_>| -> Outcome<Numbers> {
-            let mut by_class = HashMap::new();
-            for (name, hash) in &class_hashes {
-                let number = change.number(Numbered::Class, hash)?;
-                let number =
-                    u8::try_from(number).map_err(|_| Failure::new("there are too many classes"))?;
-                by_class.insert(name.clone(), Class(number));
-            }
-            let mut sources = Vec::new();
-            for (source, tables, schema) in &hashes {
-                let mut states = Vec::new();
-                for (table, hash) in schema.tables.iter().zip(tables) {
-                    states.push(table_state(change, table, hash, own)?);
-                }
-                sources.push(NumberedSource {
-                    number: change.number(Numbered::Source, source)?,
-                    tables: states,
-                });
-            }
-            let mut classes =
-                vec![String::new(); by_class.values().map(|c| c.0 as usize).max().unwrap_or(0)];
-            for (name, class) in &by_class {
-                classes[class.0 as usize - 1].clone_from(name);
-            }
-            Ok(Numbers {
-                classes,
-                by_class,
-                sources,
-            })
-        })?;
-    Ok(numbers)
-}
-
-fn table_state(
-    change: &Change<'_>,
-    table: &Table,
-    hash: &KeyedHash,
-    own: impl Fn(u32) -> Domain,
-) -> Outcome<TableState> {
-    let owned = matches!(table.ownership, Ownership::Register | Ownership::Owned);
-    let domain = |kind| Ok::<_, Failure>(Some(own(change.number(kind, hash)?)));
-    Ok(TableState {
-        number: change.number(Numbered::Table, hash)?,
-        whole: if owned {
-            None
-        } else {
-            domain(Numbered::WholeTable)?
-        },
-        orphans: if owned {
-            domain(Numbered::Orphans)?
-        } else {
-            None
-        },
-        rows: 0,
-    })
 }
 
 struct Gatherer {
@@ -509,70 +407,4 @@ struct InTable<'a> {
     classes: &'a [Class],
     source: u32,
     index: usize,
-}
-
-/// Gives new customers their arrivals, durably.
-fn admit(
-    repository: &mut Repository,
-    recogniser: &Recogniser,
-    new: Vec<(Value, Identity)>,
-) -> Outcome<Vec<(Value, Identity, Domain)>> {
-    if new.is_empty() {
-        return Ok(Vec::new());
-    }
-    let inc = repository.inc();
-    let first = repository.catalog.next_customer()?;
-    let mut admitted = Vec::with_capacity(new.len());
-    let mut seen = HashMap::new();
-    let mut next = first;
-    for (token, identity) in new {
-        let who = recogniser.who(&identity);
-        // Two rows with one key, where the register allows that, are one customer.
-        let arrival = *seen.entry(who).or_insert_with(|| {
-            next += 1;
-            next - 1
-        });
-        admitted.push((
-            token,
-            identity,
-            Domain {
-                inc,
-                class: Class::CUSTOMER,
-                arrival,
-            },
-        ));
-    }
-    add_customers(repository, recogniser, &admitted, next)?;
-    Ok(admitted)
-}
-
-fn add_customers(
-    repository: &mut Repository,
-    recogniser: &Recogniser,
-    admitted: &[(Value, Identity, Domain)],
-    next: u32,
-) -> Outcome<()> {
-    let (repo, forest) = (repository.id(), &repository.keyring.forest);
-    let mut keys = forest.walker();
-    let mut last = None;
-    repository
-        .catalog
-        .change(|change: &Change<'_>| -> Outcome<()> {
-            for (_, identity, domain) in admitted {
-                if last.replace(*domain) == Some(*domain) {
-                    continue;
-                }
-                let key = keys
-                    .key(*domain)
-                    .ok_or_else(|| Failure::new("a new domain has no key"))?;
-                let sealed = seal_identity(repo, *domain, &key, identity)?;
-                let customer = Customer {
-                    domain: *domain,
-                    who: recogniser.who(identity),
-                    sealed,
-                };
-                change.add_customer(&customer, &recogniser.key(&identity.key))?;
-            }
-            Ok(change.set_note("next_customer", &next.to_string())?)
-        })
 }

@@ -19,6 +19,7 @@ use crate::value::CustomerKey;
 mod compare;
 mod fill;
 pub mod gather;
+mod numbers;
 mod packing;
 mod publish;
 mod uploads;

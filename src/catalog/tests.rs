@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::Class;
+use crate::journal::Recognised;
 
 const INC: Incarnation = Incarnation([2; 8]);
 

@@ -1,0 +1,175 @@
+//! What changes in the catalog, in one transaction.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{CatalogError, Customer, KeyPlace, Numbered, Proof, Result, Snapshot, next_customer};
+use crate::ids::{Class, Domain, KeyedHash, SnapshotId, StoreName};
+use crate::journal::Recognised;
+use crate::manifest::SnapshotKind;
+
+/// Changes that are made together or not at all.
+pub struct Change<'c> {
+    pub(super) transaction: Transaction<'c>,
+}
+
+impl Change<'_> {
+    /// Sets a note of the repository's own.
+    pub fn set_note(&self, name: &str, value: &str) -> Result<()> {
+        let sql = "INSERT INTO note VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute([name, value])?;
+        Ok(())
+    }
+
+    /// The number that something has for life; the next free one of its kind if it has none yet.
+    /// `name` is a keyed hash of what it is called.
+    pub fn number(&self, kind: Numbered, name: &KeyedHash) -> Result<u32> {
+        let sql = "SELECT number FROM number WHERE kind = ? AND name = ?";
+        let found = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row(params![kind as i64, &name.0[..]], |row| row.get(0))
+            .optional()?;
+        if let Some(number) = found {
+            return Ok(number);
+        }
+        let own = [Numbered::WholeTable as i64, Numbered::Orphans as i64];
+        let (kinds, first) = match kind {
+            Numbered::Class => ([0, 0], 1),
+            Numbered::WholeTable | Numbered::Orphans => (own, 2),
+            kind => ([kind as i64; 2], 0),
+        };
+        let sql = "SELECT coalesce(max(number) + 1, ?) FROM number WHERE kind IN (?, ?)";
+        let next: i64 = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row(params![first, kinds[0], kinds[1]], |row| row.get(0))?;
+        let next = u32::try_from(next).map_err(|_| CatalogError::Exhausted)?;
+        let sql = "INSERT INTO number (kind, name, number) VALUES (?, ?, ?)";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute(params![kind as i64, &name.0[..], next])?;
+        Ok(next)
+    }
+
+    /// The highest number given among Tenure's own domains, plus one.
+    pub fn next_own(&self) -> Result<u32> {
+        let sql = "SELECT coalesce(max(number) + 1, 2) FROM number WHERE kind IN (3, 4)";
+        let next: i64 = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?;
+        u32::try_from(next).map_err(|_| CatalogError::Exhausted)
+    }
+
+    /// The next free arrival of a customer.
+    pub fn next_customer(&self) -> Result<u32> {
+        next_customer(&self.transaction)
+    }
+
+    /// Adds a customer.
+    pub fn add_customer(&self, customer: &Customer, key: &KeyedHash) -> Result<()> {
+        let sql = "INSERT INTO customer (inc, arrival, key, who, sealed) VALUES (?, ?, ?, ?, ?)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            &customer.domain.inc.0[..],
+            customer.domain.arrival,
+            &key.0[..],
+            &customer.who.0[..],
+            customer.sealed
+        ])?;
+        Ok(())
+    }
+
+    /// Removes customers who are erased, and remembers by what they are recognised.
+    pub fn erase(&self, domains: &[Domain], recognised: &[Recognised]) -> Result<()> {
+        let sql = "DELETE FROM customer WHERE inc = ? AND arrival = ?";
+        let mut delete = self.transaction.prepare_cached(sql)?;
+        for domain in domains
+            .iter()
+            .filter(|domain| domain.class == Class::CUSTOMER)
+        {
+            delete.execute(params![&domain.inc.0[..], domain.arrival])?;
+        }
+        // A table's own domain: the row stays under a name that nothing hashes to, so that the number
+        // is not given again, and the table gets another when it is met next.
+        let sql = "UPDATE number SET name = randomblob(24) WHERE kind IN (3, 4) AND number = ?";
+        let mut retire = self.transaction.prepare_cached(sql)?;
+        for domain in domains.iter().filter(|domain| domain.class == Class::OWN) {
+            retire.execute([domain.arrival])?;
+        }
+        let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival) VALUES (?, ?, ?)";
+        let mut insert = self.transaction.prepare_cached(sql)?;
+        for Recognised { who, domain } in recognised {
+            insert.execute(params![&who.0[..], &domain.inc.0[..], domain.arrival])?;
+        }
+        Ok(())
+    }
+
+    /// No longer recognises a customer as erased; `next` is the next arrival that is free for sure.
+    pub fn readmit(&self, who: &KeyedHash, next: u32) -> Result<()> {
+        let sql = "DELETE FROM erased WHERE who = ?";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute([&who.0[..]])?;
+        let next = next.max(self.next_customer()?);
+        self.set_note("next_customer", &next.to_string())
+    }
+
+    /// Adds a snapshot that exists.
+    pub fn add_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO snapshot
+                   (inc, number, kind, base, started, finished, customers, stored_bytes, hash)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            &snapshot.id.inc.0[..],
+            snapshot.id.number.cast_signed(),
+            matches!(snapshot.kind, SnapshotKind::Incremental),
+            snapshot.base.cast_signed(),
+            snapshot.started.0,
+            snapshot.finished.0,
+            snapshot.customers.cast_signed(),
+            snapshot.stored_bytes.cast_signed(),
+            &snapshot.hash[..]
+        ])?;
+        Ok(())
+    }
+
+    /// Notes whether a store holds a snapshot complete.
+    pub fn set_complete(&self, id: SnapshotId, store: &StoreName, complete: bool) -> Result<()> {
+        let sql = if complete {
+            "INSERT OR IGNORE INTO complete (inc, number, store) VALUES (?, ?, ?)"
+        } else {
+            "DELETE FROM complete WHERE inc = ? AND number = ? AND store = ?"
+        };
+        self.transaction.prepare_cached(sql)?.execute(params![
+            &id.inc.0[..],
+            id.number.cast_signed(),
+            store.as_str()
+        ])?;
+        Ok(())
+    }
+
+    /// Notes that a store may hold keyrings, or what was seen there.
+    pub fn set_key_place(&self, store: &str, place: &KeyPlace) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO key_place (store, url, epoch, seen) VALUES (?, ?, ?, ?)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            store,
+            place.url,
+            place.epoch.cast_signed(),
+            place.seen.0
+        ])?;
+        Ok(())
+    }
+
+    /// Notes that a recovery identity has opened the keyring.
+    pub fn add_proof(&self, proof: &Proof) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO proof (recipient, file, time) VALUES (?, ?, ?)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            proof.recipient,
+            proof.file,
+            proof.time.0
+        ])?;
+        Ok(())
+    }
+}

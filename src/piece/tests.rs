@@ -1,0 +1,140 @@
+//! The module `piece` against its promises.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ids::Class;
+
+const REPO: RepoId = RepoId([1; 16]);
+
+fn domain(arrival: u32) -> Domain {
+    Domain {
+        inc: Incarnation([2; 8]),
+        class: Class::CUSTOMER,
+        arrival,
+    }
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::Int),
+        any::<u64>().prop_map(|bits| Value::Real(f64::from_bits(bits))),
+        any::<String>().prop_map(|t| Value::Text(t.into_bytes())),
+        any::<Vec<u8>>().prop_map(Value::Text),
+        any::<Vec<u8>>().prop_map(Value::Blob),
+    ]
+}
+
+fn encoded(table: u32, rowid: Option<i64>, values: &[Value]) -> Vec<u8> {
+    let mut row = Vec::new();
+    encode_row(
+        &mut row,
+        table,
+        rowid,
+        values.iter().map(|v| Cell::Value(v.as_ref())),
+    );
+    row
+}
+
+proptest! {
+    #[test]
+    fn rows_come_back_exactly(
+        rows in prop::collection::vec(
+            (any::<u32>(), any::<Option<i64>>(), prop::collection::vec(values(), 0..5)), 0..20)
+    ) {
+        let mut pieces = Vec::new();
+        let mut cutter = Cutter::default();
+        for (table, rowid, values) in &rows {
+            cutter.row(&encoded(*table, *rowid, values), &mut |p| pieces.push(p));
+        }
+        cutter.finish(&mut |p| pieces.push(p));
+        let mut back = Vec::new();
+        let mut reader = RowReader::default();
+        for piece in &pieces {
+            reader.piece::<Malformed>(&piece.plain, |row, _| {
+                let values = row.cells.iter().map(|c| match c {
+                    Cell::Value(v) => v.to_value(),
+                    Cell::Reference { .. } => unreachable!(),
+                });
+                back.push((row.table, row.rowid, values.collect::<Vec<_>>()));
+                Ok(())
+            }).unwrap();
+        }
+        prop_assert_eq!(back, rows);
+    }
+
+    #[test]
+    fn identities_come_back(key in prop::collection::vec(values(), 1..3), since in values()) {
+        let since = (since != Value::Null).then_some(since);
+        let identity = Identity { key: CustomerKey(key), since };
+        prop_assert_eq!(Identity::decode(&identity.encode()), Ok(identity));
+    }
+}
+
+#[test]
+fn a_long_row_is_cut_and_joined() {
+    let blob = vec![Value::Blob((0..MAX * 2 + 5).map(|n| n as u8).collect())];
+    let rows = [
+        encoded(1, Some(1), &[]),
+        encoded(1, Some(2), &blob),
+        encoded(1, Some(3), &[]),
+    ];
+    let (mut pieces, mut cutter) = (Vec::new(), Cutter::default());
+    rows.iter()
+        .for_each(|row| cutter.row(row, &mut |p| pieces.push(p)));
+    cutter.finish(&mut |p| pieces.push(p));
+    assert_eq!(
+        pieces.iter().map(|p| p.rows).collect::<Vec<_>>(),
+        [1, 0, 0, 1, 1]
+    );
+    let (mut reader, mut back) = (RowReader::default(), Vec::new());
+    for piece in &pieces {
+        let each = |_: Row<'_>, bytes: &[u8]| {
+            back.push(bytes.to_vec());
+            Ok::<_, Malformed>(())
+        };
+        reader.piece(&piece.plain, each).unwrap();
+    }
+    assert_eq!(back, rows);
+    let mut torn = RowReader::default();
+    torn.piece(&pieces[1].plain, |_, _| Ok::<_, Malformed>(()))
+        .unwrap();
+    assert_eq!(torn.piece(&pieces[4].plain, |_, _| Ok(())), Err(Malformed));
+    assert_eq!(torn.finish(), Err(Malformed));
+}
+
+#[test]
+fn an_update_or_an_insert_leaves_most_pieces_alone() {
+    let text = |n: i64| vec![Value::Text(format!("note {n}").repeat(20).into_bytes())];
+    let pieces = |skip: i64, altered: i64| {
+        let (mut pieces, mut cutter) = (Vec::new(), Cutter::default());
+        for n in (0..40_000).filter(|n| *n != skip) {
+            let row = encoded(1, Some(n), &text(if n == altered { -n } else { n }));
+            cutter.row(&row, &mut |p| pieces.push(p.plain));
+        }
+        cutter.finish(&mut |p| pieces.push(p.plain));
+        pieces
+    };
+    let before = pieces(-1, -1);
+    assert!(before.len() > 8, "{}", before.len());
+    for after in [pieces(20_000, -1), pieces(-1, 20_000)] {
+        let new = after.iter().filter(|p| !before.contains(p)).count();
+        assert!(new <= 2, "{new} of {} are new", after.len());
+    }
+}
+
+#[test]
+fn references_open_under_the_key_of_whom_they_name() {
+    let key = |n| DomainKey::new(Seed::from_bytes([n; 32]));
+    let value = Value::Text(b"B-77".to_vec());
+    let sealed = seal_reference(REPO, domain(3), &key(1), value.as_ref());
+    assert_eq!(
+        sealed,
+        seal_reference(REPO, domain(3), &key(1), value.as_ref())
+    );
+    assert_eq!(open_reference(REPO, domain(3), &key(1), &sealed), Ok(value));
+    assert!(open_reference(REPO, domain(3), &key(2), &sealed).is_err());
+    assert!(open_reference(REPO, domain(4), &key(1), &sealed).is_err());
+    assert!(open_reference(REPO, domain(3), &key(1), &[]).is_err());
+}
