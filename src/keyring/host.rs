@@ -258,6 +258,7 @@ mod tests {
             host.write(&keyring(epoch), &writer, b"age").unwrap();
         }
         assert_eq!(load().unwrap().1.epoch, 2);
+        assert_eq!(host.age(INC, 2).unwrap(), b"age");
         assert!(!host.is_alone(INC, 2).unwrap());
         // A crash between secret and keyring of the next epoch leaves the old one in force.
         let torn = dir
