@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use crate::error::{Failure, Outcome};
 use crate::fsx;
-use crate::ids::{ObjectName, RepoId};
+use crate::ids::{Incarnation, ObjectName, RepoId};
 use crate::manifest::PageRef;
+use crate::object::{self, Chain};
 use crate::pack::{self, Pack};
 use crate::page::{self, PackRef, Page, PieceRef};
 use crate::piece;
@@ -68,6 +69,20 @@ impl Fetcher {
             }
         }
         Err(failure.unwrap_or_else(|| Failure::new("no store can be reached")))
+    }
+
+    /// The state directory's copy of a control object, if it is used and has one.
+    pub fn kept_object(
+        &self,
+        chain: Chain,
+        inc: Incarnation,
+        number: u64,
+    ) -> Outcome<Option<Bytes>> {
+        let Some(state) = &self.state else {
+            return Ok(None);
+        };
+        let kept = fsx::read_if_there(&state.object(chain, inc, number), object::MAX)?;
+        Ok(kept.map(Bytes::from))
     }
 
     /// A whole object that was not named by its content.

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::Repository;
 use super::objects::Fetcher;
 use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::fsx;
 use crate::ids::{Domain, RepoId, SnapshotId};
 use crate::manifest::{Manifest, PageRef, SnapshotKind};
 use crate::object::{self, Chain};
@@ -97,11 +96,10 @@ impl View {
     }
 }
 
-/// Reads and checks one manifest, from the state directory or a store.
+/// Reads and checks one manifest: from the state directory if the fetcher uses it, else from a store.
 pub fn manifest(repository: &Repository, fetcher: &Fetcher, id: SnapshotId) -> Outcome<Manifest> {
-    let path = repository.state.object(Chain::Manifest, id.inc, id.number);
-    let bytes = match fsx::read_if_there(&path, object::MAX)? {
-        Some(bytes) => Bytes::from(bytes),
+    let bytes = match fetcher.kept_object(Chain::Manifest, id.inc, id.number)? {
+        Some(bytes) => bytes,
         None => fetcher.object(&Chain::Manifest.path(id.inc, id.number), object::MAX)?,
     };
     read_manifest(repository, id, &bytes)

@@ -13,6 +13,7 @@
 mod cli;
 mod config;
 mod crashes;
+mod damage;
 mod demo;
 mod exact;
 mod forgets;

@@ -1,0 +1,109 @@
+//! Damaged objects never yield wrong rows: a restore from the store that holds them gives exactly
+//! what was there, or fails.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use tenure::report::Silent;
+use tenure::restore;
+
+use crate::support::compare::same;
+use crate::support::place::Place;
+use crate::support::raw::files;
+
+fn place() -> (Place, Vec<PathBuf>) {
+    let place = Place::new("table = \"people\"\nkey = \"id\"", "", |db| {
+        let db = Connection::open(db).unwrap();
+        db.execute_batch(
+            "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);
+             CREATE TABLE deals (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES people(id), x);",
+        )
+        .unwrap();
+        for n in 0..40 {
+            db.execute(
+                "INSERT INTO people VALUES (?, ?)",
+                (n, format!("Person {n}")),
+            )
+            .unwrap();
+            db.execute("INSERT INTO deals VALUES (NULL, ?, ?)", (n, n * 7))
+                .unwrap();
+        }
+    });
+    let mut kept = Vec::new();
+    for number in 1..=3 {
+        let change = format!("UPDATE people SET name = name || {number} WHERE id % 5 = {number}");
+        Connection::open(&place.db)
+            .unwrap()
+            .execute_batch(&change)
+            .unwrap();
+        kept.push(place.keep(number));
+        place.snapshot(false);
+    }
+    (place, kept)
+}
+
+/// How many of the snapshots restore from store `a`; those that do are exact.
+fn restored(place: &Place, kept: &[PathBuf], what: &str) -> usize {
+    let repository = place.read();
+    let store = "a".parse().unwrap();
+    if repository.store(&store).is_err() {
+        return 0;
+    }
+    let mut good = 0;
+    for (number, kept) in (1..).zip(kept) {
+        let to = place.dir.path().join("out");
+        let _ = fs::remove_dir_all(&to);
+        let id = restore::choose(&repository, Some(&number.to_string()), None).unwrap();
+        if let Ok(back) = restore::whole(&repository, &to, id, None, Some(&store), &Silent) {
+            same(kept, &back.sources[0].path).unwrap_or_else(|why| panic!("{what}: {why}"));
+            good += 1;
+        }
+    }
+    good
+}
+
+fn alter(path: &Path, how: &str, other: &Path) -> Vec<u8> {
+    let good = fs::read(path).unwrap();
+    let mut bytes = good.clone();
+    match how {
+        "cut" => bytes.truncate(good.len() - 1),
+        "emptied" => bytes.clear(),
+        "flipped at the start" => bytes[9] ^= 1,
+        "flipped in the middle" => bytes[good.len() / 2] ^= 16,
+        "flipped at the end" => bytes[good.len() - 1] ^= 128,
+        "replaced by another" => bytes = fs::read(other).unwrap(),
+        _ => unreachable!("{how}"),
+    }
+    fs::write(path, bytes).unwrap();
+    good
+}
+
+#[test]
+fn damage_is_an_error_and_never_wrong_rows() {
+    let (place, kept) = place();
+    assert_eq!(restored(&place, &kept, "undamaged"), 3);
+    let mut cases = 0;
+    for folder in ["packs", "pages", "snapshots"] {
+        let objects = files(&place.dir.path().join("a").join(folder));
+        assert!(objects.len() >= 3, "{folder}");
+        for (path, other) in objects.iter().zip(objects.iter().cycle().skip(1)) {
+            for how in [
+                "cut",
+                "emptied",
+                "flipped at the start",
+                "flipped in the middle",
+                "flipped at the end",
+                "replaced by another",
+            ] {
+                let good = alter(path, how, other);
+                let what = format!("{} {how}", path.display());
+                assert!(restored(&place, &kept, &what) < 3, "{what} went unnoticed");
+                fs::write(path, good).unwrap();
+                cases += 1;
+            }
+        }
+    }
+    println!("{cases} damages, none gave wrong rows");
+    assert_eq!(restored(&place, &kept, "mended"), 3);
+}
