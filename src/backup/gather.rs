@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use crate::catalog::{Change, Customer, Numbered};
-use crate::error::{Context, Failure, Outcome};
+use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, Incarnation, KeyedHash};
 use crate::keyring::tree::Forest;
 use crate::manifest::{SourceState, TableState};
@@ -325,6 +325,12 @@ impl Gatherer {
             }
             Ok(())
         })?;
+        if self.people.is_empty() && !new.is_empty() && !known.is_empty() && !erased.is_empty() {
+            // Recognised by nothing that is known of them, the forgotten would be strangers as well.
+            let what = "not one customer of the register is recognised, so the forgotten would not be either";
+            return Err(Failure::of(FailureKind::Refused, what)
+                .hint("were `key` or `since` in [customers] changed? put them back as they were"));
+        }
         for (token, identity, domain) in admit(repository, &recogniser, new)? {
             self.remember(domain, &identity, classes)?;
             self.people.insert(
