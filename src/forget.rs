@@ -13,7 +13,9 @@ use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, StoreName};
 use crate::journal::{Event, Recognised};
 use crate::repo::identity::{seal_identity, seal_reason};
+use crate::repo::view::View;
 use crate::repo::{Recogniser, Repository, Settled};
+use crate::schema::Ownership;
 
 /// What was forgotten.
 pub struct Forgotten {
@@ -23,6 +25,9 @@ pub struct Forgotten {
     pub forgotten: Vec<String>,
     /// Stores that may still hold an older keyring.
     pub pending: Vec<StoreName>,
+    /// Rows of nobody that the newest snapshot holds, by table: some may be about whoever was
+    /// forgotten, and only [`run`] with the table's name reaches them.
+    pub not_reached: Vec<String>,
 }
 
 /// Forgets customers, and tables' own domains. All of them, or none if one is unknown.
@@ -53,7 +58,37 @@ pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Ou
         epoch: repository.keyring.epoch,
         forgotten: ids.iter().chain(tables).cloned().collect(),
         pending: settled.pending,
+        not_reached: rows_of_nobody(repository)?,
     })
+}
+
+/// The tables whose rows, some or all, the newest snapshot has under a domain of the table's own
+/// though nobody has said that they are everybody's: orphans, ambiguous and unsettled tables.
+fn rows_of_nobody(repository: &Repository) -> Outcome<Vec<String>> {
+    let Some(newest) = repository.catalog.snapshots()?.pop() else {
+        return Ok(Vec::new());
+    };
+    let fetcher = repository.fetcher(&repository.stores);
+    let view = View::open(repository, &fetcher, newest.id)?;
+    let meta = repository.meta()?;
+    let mut found = Vec::new();
+    for source in &view.manifest().sources {
+        for (table, state) in source.schema.tables.iter().zip(&source.tables) {
+            let nobody_s = table.ownership != Ownership::Shared;
+            for domain in state
+                .whole
+                .iter()
+                .chain(&state.orphans)
+                .filter(|_| nobody_s)
+            {
+                let is_known = repository.keyring.forest.key(*domain).is_some();
+                if is_known && !view.find(&fetcher, &meta, *domain)?.is_empty() {
+                    found.push(format!("{}.{}", source.name, table.name));
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The one customer who is meant by `KEY`, or by `KEY#NUMBER` where several have held the key one

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::numbers::{NumberedSource, Numbers, admit, number};
-use crate::error::{Context, Failure, Outcome};
+use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, Incarnation};
 use crate::keyring::tree::Forest;
 use crate::manifest::{SourceState, TableState};
@@ -86,14 +86,17 @@ struct Met {
 
 /// Reads all sources.
 pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathered> {
+    // The register is opened last: whoever was there when another source was looked at is in it.
+    let register = repository.config.register.clone();
+    let mut sources: Vec<_> = repository.config.sources.iter().collect();
+    sources.sort_by_key(|source| source.name == register);
     let mut opened = Vec::new();
-    for source in &repository.config.sources {
+    for source in sources {
         let database = Database::open(&source.path, &source.rules)
             .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
         opened.push((source.clone(), database));
     }
-    // The register tells who the rows of all others belong to.
-    let register = repository.config.register.clone();
+    // And read first: it tells who the rows of all others belong to.
     opened.sort_by_key(|(source, _)| source.name != register);
     let numbers = number(repository, &opened)?;
     let spill = repository.state.path().join("spill");
@@ -223,6 +226,12 @@ impl Gatherer {
             }
             Ok(())
         })?;
+        if self.people.is_empty() && !new.is_empty() && !known.is_empty() && !erased.is_empty() {
+            // Recognised by nothing that is known of them, the forgotten would be strangers as well.
+            let what = "not one customer of the register is recognised, so the forgotten would not be either";
+            return Err(Failure::of(FailureKind::Refused, what)
+                .hint("were `key` or `since` in [customers] changed? put them back as they were"));
+        }
         for (token, identity, domain) in admit(repository, &recogniser, new)? {
             self.remember(domain, &identity, classes)?;
             self.people.insert(
@@ -381,14 +390,7 @@ impl Gatherer {
                 .forest
                 .key(target)
                 .filter(|_| !met.erased);
-            let nullable = |column: &&usize| !place.table.columns[**column].not_null;
-            let any_nullable = reference.columns.iter().any(|column| nullable(&column));
-            // Where some columns of a composite key may be NULL, it is those that give way.
-            for column in reference
-                .columns
-                .iter()
-                .filter(|c| !any_nullable || nullable(c))
-            {
+            for column in &reference.columns {
                 let sealed = key.as_ref().map_or_else(Vec::new, |key| {
                     piece::seal_reference(self.repo, target, key, row.cells[*column])
                 });

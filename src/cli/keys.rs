@@ -41,6 +41,7 @@ fn forget(session: &Session<'_>, ids: &[String], tables: &[String], yes: bool) -
             "epoch": forgotten.epoch,
             "forgotten": forgotten.forgotten,
             "pending": forgotten.pending,
+            "not_reached": forgotten.not_reached,
         })
     };
     let text = || {
@@ -60,9 +61,17 @@ fn forget(session: &Session<'_>, ids: &[String], tables: &[String], yes: bool) -
                  something tries again"
         )
     });
+    let not_reached = forgotten.not_reached.iter().map(|table| {
+        let table = text::printable(table);
+        format!(
+            "not reached: rows of {table} that belong to nobody; if some are about the forgotten, \
+             settle whose they are, or forget them with --table"
+        )
+    });
     let answer = Answer::new(session.args.json, value, text)
         .chatter()
-        .warn(pending);
+        .warn(pending)
+        .warn(not_reached);
     Ok(answer.code_if(!forgotten.pending.is_empty(), IN_PART))
 }
 

@@ -112,7 +112,18 @@ impl Repository {
     fn open_stores(&mut self) -> Outcome<()> {
         let known = self.catalog.key_places()?;
         for store in self.config.stores.clone() {
-            let is_new = !known.contains_key(store.name.as_str());
+            let place = known.get(store.name.as_str());
+            // What the place before still holds counts: under this name nobody would look there again.
+            if let Some(place) = place.filter(|place| place.url != store.url.to_string()) {
+                let what = format!("store {:?} was {} before", store.name.as_str(), place.url);
+                let failure = Failure::new(what).hint(
+                    "give the new place another name in the configuration; the keyrings in the old \
+                     one stay pending until it was seen without them",
+                );
+                self.absent.insert(store.name.clone(), failure);
+                continue;
+            }
+            let is_new = place.is_none();
             let opened = Store::open_dir(
                 &store.name,
                 &store.path,

@@ -229,3 +229,45 @@ fn a_table_s_own_domain_can_be_forgotten() {
     place.snapshot(false);
     crate::support::compare::same(&place.db, &place.restore(2, "b")).unwrap();
 }
+
+#[test]
+fn another_since_does_not_bring_the_forgotten_back() {
+    let place = Place::new("table = \"c\"\nkey = \"id\"", "", |db| {
+        let db = Connection::open(db).unwrap();
+        db.execute_batch(
+            "CREATE TABLE c(id INTEGER PRIMARY KEY, born TEXT); INSERT INTO c VALUES (1, 'x'), (2, 'y');",
+        )
+        .unwrap();
+    });
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".to_owned()], &[]).unwrap();
+    assert_eq!(place.snapshot(false).left_out.len(), 1);
+    place.reconfigure(|text| text.replace("key = \"id\"", "key = \"id\"\nsince = \"born\""));
+    let refused = place
+        .try_snapshot()
+        .err()
+        .expect("everybody would be a stranger");
+    assert_eq!(refused.kind(), tenure::error::FailureKind::Refused);
+    place.reconfigure(|text| text.replace("\nsince = \"born\"", ""));
+    assert_eq!(place.snapshot(false).left_out.len(), 1);
+}
+
+#[test]
+fn rows_that_belong_to_nobody_are_named_as_not_reached() {
+    let planted = plant();
+    let place = &planted.place;
+    place.snapshot(true);
+    let forgotten = forget::run(&mut place.change(), &["P1".into()], &[]).unwrap();
+    assert_eq!(forgotten.not_reached, Vec::<String>::new());
+    // The CRM deletes a customer and leaves the rows.
+    let sql = "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE no = 'P2'";
+    Connection::open(&place.db)
+        .unwrap()
+        .execute_batch(sql)
+        .unwrap();
+    place.snapshot(false);
+    let forgotten = forget::run(&mut place.change(), &["P2".into()], &[]).unwrap();
+    assert_eq!(forgotten.not_reached, ["crm.deals"]);
+    let forgotten = forget::run(&mut place.change(), &[], &["crm.deals".into()]).unwrap();
+    assert_eq!(forgotten.not_reached, Vec::<String>::new());
+}

@@ -22,6 +22,8 @@ use crate::value::Value;
 
 /// How far one tombstone may lead to another: more than any schema needs.
 const DEEPEST: usize = 32;
+/// The first number for what several numbers stand for: beyond all that rows come with.
+const JOINED: u64 = 1 << 40;
 
 /// A row that was referred to and is no more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +46,8 @@ pub(super) struct Tombstones<'a> {
     waiting: &'a [bool],
     spaces: HashMap<(usize, ParentColumn), KeySpace>,
     keys: HashMap<Gone, Key>,
+    /// Numbers of rows that several numbers together stand for: see [`Self::number`].
+    joined: HashMap<Vec<u64>, u64>,
     depth: usize,
     /// Neutral rows made.
     pub made: u64,
@@ -69,6 +73,7 @@ impl<'a> Tombstones<'a> {
             waiting,
             spaces: HashMap::new(),
             keys: HashMap::new(),
+            joined: HashMap::new(),
             depth: 0,
             made: 0,
             nulled: 0,
@@ -78,12 +83,22 @@ impl<'a> Tombstones<'a> {
 
     /// Puts a row that has waited: with NULL where that is allowed, else with tombstones' keys, and
     /// if a CHECK still refuses it, without the CHECK.
+    ///
+    /// Who had been forgotten before the row was read left one number for all of theirs. Where two
+    /// rows may not refer to the same, the second one gets tombstones of its own.
     pub(super) fn put(&mut self, table: usize, row: &Late) -> rusqlite::Result<()> {
+        match self.try_put(table, row, false) {
+            Err(error) if is_constraint(&error) => self.try_put(table, row, true),
+            done => done,
+        }
+    }
+
+    fn try_put(&mut self, table: usize, row: &Late, apart: bool) -> rusqlite::Result<()> {
         let sql = &self.inserts[table];
         let mut values = Vec::new();
         for with_nulls in [true, false] {
             let nulled;
-            (values, nulled) = self.fill(table, row, with_nulls)?;
+            (values, nulled) = self.fill(table, row, with_nulls, apart)?;
             match insert_row(self.conn, sql, row.rowid, values.iter().map(Value::as_ref)) {
                 Ok(()) => {
                     self.nulled += nulled;
@@ -93,9 +108,10 @@ impl<'a> Tombstones<'a> {
                 Err(error) => return Err(error),
             }
         }
-        self.unchecked += 1;
         let values = values.iter().map(Value::as_ref);
-        unchecked(self.conn, || insert_row(self.conn, sql, row.rowid, values))
+        unchecked(self.conn, || insert_row(self.conn, sql, row.rowid, values))?;
+        self.unchecked += 1;
+        Ok(())
     }
 
     /// The row's values, and how many of them are NULL in place of what is lost.
@@ -104,6 +120,7 @@ impl<'a> Tombstones<'a> {
         table: usize,
         row: &Late,
         with_nulls: bool,
+        apart: bool,
     ) -> rusqlite::Result<(Vec<Value>, u64)> {
         let schema = self.schema;
         let columns = &schema.tables[table].columns;
@@ -112,13 +129,10 @@ impl<'a> Tombstones<'a> {
         };
         let (mut values, mut nulled) = (Vec::new(), 0);
         for (at, cell) in row.cells.iter().enumerate() {
-            let number = match cell {
-                LateCell::Kept(value) => {
-                    values.push(value.clone());
-                    continue;
-                }
-                LateCell::Lost(number) => *number,
-            };
+            if let LateCell::Kept(value) = cell {
+                values.push(value.clone());
+                continue;
+            }
             if gives_way(&at) {
                 nulled += 1;
                 values.push(Value::Null);
@@ -131,12 +145,35 @@ impl<'a> Tombstones<'a> {
             values.push(match reference {
                 // With a NULL in it, a composite key refers to nothing: any value will do here.
                 Some(reference) if !reference.columns.iter().any(gives_way) => {
+                    let apart = apart.then_some(table);
+                    let number = self.number(reference, row, apart);
                     self.stand_in(reference, at, number, row)?
                 }
                 _ => Value::Int(0),
             });
         }
         Ok((values, nulled))
+    }
+
+    /// The number of the row that `reference` leads to. Each column of a composite key was sealed, and
+    /// so was numbered, by itself: together they are one row. With `apart`, the table that the row
+    /// is of, it is a row that no other row refers to.
+    fn number(&mut self, reference: &Reference, row: &Late, apart: Option<usize>) -> u64 {
+        let lost = |at: &usize| match row.cells[*at] {
+            LateCell::Lost(number) => Some(number),
+            LateCell::Kept(_) => None,
+        };
+        let mut numbers: Vec<u64> = reference.columns.iter().filter_map(lost).collect();
+        match apart {
+            None if numbers.windows(2).all(|pair| pair[0] == pair[1]) => return numbers[0],
+            None => numbers.insert(0, 0),
+            Some(table) => numbers
+                .splice(0..0, [1, table as u64, row.number.cast_unsigned()])
+                .for_each(drop),
+        }
+        numbers.push(reference.parent as u64);
+        let next = JOINED + self.joined.len() as u64;
+        *self.joined.entry(numbers).or_insert(next)
     }
 
     /// What column `at` holds when `reference` leads to a tombstone.

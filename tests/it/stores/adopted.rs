@@ -220,3 +220,34 @@ fn a_keyring_that_a_store_has_damaged_is_put_there_again() {
     drop(world.place.change());
     assert_eq!(fs::read(path("a")).unwrap(), fs::read(path("b")).unwrap());
 }
+
+#[test]
+fn a_store_that_moved_under_its_name_is_not_taken_for_the_place_before() {
+    let mut world = World::new();
+    world.snapshot();
+    let (b, moved) = (world.place.path("b"), world.place.path("moved"));
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(&b)
+        .arg(&moved)
+        .status();
+    assert!(copied.unwrap().success());
+    let url = |dir: &std::path::Path| format!("url = \"file://{}\"", dir.display());
+    world
+        .place
+        .reconfigure(|text| text.replace(&url(&b), &url(&moved)));
+    let forgotten = world.forget("3");
+    assert_eq!(
+        forgotten,
+        ["b"],
+        "the old place still holds the older keyring"
+    );
+    assert_eq!(world.keyrings("b"), ["0000000001.age"]);
+    // Under a name of its own it is taken in, and the place before stays pending.
+    let named = format!("name = \"b\"\n{}", url(&moved));
+    let other = named.replace("\"b\"", "\"c\"");
+    world.place.reconfigure(|text| text.replace(&named, &other));
+    let (repository, settled) = world.place.settled().unwrap();
+    assert_eq!((settled.pending.len(), repository.stores.len()), (1, 2));
+    assert_eq!(world.keyrings("moved"), ["0000000002.age"]);
+}
