@@ -274,6 +274,29 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_under_whose_hands_an_epoch_ends_takes_the_next() {
+        use std::io::Write;
+        let dir = tempfile::tempdir().unwrap();
+        let host = opened(dir.path());
+        let writer = SigningKey::from_seed(Seed::from_bytes([7; 32]));
+        let verify = writer.verify_key();
+        host.write(&keyring(1), &writer, b"age").unwrap();
+        // A pipe for the secret: whoever has opened it has chosen the first epoch.
+        let secret = host.path((INC, 1), "secret");
+        fsx::remove(&secret).unwrap();
+        let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &secret, fifo, mode, 0).unwrap();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| host.load(REPO, INC, &VerifyKey([9; 32]), &verify));
+            let mut pipe = std::fs::File::options().write(true).open(&secret).unwrap();
+            host.write(&keyring(2), &writer, b"age").unwrap();
+            pipe.write_all(&[0; 32]).unwrap();
+            drop(pipe);
+            assert_eq!(reader.join().unwrap().unwrap().1.epoch, 2);
+        });
+    }
+
+    #[test]
     fn neither_half_alone_opens_it() {
         let dir = tempfile::tempdir().unwrap();
         let host = opened(dir.path());
