@@ -89,6 +89,12 @@ impl World {
         let config = fs::read_to_string(from.join("tenure.toml")).unwrap();
         let config = config.replace(from.to_str().unwrap(), dir.path().to_str().unwrap());
         fs::write(dir.path().join("tenure.toml"), config).unwrap();
+        // And the copied stores are the same stores, though they lie elsewhere.
+        let [from, to] = [from, dir.path()].map(|path| path.to_str().unwrap());
+        Connection::open(dir.path().join("state/catalog.db"))
+            .unwrap()
+            .execute("UPDATE key_place SET url = replace(url, ?, ?)", [from, to])
+            .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
