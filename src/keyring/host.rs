@@ -297,6 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn any_file_of_another_epoch_is_company() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = opened(dir.path());
+        let writer = SigningKey::from_seed(Seed::from_bytes([7; 32]));
+        host.write(&keyring(2), &writer, b"age").unwrap();
+        assert!(host.is_alone(INC, 2).unwrap());
+        for other in [(INC, 1), (Incarnation([8; 8]), 2)] {
+            for half in ["keys", "secret", "age"] {
+                fsx::write(&host.path(other, half), b"left").unwrap();
+                assert!(!host.is_alone(INC, 2).unwrap(), "{half}");
+                assert_eq!(host.destroy_others(INC, 2).unwrap(), 1);
+                assert!(host.is_alone(INC, 2).unwrap());
+            }
+        }
+    }
+
+    #[test]
     fn neither_half_alone_opens_it() {
         let dir = tempfile::tempdir().unwrap();
         let host = opened(dir.path());
