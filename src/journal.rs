@@ -107,6 +107,15 @@ pub enum Event {
         #[n(1)]
         url: String,
     },
+    /// Snapshots are given up: their manifests are deleted, and what only those name. A manifest
+    /// that is missing below the newest was pruned if an entry names it here, else it was stolen.
+    #[n(11)]
+    Pruned {
+        /// Their numbers in this incarnation. Never the newest, and nothing that one which is
+        /// kept builds upon.
+        #[n(0)]
+        snapshots: Vec<u64>,
+    },
 }
 
 #[cfg(test)]
@@ -136,6 +145,9 @@ mod tests {
             Event::StoreOpened {
                 name: "a".into(),
                 url: "file:///a".into(),
+            },
+            Event::Pruned {
+                snapshots: vec![1, 2, 5],
             },
         ];
         for event in events {

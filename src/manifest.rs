@@ -10,6 +10,10 @@
 //! full and all incrementals from there on, newest first: for each (domain, source) the first entry
 //! met counts.
 //!
+//! Numbers have gaps where snapshots were pruned: the journal names each of those
+//! ([`crate::journal::Event::Pruned`]), and the newest is never among them. The chain of hashes goes on
+//! across a gap: the next manifest carries the hash of the one that is gone.
+//!
 //! A store holds a snapshot *complete* when its manifest, every page and every pack that the
 //! manifests of its chain name are listed there with the sizes named.
 

@@ -28,6 +28,7 @@ use compare::{Changes, Comparer};
 use fill::Level;
 use gather::{Gathered, gather};
 use packing::{Line, Packed, Packer};
+pub use publish::{Swept, resume, sweep};
 use uploads::Uploads;
 
 /// How a snapshot went.
@@ -60,8 +61,9 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
             None => failure,
         });
     }
-    publish::resume(repository)?;
-    publish::sweep(repository)?;
+    resume(repository)?;
+    // A store that cannot be swept is found behind when it is looked at next.
+    sweep(repository)?;
     let mut level = fill::level(repository, report)?;
     let basis = Basis::choose(repository, &mut level, full)?;
     let gathered = gather(repository, report)?;

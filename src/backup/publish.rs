@@ -195,9 +195,22 @@ pub fn resume(repository: &mut Repository) -> Outcome<()> {
     Ok(fsx::remove(&intent)?)
 }
 
-/// Deletes what crashes have left: packs and pages that no manifest names, staged files, and pages
-/// in the state directory that nothing compares with any more.
-pub fn sweep(repository: &Repository) -> Outcome<()> {
+/// What a sweep has done in one store.
+pub struct Swept {
+    /// Which store.
+    pub store: StoreName,
+    /// Bytes of the objects and staged files that were deleted.
+    pub freed: u64,
+    /// Why not everything was that should have been.
+    pub failure: Option<Failure>,
+}
+
+/// Deletes what crashes and pruned snapshots have left: packs and pages that no manifest names,
+/// staged files, and pages in the state directory that nothing compares with any more.
+///
+/// To be called under the lock, after [`resume`]: what an intent names is then named by a manifest,
+/// or was given up.
+pub fn sweep(repository: &Repository) -> Outcome<Vec<Swept>> {
     let snapshots = kept(repository)?;
     let named: HashSet<String> = snapshots
         .iter()
@@ -215,9 +228,14 @@ pub fn sweep(repository: &Repository) -> Outcome<()> {
         .iter()
         .map(|(id, _)| Chain::Manifest.path(id.inc, id.number))
         .collect();
-    // A store that cannot be swept is found behind when it is looked at next.
-    on_all(&repository.stores, |store| {
-        sweep_store(store, &named, &known).is_ok()
+    let swept = on_all(&repository.stores, |store| {
+        let mut freed = 0;
+        let done = sweep_store(store, &named, &known, &mut freed);
+        Swept {
+            store: store.name().clone(),
+            freed,
+            failure: done.err(),
+        }
     });
     let base = snapshots.last().map_or(0, |(_, manifest)| manifest.base);
     let chain = snapshots.iter().filter(|(id, _)| id.number >= base);
@@ -230,25 +248,29 @@ pub fn sweep(repository: &Repository) -> Outcome<()> {
     {
         fsx::remove(&pages.join(name))?;
     }
-    Ok(())
+    Ok(swept)
 }
 
-fn sweep_store(store: &Store, named: &HashSet<String>, known: &HashSet<String>) -> Outcome<()> {
-    // Where there are manifests that are not known here, nobody can say what is named.
-    let manifests = store.list("snapshots")?;
-    if manifests.keys().all(|path| known.contains(path)) {
-        for folder in ["packs", "pages"] {
-            for path in store
-                .list(folder)?
-                .into_keys()
-                .filter(|path| !named.contains(path))
-            {
-                store.delete(&path)?;
-            }
-        }
-    }
+fn sweep_store(
+    store: &Store,
+    named: &HashSet<String>,
+    known: &HashSet<String>,
+    freed: &mut u64,
+) -> Outcome<()> {
     for folder in ["packs", "pages", "snapshots", "journal", "writer", ""] {
-        store.sweep(folder)?;
+        *freed += store.sweep(folder)?;
+    }
+    let manifests = store.list("snapshots")?;
+    if let Some(unknown) = manifests.keys().find(|path| !known.contains(*path)) {
+        let what = format!("it holds {unknown}, so nobody here can say what is named in it");
+        return Err(Failure::new(what));
+    }
+    for folder in ["packs", "pages"] {
+        let listed = store.list(folder)?.into_iter();
+        for (path, size) in listed.filter(|(path, _)| !named.contains(path)) {
+            store.delete(&path)?;
+            *freed += size;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{CatalogError, Customer, KeyPlace, Numbered, Proof, Result, Snapshot, next_customer};
+use crate::clock::Timestamp;
 use crate::ids::{Class, Domain, KeyedHash, SnapshotId, StoreName};
 use crate::journal::Recognised;
 use crate::manifest::SnapshotKind;
@@ -147,6 +148,35 @@ impl Change<'_> {
             id.number.cast_signed(),
             store.as_str()
         ])?;
+        Ok(())
+    }
+
+    /// Notes that a snapshot was read with all its data and found whole in one store. One that was
+    /// pruned meanwhile is left alone.
+    pub fn set_verified(&self, id: SnapshotId, time: Timestamp) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO verified (inc, number, time)
+                   SELECT inc, number, ?3 FROM snapshot WHERE inc = ?1 AND number = ?2";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            &id.inc.0[..],
+            id.number.cast_signed(),
+            time.0
+        ])?;
+        Ok(())
+    }
+
+    /// Takes a snapshot that the journal has pruned out of sight, and remembers its hash.
+    pub fn prune(&self, id: SnapshotId) -> Result<()> {
+        const STEPS: [&str; 4] = [
+            "INSERT OR IGNORE INTO pruned (inc, number, hash)
+             SELECT inc, number, hash FROM snapshot WHERE inc = ? AND number = ?",
+            "DELETE FROM snapshot WHERE inc = ? AND number = ?",
+            "DELETE FROM complete WHERE inc = ? AND number = ?",
+            "DELETE FROM verified WHERE inc = ? AND number = ?",
+        ];
+        for sql in STEPS {
+            let mut statement = self.transaction.prepare_cached(sql)?;
+            statement.execute(params![&id.inc.0[..], id.number.cast_signed()])?;
+        }
         Ok(())
     }
 

@@ -17,12 +17,9 @@ use crate::ids::{Class, Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
 use crate::manifest::SnapshotKind;
 
 mod change;
+mod steps;
 
 pub use change::Change;
-
-const SCHEMA: &str = include_str!("schema.sql");
-/// The version of `schema.sql`, kept in `user_version`.
-const VERSION: i64 = 1;
 
 /// What can go wrong with the catalog.
 #[derive(Debug, thiserror::Error)]
@@ -97,19 +94,14 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Opens the catalog, and makes it if there is none.
+    /// Opens the catalog, makes it if there is none, and brings an older one up to this version.
     pub fn open(path: &Path) -> Result<Self> {
-        let connection = Connection::open(path)?;
+        let mut connection = Connection::open(path)?;
         connection.execute_batch(
             "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;
              PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;",
         )?;
-        let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match version {
-            0 => connection.execute_batch(SCHEMA)?,
-            VERSION => {}
-            later => return Err(CatalogError::UnknownVersion(later)),
-        }
+        steps::bring_up(&mut connection)?;
         Ok(Self { connection })
     }
 
@@ -247,6 +239,37 @@ impl Catalog {
                 stored_bytes: stored.cast_unsigned(),
                 hash: hash.try_into().map_err(|_| CatalogError::Corrupt)?,
             })
+        })
+        .collect()
+    }
+
+    /// The snapshots of an incarnation that were read with all their data and found whole in one
+    /// store, by number, and when that was last.
+    pub fn verified(&self, inc: Incarnation) -> Result<BTreeMap<u64, Timestamp>> {
+        let sql = "SELECT number, time FROM verified WHERE inc = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([&inc.0[..]], |row| {
+            Ok((row.get::<_, i64>(0)?, Timestamp(row.get(1)?)))
+        })?;
+        rows.map(|row| {
+            let (number, time) = row?;
+            Ok((number.cast_unsigned(), time))
+        })
+        .collect()
+    }
+
+    /// The snapshots of an incarnation that the journal has pruned, by number, with the BLAKE3 of
+    /// their manifests.
+    pub fn pruned(&self, inc: Incarnation) -> Result<BTreeMap<u64, [u8; 32]>> {
+        let sql = "SELECT number, hash FROM pruned WHERE inc = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([&inc.0[..]], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        rows.map(|row| {
+            let (number, hash) = row?;
+            let hash = hash.try_into().map_err(|_| CatalogError::Corrupt)?;
+            Ok((number.cast_unsigned(), hash))
         })
         .collect()
     }

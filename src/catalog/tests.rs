@@ -148,16 +148,33 @@ fn a_later_version_is_refused() {
     let (dir, catalog) = opened();
     catalog
         .connection
-        .execute_batch("PRAGMA user_version = 2")
+        .execute_batch("PRAGMA user_version = 1000")
         .unwrap();
     let again = Catalog::open(&dir.path().join("catalog.db"));
-    assert!(matches!(again.err(), Some(CatalogError::UnknownVersion(2))));
+    assert!(matches!(
+        again.err(),
+        Some(CatalogError::UnknownVersion(1000))
+    ));
 }
 
 #[test]
-fn snapshots_and_where_they_are() {
-    let (_dir, mut catalog) = opened();
-    let snapshot = |number| Snapshot {
+fn an_older_one_is_brought_up_to_date_and_keeps_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("catalog.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(steps::STEPS[0]).unwrap();
+    old.execute_batch("INSERT INTO note VALUES ('a', 'b'); PRAGMA user_version = 1")
+        .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let catalog = Catalog::open(&path).unwrap();
+        assert_eq!(catalog.note("a").unwrap().as_deref(), Some("b"));
+        assert!(catalog.pruned(INC).unwrap().is_empty());
+    }
+}
+
+fn snapshot(number: u64) -> Snapshot {
+    Snapshot {
         id: SnapshotId { inc: INC, number },
         kind: if number == 1 {
             SnapshotKind::Full
@@ -170,7 +187,12 @@ fn snapshots_and_where_they_are() {
         customers: 3,
         stored_bytes: 4,
         hash: [number as u8; 32],
-    };
+    }
+}
+
+#[test]
+fn snapshots_and_where_they_are() {
+    let (_dir, mut catalog) = opened();
     let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
     catalog
         .change(|change| {
@@ -186,4 +208,40 @@ fn snapshots_and_where_they_are() {
         catalog.complete().unwrap(),
         BTreeMap::from([(snapshot(1).id, vec![b])])
     );
+}
+
+#[test]
+fn what_is_pruned_goes_with_all_that_was_known_of_it_but_its_hash() {
+    let (_dir, mut catalog) = opened();
+    let a = "a".parse().unwrap();
+    let [first, second] = [1, 2].map(snapshot);
+    catalog
+        .change(|change| {
+            for snapshot in [&first, &second] {
+                change.add_snapshot(snapshot)?;
+                change.set_complete(snapshot.id, &a, true)?;
+                change.set_verified(snapshot.id, Timestamp(5))?;
+            }
+            Ok::<_, CatalogError>(())
+        })
+        .unwrap();
+    // Twice is as good as once, and a look that ends late brings nothing back.
+    for _ in 0..2 {
+        catalog.change(|change| change.prune(first.id)).unwrap();
+        let late = |change: &Change<'_>| change.set_verified(first.id, Timestamp(6));
+        catalog.change(late).unwrap();
+    }
+    assert_eq!(
+        catalog.pruned(INC).unwrap(),
+        BTreeMap::from([(1, first.hash)])
+    );
+    assert_eq!(
+        catalog.verified(INC).unwrap(),
+        BTreeMap::from([(2, Timestamp(5))])
+    );
+    assert_eq!(catalog.complete().unwrap().len(), 1);
+    assert_eq!(catalog.snapshots().unwrap(), [second]);
+    let other = Incarnation([3; 8]);
+    assert!(catalog.pruned(other).unwrap().is_empty());
+    assert!(catalog.verified(other).unwrap().is_empty());
 }

@@ -95,6 +95,12 @@ pub(super) enum Cmd {
         #[arg(long)]
         data: bool,
     },
+    /// Delete the snapshots that the keep rules let go, and what only those held
+    #[command(after_help = "Example:\n  tenure prune --dry-run && tenure prune\n\n\
+        The newest snapshot stays, and so do the newest that `verify --data` has found whole with all \
+        since, and whatever a kept one builds upon. If the newest holds far fewer customers than \
+        before, nothing is deleted until it was confirmed.")]
+    Prune(Prune),
     /// Customers: list, show, restore, readmit
     #[command(subcommand, arg_required_else_help = true)]
     #[command(after_help = "Example:\n  tenure customer show 42")]
@@ -178,6 +184,16 @@ pub(super) struct Restore {
     pub(super) source: Option<String>,
     #[arg(long, hide = true)]
     pub(super) in_place: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Prune {
+    /// The newest snapshot's number: it is right that it holds far fewer customers than before
+    #[arg(long, value_name = "N")]
+    pub(super) confirm: Option<String>,
+    /// Show what would go, and why the others stay; change nothing
+    #[arg(long, conflicts_with = "confirm")]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,8 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::error::Failure;
 
 /// Commands of their own.
-const COMMANDS: [&str; 19] = [
-    "prune",
+const COMMANDS: [&str; 18] = [
     "replicate",
     "recover",
     "certificate",

@@ -27,6 +27,7 @@ mod keys;
 mod later;
 mod pages;
 mod progress;
+mod prune;
 mod restore;
 mod run;
 mod snapshots;

@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::answer::{Answer, MISCONFIGURED};
 use super::args::{Args, Cmd, Demo};
-use super::{customer, init, keys, pages, progress, restore, snapshots, status, text};
+use super::{customer, init, keys, pages, progress, prune, restore, snapshots, status, text};
 use crate::check::{self, Severity};
 use crate::config::Config;
 use crate::demo;
@@ -70,6 +70,7 @@ pub(super) fn run(args: &Args) -> Outcome<Answer> {
         Cmd::Snapshots => snapshots::list(&session),
         Cmd::Restore(wanted) => restore::whole(&session, wanted),
         Cmd::Verify { store, data } => status::verify(&session, store.as_ref(), *data),
+        Cmd::Prune(wanted) => prune::run(&session, wanted),
         Cmd::Customer(command) => customer::run(&session, command),
         Cmd::Keys(command) => keys::run(&session, command),
         Cmd::Status => status::status(&session),

@@ -17,9 +17,11 @@ pub(super) fn verify(
     store: Option<&StoreName>,
     data: bool,
 ) -> Outcome<Answer> {
-    let repository = session.read()?;
-    let verified = verify::run(&repository, store, data, session.report.as_ref())?;
+    let mut repository = session.read()?;
+    let names = Names::new(&repository)?;
+    let verified = verify::run(&mut repository, store, data, session.report.as_ref())?;
     let value = || {
+        let whole = verified.whole.iter().map(|id| names.json(*id));
         json!({
             "ok": verified.is_ok(),
             "objects": verified.objects,
@@ -27,6 +29,7 @@ pub(super) fn verify(
             "forgotten": verified.forgotten,
             "bytes": verified.bytes,
             "problems": verified.problems,
+            "whole": whole.collect::<Vec<_>>(),
         })
     };
     let text = || {

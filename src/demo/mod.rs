@@ -357,7 +357,7 @@ impl Demo<'_> {
 
     fn verify(&mut self) -> Outcome<()> {
         self.say("\n9. Everything is read back, opened and compared.")?;
-        let verified = verify::run(&self.read()?, None, true, self.report)?;
+        let verified = verify::run(&mut self.read()?, None, true, self.report)?;
         if let Some(problem) = verified.problems.first() {
             return Err(Failure::new(format!(
                 "{}: {}",

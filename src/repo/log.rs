@@ -5,6 +5,8 @@
 //! an interrupted entry of our own, which is carried on with, from one that another writer has put
 //! in its place, which stops us.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::sole::second_writer;
@@ -151,6 +153,20 @@ impl Log {
         let now = [self.bytes(number)?, self.intent()?];
         let is_new = |bytes: Vec<u8>| Some(object::hash(&bytes)) != known;
         Ok(now.into_iter().flatten().any(is_new) || self.bytes(number + 1)?.is_some())
+    }
+
+    /// Entries by number, read again from the state directory.
+    pub fn entries(&self, numbers: Range<u64>, meta: &DomainKey) -> Outcome<Vec<Entry>> {
+        let read = |number| -> Outcome<Entry> {
+            let path = self.state.object(Chain::Journal, self.inc, number);
+            let bytes = fsx::read(&path, object::MAX)?;
+            let (repo, verify) = (self.repo, &self.verify);
+            let sealed = object::read(Chain::Journal, repo, self.inc, number, &bytes, verify)?;
+            Ok(sealed.open(meta)?)
+        };
+        numbers
+            .map(|number| read(number).failed_to(|| format!("read journal entry {number}")))
+            .collect()
     }
 
     /// The recent entries, oldest first.

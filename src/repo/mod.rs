@@ -25,6 +25,7 @@ mod failures;
 pub mod identity;
 pub mod log;
 pub mod objects;
+mod pruned;
 mod settle;
 pub mod sole;
 pub mod state;

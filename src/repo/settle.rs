@@ -3,8 +3,8 @@
 //!
 //! The order is that of the effects themselves, so that this is also how an erasure is carried out:
 //! the journal's entry; what the catalog says; the keyring's next epoch on this host; that epoch in
-//! every store, read back; then the end of all older ones, seen by listing again. Each step may be
-//! repeated, and none is undone.
+//! every store, read back; then the end of all older ones, seen by listing again; then the manifests
+//! of snapshots that were pruned. Each step may be repeated, and none is undone.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::certificate;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::{ObjectName, StoreName};
+use crate::ids::{ObjectName, SnapshotId, StoreName};
 use crate::journal::Event;
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
@@ -35,6 +35,10 @@ pub struct Settled {
     pub finished: Vec<String>,
     /// Stores that may still hold an older keyring.
     pub pending: Vec<StoreName>,
+    /// Bytes of the manifests of pruned snapshots that were deleted, over all stores.
+    pub freed: u64,
+    /// Stores that can be reached and still hold a manifest of a pruned snapshot, and why.
+    pub unpruned: Vec<(StoreName, Failure)>,
 }
 
 impl Repository {
@@ -86,7 +90,7 @@ impl Repository {
         }
         settled.pending = self.place_keyrings()?;
         self.host.destroy_others(self.inc(), self.keyring.epoch)?;
-        Ok(())
+        self.remove_pruned(settled)
     }
 
     /// Gives every store the root's file where that was encrypted anew since `init`, and says for
@@ -124,7 +128,7 @@ impl Repository {
         let read = |path: &Path| fsx::read(path, 1 << 20).map(Bytes::from);
         let root = read(&self.state.root())?;
         let certificate = read(&self.state.certificate(self.inc()))?;
-        let (log, sole) = (&self.log, self.sole_writer());
+        let (log, sole) = (&self.log, self.sole_writer()?);
         let levelled = on_all(&self.stores, |store| -> Outcome<()> {
             if is_new(store) {
                 store.put_new(certificate::ROOT, root.clone())?;
@@ -179,7 +183,7 @@ impl Repository {
 
     /// That no store holds anything under this incarnation's numbers that we did not write.
     fn check_sole_writer(&mut self) -> Outcome<()> {
-        let (sole, epoch) = (self.sole_writer(), self.keyring.epoch);
+        let (sole, epoch) = (self.sole_writer()?, self.keyring.epoch);
         let checks = on_all(&self.stores, |store| -> Outcome<()> {
             sole.check(Chain::Journal, store)?;
             sole.check(Chain::Manifest, store)?;
@@ -188,13 +192,14 @@ impl Repository {
         self.set_aside(checks)
     }
 
-    fn sole_writer(&self) -> SoleWriter<'_> {
-        SoleWriter {
+    fn sole_writer(&self) -> Outcome<SoleWriter<'_>> {
+        Ok(SoleWriter {
             state: &self.state,
             repo: self.id(),
             inc: self.inc(),
             verify: &self.certificate.verify,
-        }
+            pruned: self.catalog.pruned(self.inc())?,
+        })
     }
 
     /// The number of the newest snapshot of this incarnation; 0 if there is none.
@@ -216,6 +221,7 @@ impl Repository {
             .unwrap_or(0_u64);
         let first = position.len - self.log.recent().len() as u64 + 1;
         let (log, repo, forest) = (&self.log, self.id(), &self.keyring.forest);
+        let inc = self.inc();
         let recogniser = Recogniser::new(self)?;
         self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
             for (number, entry) in (first..).zip(log.recent()) {
@@ -251,6 +257,11 @@ impl Repository {
                     Event::Opened { recipients } | Event::Recipients { recipients } => {
                         change.set_note("recipients", &recipients.join(" "))?;
                     }
+                    Event::Pruned { snapshots } => {
+                        for &number in snapshots {
+                            change.prune(SnapshotId { inc, number })?;
+                        }
+                    }
                     Event::StoreOpened { .. } => {}
                 }
             }
@@ -270,6 +281,10 @@ impl Repository {
             (
                 self.begins_new_epoch(),
                 "a decision that the keyring does not show yet",
+            ),
+            (
+                self.has_pruned_left(),
+                "manifests of snapshots that are pruned",
             ),
         ];
         found

@@ -3,6 +3,8 @@
 //! Two writers give the same numbers to different things. Each looks, before it writes anything,
 //! whether a store holds something under its own incarnation's numbers that it did not write.
 
+use std::collections::BTreeMap;
+
 use super::state::StateDir;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
@@ -13,7 +15,6 @@ use crate::sign::VerifyKey;
 use crate::store::Store;
 
 /// Looks for what another writer has put under this incarnation's numbers.
-#[derive(Clone, Copy)]
 pub struct SoleWriter<'a> {
     /// Where what this host wrote lies.
     pub state: &'a StateDir,
@@ -23,6 +24,9 @@ pub struct SoleWriter<'a> {
     pub inc: Incarnation,
     /// Its public key.
     pub verify: &'a VerifyKey,
+    /// The snapshots that were pruned, and the hashes of their manifests, which need not lie here
+    /// any more: a store that was away has them still.
+    pub pruned: BTreeMap<u64, [u8; 32]>,
 }
 
 impl SoleWriter<'_> {
@@ -43,12 +47,14 @@ impl SoleWriter<'_> {
             let intent = self.state.intent(chain, self.inc);
             own = fsx::read_if_there(&intent, object::MAX)?;
         }
+        let pruned = self.pruned.get(&number);
+        let pruned = pruned.filter(|_| chain == Chain::Manifest);
         let found = store.get(path, object::MAX)?;
-        if own.as_deref() == Some(&found[..]) {
+        if own.as_deref() == Some(&found[..]) || pruned == Some(&object::hash(&found)) {
             return Ok(None);
         }
         let signed = object::read(chain, self.repo, self.inc, number, &found, self.verify);
-        if own.is_some() && signed.is_err() {
+        if (own.is_some() || pruned.is_some()) && signed.is_err() {
             return Ok(Some(number));
         }
         Err(not_ours(store, path))

@@ -303,8 +303,11 @@ fn sweep_dir(dir: &Path, destroys: bool, depth: u32) -> fsx::Result<u64> {
             .rsplit_once('#')
             .is_some_and(|(_, n)| n.parse::<u64>().is_ok());
         if staged && path.is_file() {
-            freed += fs::metadata(&path).map_or(0, |m| m.len());
-            if destroys && !is_linked(&path) {
+            let linked = is_linked(&path);
+            if !linked {
+                freed += fs::metadata(&path).map_or(0, |m| m.len());
+            }
+            if destroys && !linked {
                 fsx::destroy(&path)?;
             } else {
                 fsx::remove(&path)?;
@@ -402,7 +405,7 @@ mod tests {
             fs::write(root.join("keyring/x/4.age"), b"kept").unwrap();
             fs::hard_link(root.join("keyring/x/4.age"), root.join("keyring/x/4.age#2")).unwrap();
             fs::write(root.join("7#1"), b"left").unwrap();
-            assert_eq!(store.sweep("keyring").unwrap(), 8);
+            assert_eq!(store.sweep("keyring").unwrap(), 4);
             assert_eq!(store.sweep("").unwrap(), 4);
             assert_eq!(store.sweep("none").unwrap(), 0);
             assert_eq!(store.get("keyring/x/4.age", 9).unwrap(), "kept");

@@ -4,7 +4,7 @@ use super::{Look, told};
 use crate::certificate::{self, Certificate};
 use crate::error::Outcome;
 use crate::fsx;
-use crate::journal;
+use crate::journal::{self, Event};
 use crate::keyring::file;
 use crate::object::{self, Chain, ObjectError};
 
@@ -60,28 +60,38 @@ impl Look<'_> {
         }
     }
 
-    /// Every entry up to the position that this host knows: there, signed, chained, and ours.
+    /// Every entry up to the position that this host knows: there, signed, chained, and ours. What
+    /// they say of pruned snapshots is kept in mind.
     pub(super) fn journal(&mut self) -> Outcome<()> {
         let position = self.repository.log().position();
         let mut previous = Some(NONE_BEFORE);
         for number in 1..=position.len {
             let path = Chain::Journal.path(position.inc, number);
             let own = self.repository.own_object(Chain::Journal, number).ok();
-            let own_sound = own
+            let own_entry = own
                 .as_ref()
-                .is_some_and(|own| self.entry(number, own, previous).is_ok());
+                .and_then(|own| self.entry(number, own, previous).ok());
+            let own_sound = own_entry.is_some();
+            let mut entry = own_entry;
             let stored = self.fetch(&path, object::MAX);
             if let Some(bytes) = &stored {
-                if let Err(error) = self.entry(number, bytes, previous) {
-                    self.problem(&path, told(&error.into()));
-                } else if own.as_deref() != Some(&bytes[..]) {
-                    let what = if own_sound {
-                        "it differs from the state directory's copy"
-                    } else {
-                        "it is whole, and the state directory's copy is missing or damaged"
-                    };
-                    self.problem(&path, what);
+                match self.entry(number, bytes, previous) {
+                    Err(error) => self.problem(&path, told(&error.into())),
+                    Ok(stored) => {
+                        if own.as_deref() != Some(&bytes[..]) {
+                            let what = if own_sound {
+                                "it differs from the state directory's copy"
+                            } else {
+                                "it is whole, and the state directory's copy is missing or damaged"
+                            };
+                            self.problem(&path, what);
+                        }
+                        entry.get_or_insert(stored);
+                    }
                 }
+            }
+            if let Some(Event::Pruned { snapshots }) = entry.map(|entry| entry.event) {
+                self.pruned.extend(snapshots);
             }
             // The next one is held against the good copy of this one.
             previous = match (own, stored) {

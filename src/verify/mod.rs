@@ -8,15 +8,21 @@
 //! one bad object does not hide another.
 //!
 //! Objects in `packs/`, `pages/` and `snapshots/` that nothing names are no problem: a crash leaves
-//! such, and the next snapshot sweeps them.
+//! such, and the next snapshot sweeps them. A manifest may be missing if the journal says that its
+//! snapshot was pruned, and not otherwise.
+//!
+//! With data, and nothing found wrong in a store, each snapshot that it holds complete is noted as
+//! *verified*: `prune` goes below none that is the newest such. One good store is enough, and what is
+//! wrong in another takes nothing away: each store is sufficient by itself.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 
+use crate::clock::Timestamp;
 use crate::config;
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::ids::StoreName;
+use crate::ids::{SnapshotId, StoreName};
 use crate::repo::Repository;
 use crate::report::Report;
 use crate::secret::DomainKey;
@@ -41,6 +47,9 @@ pub struct Verified {
     pub bytes: u64,
     /// What is wrong, store by store. None: everything that should be there is there and whole.
     pub problems: Vec<Problem>,
+    /// Snapshots whose data was read and found whole in at least one store in which nothing was
+    /// wrong. Nothing, unless data is read.
+    pub whole: BTreeSet<SnapshotId>,
 }
 
 impl Verified {
@@ -61,13 +70,15 @@ pub struct Problem {
     pub what: String,
 }
 
-/// Looks at every store of the configuration, or at one. With `data` every blob is opened as well.
+/// Looks at every store of the configuration, or at one. With `data` every blob is opened as well, and
+/// the catalog notes which snapshots were found whole.
 ///
 /// # Errors
-/// When there is no such store, or this host's own state cannot be read. What is wrong in a store
-/// is no error but a problem in the result, and so is a store that cannot be reached.
+/// When there is no such store, this host's own state cannot be read, or snapshots were pruned under
+/// the look. What is wrong in a store is no error but a problem in the result, and so is a store that
+/// cannot be reached.
 pub fn run(
-    repository: &Repository,
+    repository: &mut Repository,
     store: Option<&StoreName>,
     data: bool,
     report: &dyn Report,
@@ -78,11 +89,41 @@ pub fn run(
     {
         return Err(failure);
     }
+    let pruned = repository.catalog.pruned(repository.inc())?.len();
+    let verified = look(repository, store, data, report)?;
+    if !verified.is_ok() && repository.catalog.pruned(repository.inc())?.len() > pruned {
+        let what = "snapshots were pruned while this looked for them";
+        return Err(Failure::new(what).hint("run it again"));
+    }
+    let now = Timestamp::now();
+    repository.catalog.change(|change| -> Outcome<()> {
+        for id in &verified.whole {
+            change.set_verified(*id, now)?;
+        }
+        Ok(())
+    })?;
+    Ok(verified)
+}
+
+/// Looks at the stores.
+fn look(
+    repository: &Repository,
+    store: Option<&StoreName>,
+    data: bool,
+    report: &dyn Report,
+) -> Outcome<Verified> {
     let mut verified = Verified::default();
     let wanted = |configured: &&config::Store| store.is_none_or(|name| configured.name == *name);
     for configured in repository.config.stores.iter().filter(wanted) {
         match reach(repository, configured) {
-            Ok(store) => Look::new(repository, &store, data, report, &mut verified)?.at_all()?,
+            Ok(store) => {
+                let before = verified.problems.len();
+                let look = Look::new(repository, &store, data, report, &mut verified)?;
+                let complete = look.at_all()?;
+                if data && verified.problems.len() == before {
+                    verified.whole.extend(complete);
+                }
+            }
             Err(failure) => verified.problems.push(Problem {
                 store: configured.name.clone(),
                 object: String::new(),
@@ -130,6 +171,8 @@ struct Look<'a> {
     verified: &'a mut Verified,
     /// Objects that were named already: each is named once.
     bad: HashSet<String>,
+    /// The numbers of the snapshots that the journal has pruned.
+    pruned: BTreeSet<u64>,
 }
 
 impl<'a> Look<'a> {
@@ -149,11 +192,13 @@ impl<'a> Look<'a> {
             report,
             verified,
             bad: HashSet::new(),
+            pruned: BTreeSet::new(),
         })
     }
 
-    /// From what vouches to what is vouched for.
-    fn at_all(mut self) -> Outcome<()> {
+    /// From what vouches to what is vouched for. Returns the snapshots that the store is to hold
+    /// complete, and that were looked at.
+    fn at_all(mut self) -> Outcome<Vec<SnapshotId>> {
         self.root();
         self.certificates();
         self.journal()?;

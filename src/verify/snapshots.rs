@@ -1,6 +1,6 @@
 //! The manifests of a store, and from them all that must be in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::control::NONE_BEFORE;
 use super::expected::Expectations;
@@ -8,7 +8,7 @@ use super::{Look, told, unread};
 use crate::catalog::Snapshot;
 use crate::error::{Failure, Outcome};
 use crate::fsx;
-use crate::ids::ObjectName;
+use crate::ids::{ObjectName, SnapshotId};
 use crate::manifest::{Manifest, ObjectRef};
 use crate::object::{self, Chain, ObjectError};
 use crate::pack::Salt;
@@ -27,39 +27,69 @@ pub(super) struct Wanted {
 
 /// A snapshot that is looked at.
 struct Kept {
+    id: SnapshotId,
     manifest: Manifest,
     /// Whether the store is to have all of it.
     complete: bool,
 }
 
 impl Look<'_> {
-    /// Every kept snapshot: its manifest, its pages, and all packs that it names.
-    pub(super) fn snapshots(&mut self) -> Outcome<()> {
+    /// Every kept snapshot: its manifest, its pages, and all packs that it names. Returns those that
+    /// the store is to have complete.
+    pub(super) fn snapshots(&mut self) -> Outcome<Vec<SnapshotId>> {
         let inc = self.repository.inc();
         let mut snapshots = self.repository.catalog.snapshots()?;
-        snapshots.retain(|snapshot| snapshot.id.inc == inc);
+        // One that the journal has pruned is on its way out.
+        let pruned = &self.pruned;
+        snapshots.retain(|kept| kept.id.inc == inc && !pruned.contains(&kept.id.number));
+        self.gaps(&snapshots);
         let complete = self.repository.catalog.complete()?;
+        let hashes = self.hashes(&snapshots)?;
         let listed = self.listing();
         let mut kept = Vec::new();
-        let mut before: Option<&Snapshot> = None;
         for snapshot in &snapshots {
-            let stores = complete.get(&snapshot.id);
+            let id = snapshot.id;
+            let stores = complete.get(&id);
             let complete = stores.is_some_and(|stores| stores.contains(self.store.name()));
-            let previous = match before {
-                _ if snapshot.id.number == 1 => Some(NONE_BEFORE),
-                Some(before) if before.id.number + 1 == snapshot.id.number => Some(before.hash),
-                _ => None,
-            };
-            before = Some(snapshot);
+            let previous = id.number.checked_sub(1);
+            let previous = previous.and_then(|number| hashes.get(&number)).copied();
             let Some(manifest) = self.manifest(snapshot, previous, complete, &listed)? else {
                 continue;
             };
             if !complete {
                 self.behind(snapshot, &manifest, &listed);
             }
-            kept.push(Kept { manifest, complete });
+            kept.push(Kept {
+                id,
+                manifest,
+                complete,
+            });
         }
-        self.named(&kept, &listed)
+        self.named(&kept, &listed)?;
+        let complete = kept.iter().filter(|kept| kept.complete);
+        Ok(complete.map(|kept| kept.id).collect())
+    }
+
+    /// Numbers below the newest that nobody knows: a missing manifest was pruned or stolen.
+    fn gaps(&mut self, snapshots: &[Snapshot]) {
+        let known: HashSet<u64> = snapshots.iter().map(|kept| kept.id.number).collect();
+        let newest = known.iter().copied().max().unwrap_or(0);
+        for number in (1..newest).filter(|number| !known.contains(number)) {
+            if !self.pruned.contains(&number) {
+                let path = Chain::Manifest.path(self.repository.inc(), number);
+                let what = "it is not known here any more, and the journal does not say that it \
+                            was pruned";
+                self.problem(&path, what);
+            }
+        }
+    }
+
+    /// The hashes of manifests by number, those of pruned ones too: what the next one must carry.
+    fn hashes(&self, snapshots: &[Snapshot]) -> Outcome<BTreeMap<u64, [u8; 32]>> {
+        let mut hashes = self.repository.catalog.pruned(self.repository.inc())?;
+        hashes.extend(snapshots.iter().map(|kept| (kept.id.number, kept.hash)));
+        hashes.insert(0, NONE_BEFORE);
+        Ok(hashes)
     }
 
     /// What of snapshots the store lists: only for those that it need not have.
@@ -164,7 +194,10 @@ impl Look<'_> {
         let mut ranks: HashMap<ObjectName, usize> = HashMap::new();
         let mut pages = HashSet::new();
         let mut bytes = 0;
-        for Kept { manifest, complete } in kept {
+        for Kept {
+            manifest, complete, ..
+        } in kept
+        {
             for pack in &manifest.packs {
                 if (*complete || listed.contains(&pack_path(pack.name)))
                     && !ranks.contains_key(&pack.name)
@@ -185,7 +218,10 @@ impl Look<'_> {
         }
         self.report.begin("verifying", Some(bytes), Unit::Bytes);
         let mut expected = Expectations::new(self.repository, self.data)?;
-        for Kept { manifest, complete } in kept {
+        for Kept {
+            manifest, complete, ..
+        } in kept
+        {
             let packs = manifest
                 .packs
                 .iter()

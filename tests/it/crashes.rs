@@ -171,8 +171,8 @@ impl World {
                 assert!(!left, "{when}: {} was left", path.display());
             }
         }
-        let repository = self.read();
-        let verified = tenure::verify::run(&repository, None, true, &Silent).unwrap();
+        let mut repository = self.read();
+        let verified = tenure::verify::run(&mut repository, None, true, &Silent).unwrap();
         let problems: Vec<_> = verified
             .problems
             .iter()

@@ -50,7 +50,7 @@ fn change(world: &World, change: Change, who: &str, identity: Option<&Path>) -> 
 }
 
 fn assert_verifies(world: &World) {
-    let verified = verify::run(&world.open(), None, true, &Silent).unwrap();
+    let verified = verify::run(&mut world.open(), None, true, &Silent).unwrap();
     assert!(verified.is_ok(), "{:#?}", verified.problems);
 }
 

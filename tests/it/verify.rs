@@ -14,7 +14,7 @@ mod lies;
 
 fn look(world: &World, store: Option<&str>, data: bool) -> Verified {
     let store = store.map(|name| name.parse().unwrap());
-    verify::run(&world.open(), store.as_ref(), data, &Silent).unwrap()
+    verify::run(&mut world.open(), store.as_ref(), data, &Silent).unwrap()
 }
 
 /// Store and path of each problem.
@@ -287,7 +287,7 @@ fn a_store_out_of_reach_is_one_problem_and_an_unknown_one_a_failure() {
         "{found:?}"
     );
     let unknown = "nowhere".parse().unwrap();
-    let failure = verify::run(&world.open(), Some(&unknown), false, &Silent)
+    let failure = verify::run(&mut world.open(), Some(&unknown), false, &Silent)
         .err()
         .unwrap();
     assert_eq!(failure.kind(), FailureKind::NotFound);

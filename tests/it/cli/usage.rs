@@ -8,7 +8,8 @@ use super::{Place, texts};
 #[test]
 fn wrong_arguments_are_wrong_usage_in_both_forms() {
     let place = Place::new();
-    let cases: [&[&str]; 12] = [
+    let cases: [&[&str]; 13] = [
+        &["prune", "--dry-run", "--confirm", "2"],
         &["--frobnicate"],
         &["snapshoot"],
         &["snapshot", "--fuller"],
@@ -62,8 +63,7 @@ fn global_flags_stand_anywhere() {
 fn what_this_version_cannot_do_is_understood_and_fails() {
     let place = Place::with_snapshot();
     let before = place.tree();
-    let cases: [&[&str]; 34] = [
-        &["prune"],
+    let cases: [&[&str]; 33] = [
         &["replicate"],
         &[
             "recover",
@@ -120,7 +120,7 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
         &["roles"],
         &["daemon"],
         &["daemon", "--some-day"],
-        &["prune", "--config", "x"],
+        &["replicate", "--config", "x"],
     ];
     for arguments in cases {
         let (code, said) = place.failure(arguments);
@@ -181,7 +181,7 @@ fn every_command_has_a_page_and_its_help_an_example() {
         );
     }
     assert!(
-        !pages.iter().any(|page| page.contains("prune")),
+        !pages.iter().any(|page| page.contains("replicate")),
         "what cannot be done has no page"
     );
     assert!(place.run(&["man"]).out.contains(".TH tenure 1"));
@@ -196,7 +196,7 @@ fn shells_complete_what_works() {
             ran.code == 0 && ran.out.contains("snapshot") && ran.out.contains("recipients"),
             "{shell}"
         );
-        assert!(!ran.out.contains("prune"), "{shell}");
+        assert!(!ran.out.contains("replicate"), "{shell}");
     }
     assert!(place.json(&["completions", "bash"]).1["script"].is_string());
 }

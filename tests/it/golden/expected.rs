@@ -284,7 +284,7 @@ pub fn incremental(page: &[u8], pack: &[u8], journal: &[u8]) -> Manifest {
 }
 
 /// One of each kind, by file name.
-pub fn events() -> [(&'static str, Event); 5] {
+pub fn events() -> [(&'static str, Event); 6] {
     let who = KeyedHash([4; 16]);
     [
         (
@@ -315,6 +315,12 @@ pub fn events() -> [(&'static str, Event); 5] {
             Event::StoreOpened {
                 name: "offsite".into(),
                 url: "file:///srv/backup".into(),
+            },
+        ),
+        (
+            "6-pruned.bin",
+            Event::Pruned {
+                snapshots: vec![1, 2, 300],
             },
         ),
     ]

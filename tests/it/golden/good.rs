@@ -348,8 +348,8 @@ fn the_journal_says_what_was_decided() {
         before = object::hash(&bytes);
     }
     let log = read::log(&read::good_journal()).unwrap();
-    assert_eq!((log.position().len, log.position().hash), (5, before));
-    assert_eq!(log.recent().len(), 5);
+    assert_eq!((log.position().len, log.position().hash), (6, before));
+    assert_eq!(log.recent().len(), 6);
 }
 
 #[test]
