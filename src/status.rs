@@ -119,24 +119,14 @@ pub fn at(repository: &Repository, now: Timestamp) -> Outcome<Status> {
 
 fn stores(repository: &Repository, snapshots: &[Snapshot]) -> Outcome<Vec<StoreStatus>> {
     let complete = repository.catalog.complete()?;
-    let of_store = |name: &StoreName| {
+    let of_store = |name: &StoreName| -> Outcome<StoreStatus> {
         let has = |id: SnapshotId| {
             complete
                 .get(&id)
                 .is_some_and(|stores| stores.contains(name))
         };
-        // An incremental is read together with all before it, down to its full one.
-        let has_chain = |snapshot: &&Snapshot| {
-            let mut chain = snapshot.base..=snapshot.id.number;
-            chain.all(|number| {
-                has(SnapshotId {
-                    number,
-                    ..snapshot.id
-                })
-            })
-        };
-        let last_good = snapshots.iter().rev().find(has_chain);
-        StoreStatus {
+        let last_good = repository.catalog.last_good(name)?;
+        Ok(StoreStatus {
             name: name.clone(),
             reachable: repository.stores.iter().any(|store| store.name() == name),
             last_good: last_good.map(|snapshot| (snapshot.id, snapshot.finished)),
@@ -144,14 +134,10 @@ fn stores(repository: &Repository, snapshots: &[Snapshot]) -> Outcome<Vec<StoreS
                 .iter()
                 .filter(|snapshot| !has(snapshot.id))
                 .count() as u64,
-        }
+        })
     };
-    Ok(repository
-        .config
-        .stores
-        .iter()
-        .map(|store| of_store(&store.name))
-        .collect())
+    let stores = repository.config.stores.iter();
+    stores.map(|store| of_store(&store.name)).collect()
 }
 
 fn proven(repository: &Repository, recipients: &[Recipient]) -> Outcome<Option<Timestamp>> {

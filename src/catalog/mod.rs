@@ -294,6 +294,22 @@ impl Catalog {
         Ok(complete)
     }
 
+    /// The newest snapshot that a store holds complete, with all that it builds upon.
+    pub fn last_good(&self, store: &StoreName) -> Result<Option<Snapshot>> {
+        let complete = self.complete()?;
+        let has = |id| {
+            complete
+                .get(&id)
+                .is_some_and(|stores| stores.contains(store))
+        };
+        let has_chain = |snapshot: &Snapshot| {
+            let mut chain = snapshot.base..=snapshot.id.number;
+            let SnapshotId { inc, .. } = snapshot.id;
+            chain.all(|number| has(SnapshotId { inc, number }))
+        };
+        Ok(self.snapshots()?.into_iter().rfind(has_chain))
+    }
+
     /// The stores that may hold keyrings, and the last epoch at which each was seen to hold no
     /// older one.
     pub fn key_places(&self) -> Result<BTreeMap<String, KeyPlace>> {

@@ -98,7 +98,7 @@ pub(super) enum Cmd {
     /// Delete the snapshots that the keep rules let go, and what only those held
     #[command(after_help = "Example:\n  tenure prune --dry-run && tenure prune\n\n\
         The newest snapshot stays, and so do the newest that `verify --data` has found whole with all \
-        since, and whatever a kept one builds upon. If the newest holds far fewer customers than \
+        since, the newest that each store holds complete, and whatever a kept one builds upon. If the newest holds far fewer customers than \
         before, nothing is deleted until it was confirmed.")]
     Prune(Prune),
     /// Customers: list, show, restore, readmit

@@ -24,11 +24,13 @@ pub struct Facts {
     pub started: Timestamp,
     /// Whether it was read with all its data and found whole, in one store at least.
     pub verified: bool,
+    /// Whether it is the newest that some store holds complete.
+    pub last_good: bool,
 }
 
 /// Why a snapshot is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// It is the newest.
     Newest,
@@ -40,6 +42,9 @@ pub enum Reason {
     Monthly,
     /// It is the newest that was verified with its data, or was taken since.
     Floor,
+    /// It is the newest that some store holds complete: without it that store would be of no use
+    /// until it has a newer one.
+    LastGood,
     /// It holds data of a customer on hold.
     Held,
     /// One that is kept builds upon it.
@@ -55,6 +60,7 @@ impl Reason {
             Self::Weekly => "weekly",
             Self::Monthly => "monthly",
             Self::Floor => "floor",
+            Self::LastGood => "last_good",
             Self::Held => "held",
             Self::Base => "base",
         }
@@ -80,8 +86,9 @@ impl Verdict {
 /// Judges the snapshots of one incarnation, oldest first; days are those of `zone`. `held` tells
 /// which hold data of a customer on hold.
 ///
-/// The newest is always kept, and so are the newest verified one with all since, and whatever a
-/// kept one builds upon: it is read through every snapshot from its full one up to itself.
+/// The newest is always kept, and so are the newest verified one with all since, the newest that
+/// each store holds complete, and whatever a kept one builds upon: it is read through every snapshot
+/// from its full one up to itself.
 pub fn keep(
     snapshots: &[Facts],
     rules: &Keep,
@@ -113,8 +120,11 @@ pub fn keep(
             verdict.why.push(Reason::Floor);
         }
     }
-    for verdict in &mut verdicts {
-        if held(verdict.id) {
+    for (facts, verdict) in snapshots.iter().zip(&mut verdicts) {
+        if facts.last_good {
+            verdict.why.push(Reason::LastGood);
+        }
+        if held(facts.id) {
             verdict.why.push(Reason::Held);
         }
     }

@@ -53,11 +53,19 @@ pub fn plan(repository: &Repository) -> Outcome<Plan> {
     let mut snapshots = repository.catalog.snapshots()?;
     snapshots.retain(|snapshot| snapshot.id.inc == repository.inc());
     let verified = repository.catalog.verified(repository.inc())?;
+    let stores = repository.config.stores.iter();
+    let last_good = stores
+        .map(|store| repository.catalog.last_good(&store.name))
+        .collect::<Result<Vec<_>, _>>()?;
     let facts = snapshots.iter().map(|snapshot| Facts {
         id: snapshot.id,
         base: snapshot.base,
         started: snapshot.started,
         verified: verified.contains_key(&snapshot.id.number),
+        last_good: last_good
+            .iter()
+            .flatten()
+            .any(|good| good.id == snapshot.id),
     });
     let facts: Vec<_> = facts.collect();
     let (rules, zone) = (

@@ -155,18 +155,44 @@ impl Log {
         Ok(now.into_iter().flatten().any(is_new) || self.bytes(number + 1)?.is_some())
     }
 
+    /// Whether something was decided since this was opened that bears upon what a reader may show:
+    /// that snapshots were pruned does not.
+    pub fn has_news(&self, meta: &DomainKey) -> Outcome<bool> {
+        let known = self.intended.as_ref().map(|(hash, _)| *hash);
+        let bears =
+            |number, bytes: &[u8]| -> Outcome<bool> {
+                let is_known = known == Some(object::hash(bytes));
+                Ok(!is_known
+                    && !matches!(self.entry(number, bytes, meta)?.event, Event::Pruned { .. }))
+            };
+        // The intent first: if it gets its number meanwhile, it is met under that.
+        let mut intent = self.intent()?;
+        let mut number = self.position.len + 1;
+        while let Some(bytes) = self.bytes(number)? {
+            if bears(number, &bytes)? {
+                return Ok(true);
+            }
+            intent = intent.filter(|intent| *intent != bytes);
+            number += 1;
+        }
+        intent.map_or(Ok(false), |bytes| bears(number, &bytes))
+    }
+
     /// Entries by number, read again from the state directory.
     pub fn entries(&self, numbers: Range<u64>, meta: &DomainKey) -> Outcome<Vec<Entry>> {
-        let read = |number| -> Outcome<Entry> {
+        let read = |number| {
             let path = self.state.object(Chain::Journal, self.inc, number);
-            let bytes = fsx::read(&path, object::MAX)?;
-            let (repo, verify) = (self.repo, &self.verify);
-            let sealed = object::read(Chain::Journal, repo, self.inc, number, &bytes, verify)?;
-            Ok(sealed.open(meta)?)
+            self.entry(number, &fsx::read(&path, object::MAX)?, meta)
         };
-        numbers
-            .map(|number| read(number).failed_to(|| format!("read journal entry {number}")))
-            .collect()
+        numbers.map(read).collect()
+    }
+
+    /// An entry's bytes, with no regard to those before it.
+    fn entry(&self, number: u64, bytes: &[u8], meta: &DomainKey) -> Outcome<Entry> {
+        let (chain, repo, verify) = (Chain::Journal, self.repo, &self.verify);
+        object::read(chain, repo, self.inc, number, bytes, verify)
+            .and_then(|sealed| sealed.open(meta))
+            .failed_to(|| format!("read journal entry {number}"))
     }
 
     /// The recent entries, oldest first.

@@ -226,6 +226,12 @@ impl Repository {
         self.log.has_grown()
     }
 
+    /// Whether another command has decided something since then that bears upon what a reader may
+    /// show.
+    pub fn has_news(&self) -> Outcome<bool> {
+        self.log.has_news(&self.meta()?)
+    }
+
     /// How far the journal has come.
     pub fn log(&self) -> &Log {
         &self.log

@@ -90,7 +90,7 @@ fn check_empty(to: &Path) -> Outcome<()> {
 
 /// That nothing was erased since the repository was opened.
 fn check_journal(repository: &Repository) -> Outcome<()> {
-    if repository.has_grown()? {
+    if repository.has_news()? {
         let what = "the journal has changed while this was being restored";
         return Err(Failure::new(what).hint("run it again: it takes what was decided into account"));
     }

@@ -14,6 +14,7 @@ use tenure::demo::crm::Crm;
 
 mod init;
 mod life;
+mod prune;
 mod usage;
 mod wrong;
 

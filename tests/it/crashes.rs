@@ -331,6 +331,57 @@ fn a_forgetting_that_is_killed_anywhere_is_never_half_done() {
     );
 }
 
+#[test]
+fn a_prune_that_is_killed_anywhere_takes_nothing_that_is_kept() {
+    let template = template();
+    for full in [false, true, false] {
+        template.place.snapshot(full);
+    }
+    template
+        .place
+        .reconfigure(|text| text + "[snapshots]\nkeep = { daily = 1, weekly = 0, monthly = 0 }\n");
+    let expected = |id: SnapshotId| match id.number {
+        1 => &template.first,
+        _ => &template.place.db,
+    };
+    let all_come_back = |world: &World, when: &str| {
+        for id in world.snapshots() {
+            for store in ["a", "b"] {
+                let back = world.restore(id, store);
+                same(expected(id), &back)
+                    .unwrap_or_else(|why| panic!("{when}, snapshot {id} from {store}: {why}"));
+            }
+        }
+    };
+    let numbers =
+        |world: &World| -> Vec<u64> { world.snapshots().iter().map(|id| id.number).collect() };
+    at_every_step(&template, &["prune"], |world, when| {
+        // All that is listed can be read, and what goes goes as a whole.
+        let listed = numbers(world);
+        assert!(
+            [&[1, 2, 3, 4][..], &[3, 4]].contains(&&listed[..]),
+            "{when}"
+        );
+        all_come_back(world, when);
+        // Any command carries on with what was decided.
+        assert_eq!(world.run(&["snapshot"]), 0, "{when}");
+        if listed.len() == 2 {
+            assert_eq!(numbers(world), [3, 4, 5], "{when}");
+            world.assert_tidy(when);
+        }
+        // Whole again, it looks as if nothing had been.
+        assert_eq!(world.run(&["prune"]), 0, "{when}");
+        assert_eq!(numbers(world), [3, 4, 5], "{when}");
+        for root in ["a", "b", "state"] {
+            let inc = world.read().inc().to_string();
+            let manifests = files(&world.path(root).join("snapshots").join(inc));
+            assert_eq!(manifests.len(), 3, "{when}: {root}");
+        }
+        all_come_back(world, when);
+        world.assert_tidy(when);
+    });
+}
+
 /// Whether customer P7 is gone from the first snapshot, for every reader alike.
 fn is_gone(world: &World, when: &str) -> bool {
     let repository = world.read();

@@ -352,6 +352,26 @@ fn a_manifest_behind_a_gap_is_still_held_against_the_one_that_was_pruned() {
     );
 }
 
+#[test]
+fn a_restore_that_runs_meanwhile_is_not_made_void() {
+    let mut world = World::keeping(1, 0, 0);
+    world.two_chains();
+    let reader = world.place.read();
+    assert_eq!(world.prune(), [1, 2, 3]);
+    assert!(reader.has_grown().unwrap() && !reader.has_news().unwrap());
+    let to = world.place.path("meanwhile");
+    let newest = tenure::restore::choose(&reader, None, None).unwrap();
+    tenure::restore::whole(&reader, &to, newest, None, None, &Silent).unwrap();
+    // What bears upon it does.
+    forget::run(&mut world.place.change(), &["7".into()], &[]).unwrap();
+    assert!(reader.has_news().unwrap());
+    let to = world.place.path("void");
+    let failure = tenure::restore::whole(&reader, &to, newest, None, None, &Silent)
+        .err()
+        .unwrap();
+    assert!(failure.to_string().contains("has changed"), "{failure}");
+}
+
 fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let read = |path: PathBuf| (path.clone(), fs::read(path).unwrap());
     files(dir).into_iter().map(read).collect()

@@ -45,27 +45,51 @@ fn a_store_that_was_away_is_cleaned_when_it_is_back() {
 }
 
 #[test]
-fn a_store_whose_newest_snapshot_was_pruned_meanwhile_is_no_other_writer_s() {
+fn what_a_store_holds_of_use_stays_until_it_has_something_newer() {
     let mut world = World::keeping(1, 0, 0);
     world.snapshot(true);
     world.snapshot(false);
     world.away("b");
     world.snapshot(true);
-    world.snapshot(false);
+    world.snapshot(true);
     let pruned = world.try_prune(None).unwrap();
-    assert_eq!((went(&pruned), left(&pruned)), (vec![1, 2], vec!["b"]));
-    // A year later, damaged or not.
+    assert_eq!((went(&pruned), left(&pruned)), (vec![3], vec!["b"]));
+    world.back("b");
+    assert_eq!(world.prune(), [0; 0]);
+    world.snapshot(false);
+    assert_eq!(world.prune(), [1, 2]);
+    world.is_whole(&["a", "b"]);
+}
+
+#[test]
+fn a_store_whose_newest_snapshot_was_pruned_meanwhile_is_no_other_writer_s() {
+    let mut world = World::keeping(1, 0, 0);
+    world.snapshot(true);
+    world.snapshot(false);
+    // It is taken out of the configuration, and put back much later.
+    world.away("b");
+    let with_b = fs::read_to_string(world.place.path("tenure.toml")).unwrap();
+    world.place.reconfigure(|text| {
+        let of_b = text.find("[[store]]\nname = \"b\"").unwrap();
+        let behind = text[of_b..].find("[snapshots]").unwrap();
+        text[..of_b].to_owned() + &text[of_b + behind..]
+    });
+    world.snapshot(true);
+    world.snapshot(false);
+    assert_eq!(world.prune(), [1, 2]);
+    world.is_whole(&["a"]);
+    world.place.reconfigure(|_| with_b);
     let kept = fs::read(world.manifest("b.away", 2)).unwrap();
-    for bytes in [kept, b"torn".to_vec()] {
+    // Damaged or not.
+    for bytes in [b"torn".to_vec(), kept] {
+        fs::write(world.manifest("b.away", 1), b"x").unwrap();
         fs::write(world.manifest("b.away", 2), bytes).unwrap();
         world.back("b");
-        let repository = world.place.read();
-        assert!(repository.absent.is_empty());
         let settled = world.place.settled().unwrap().1;
         assert!(settled.unpruned.is_empty());
+        assert!(settled.freed > 0 && settled.finished.len() == 1);
         assert!(!world.manifest("b", 2).exists() && !world.manifest("b", 1).exists());
         world.away("b");
-        fs::write(world.manifest("b.away", 1), b"x").unwrap();
     }
     world.back("b");
     world.snapshot(false);
