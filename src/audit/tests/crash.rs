@@ -1,0 +1,96 @@
+//! What a crash leaves of an append, at every byte of it.
+
+use super::*;
+
+/// The world after four entries, and the bytes of a fifth that was being appended.
+fn interrupted() -> (World, Vec<u8>, Vec<u8>) {
+    let world = World::with_entries(4);
+    let before = world.bytes();
+    world.log().append(&entry(5)).unwrap();
+    let after = world.bytes();
+    (world, before, after)
+}
+
+/// That the log goes on after the four entries, and says what was cut off.
+fn check_mended(world: &World, torn: usize) {
+    let log = world.log();
+    assert_eq!(log.verify_with(&[]).unwrap().torn, torn as u64);
+    assert_eq!(log.len().unwrap(), 4);
+    assert_eq!(log.entries(1, 9).unwrap(), numbered(1..=4));
+    assert_eq!(log.newest(1).unwrap(), numbered(4..=4));
+    assert_eq!(log.append(&entry(6)).unwrap(), 6);
+    let found = log.entries(5, 9).unwrap();
+    assert_eq!(found[0].1.action, "audit.mend");
+    let said = format!("cut off {torn} bytes of an entry 5 that a crash had left unfinished");
+    assert_eq!(found[0].1.result, said);
+    assert_eq!(found[1].1, entry(6));
+    assert_eq!(world.problems(&[]), [""; 0]);
+}
+
+#[test]
+fn cut_short_at_any_byte_the_entry_is_dropped_and_the_log_goes_on() {
+    let (world, before, after) = interrupted();
+    for len in before.len() + 1..after.len() {
+        fs::write(world.file(), &after[..len]).unwrap();
+        check_mended(&world, len - before.len());
+    }
+    fs::write(world.file(), &before).unwrap();
+    assert_eq!(world.log().append(&entry(5)).unwrap(), 5);
+}
+
+#[test]
+fn sectors_that_were_never_written_are_a_torn_entry_too() {
+    let (world, before, after) = interrupted();
+    let mut all = after.clone();
+    all[before.len()..].fill(0);
+    fs::write(world.file(), &all).unwrap();
+    check_mended(&world, after.len() - before.len());
+    // An entry across several sectors, of which any may be missing.
+    let world = World::with_entries(4);
+    let before = world.bytes();
+    let mut long = entry(5);
+    long.result = (0..900)
+        .map(|n| char::from(b'a' + (n % 26) as u8))
+        .collect();
+    world.log().append(&long).unwrap();
+    let after = world.bytes();
+    let sectors = before.len() / 512..=after.len() / 512;
+    assert!(sectors.clone().count() >= 3);
+    for sector in sectors {
+        let missing = (sector * 512).max(before.len())..((sector + 1) * 512).min(after.len());
+        let mut torn = after.clone();
+        torn[missing].fill(0);
+        fs::write(world.file(), &torn).unwrap();
+        check_mended(&world, after.len() - before.len());
+    }
+}
+
+#[test]
+fn the_first_entry_of_all_may_be_torn() {
+    let world = World::with_entries(1);
+    let whole = world.bytes();
+    for len in 34..whole.len() {
+        fs::write(world.file(), &whole[..len]).unwrap();
+        assert!(world.log().is_empty().unwrap());
+        assert_eq!(world.log().append(&entry(1)).unwrap(), 2);
+    }
+}
+
+#[test]
+fn no_torn_entry_is_dropped_that_a_checkpoint_covers() {
+    let (world, before, after) = interrupted();
+    world.checkpoint(&[]);
+    for len in [before.len(), before.len() + 1, after.len() - 1] {
+        fs::write(world.file(), &after[..len]).unwrap();
+        let failure = world.log().append(&entry(6)).unwrap_err();
+        assert!(failure.causes()[0].ends_with("checkpoint is of 5: it was cut"));
+        assert_eq!(world.bytes(), after[..len]);
+        let problems = world.problems(&[]);
+        let said = "entry 5: cut off: the checkpoint on this host covers them";
+        assert_eq!(problems, [said]);
+        assert!(world.log().checkpoint_to(&writer(), &[]).is_err());
+    }
+    fs::remove_file(world.file()).unwrap();
+    assert!(world.log().append(&entry(6)).is_err());
+    assert!(!world.file().exists());
+}
