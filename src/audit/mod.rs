@@ -57,13 +57,31 @@ impl AuditLog {
     /// # Errors
     /// When the keyring lacks the key of the repository's own data.
     pub fn open(repository: &Repository) -> Outcome<Self> {
-        Ok(Self {
-            state: repository.state.clone(),
-            repo: repository.id(),
-            inc: repository.inc(),
-            verify: repository.certificate.verify,
-            meta: repository.meta()?,
-        })
+        Ok(Self::new(
+            repository.state.clone(),
+            repository.id(),
+            repository.inc(),
+            repository.certificate.verify,
+            repository.meta()?,
+        ))
+    }
+
+    /// The log of an incarnation in a state directory: `verify` checks its checkpoints, `meta` is
+    /// the key of its own data. It stays usable while the repository is being changed.
+    pub fn new(
+        state: StateDir,
+        repo: RepoId,
+        inc: Incarnation,
+        verify: VerifyKey,
+        meta: DomainKey,
+    ) -> Self {
+        Self {
+            state,
+            repo,
+            inc,
+            verify,
+            meta,
+        }
     }
 
     fn log_path(&self) -> PathBuf {

@@ -21,13 +21,9 @@ fn writer() -> SigningKey {
 
 /// The log in a state directory, as another process would open it.
 fn log_in(state: &Path) -> AuditLog {
-    AuditLog {
-        state: StateDir::new(state),
-        repo: REPO,
-        inc: INC,
-        verify: writer().verify_key(),
-        meta: DomainKey::new(Seed::from_bytes([4; 32])),
-    }
+    let meta = DomainKey::new(Seed::from_bytes([4; 32]));
+    let verify = writer().verify_key();
+    AuditLog::new(StateDir::new(state), REPO, INC, verify, meta)
 }
 
 /// A state directory with a log in it, and stores beside it.
@@ -271,7 +267,7 @@ fn an_append_does_not_read_the_log() {
     assert_eq!(world.problems(&[]).len(), 1);
 }
 
-/// How long it takes: `cargo test --release --lib -- --ignored a_million --nocapture`.
+/// How long it takes: `cargo test --release --lib -- --ignored audit --nocapture`.
 #[test]
 #[ignore = "measures a million entries, which takes a while to write"]
 fn a_million_entries_and_their_root() {
