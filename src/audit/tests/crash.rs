@@ -94,3 +94,23 @@ fn no_torn_entry_is_dropped_that_a_checkpoint_covers() {
     assert!(world.log().append(&entry(6)).is_err());
     assert!(!world.file().exists());
 }
+
+#[test]
+fn what_no_crash_leaves_is_not_taken_for_torn() {
+    let (world, before, after) = interrupted();
+    let frames = world.frames();
+    // Damage further up, and a torn entry at the end: cutting at the first would lose others.
+    let mut both = after[..after.len() - 1].to_vec();
+    both[frames[1].start + 3] ^= 0x40;
+    // The bytes of something else, and zeros that are more than one entry could have been.
+    let foreign = [&before[..], &[7; 40]].concat();
+    let blank = [&before[..], &vec![0; (1 << 20) + 21]].concat();
+    for (bytes, entry_in_doubt) in [(both, 2), (foreign, 5), (blank, 5)] {
+        fs::write(world.file(), &bytes).unwrap();
+        let failure = world.log().append(&entry(6)).unwrap_err();
+        let said = format!("entry {entry_in_doubt} of the audit log");
+        assert!(failure.causes()[0].starts_with(&said), "{failure:?}");
+        assert!(world.problems(&[])[0].starts_with(&said));
+        assert_eq!(world.bytes(), bytes);
+    }
+}
