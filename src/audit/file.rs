@@ -87,7 +87,7 @@ fn length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Whether these bytes, which stand at `offset`, hold a sector's share that was never written.
-fn never_written(bytes: &[u8], offset: u64) -> bool {
+pub fn never_written(bytes: &[u8], offset: u64) -> bool {
     let first = (SECTOR - offset % SECTOR) as usize;
     let (first, others) = bytes.split_at(first.min(bytes.len()));
     // The first bytes of a length are zeros anyway, and may be a sector's only ones.

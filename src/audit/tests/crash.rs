@@ -101,7 +101,7 @@ fn what_no_crash_leaves_is_not_taken_for_torn() {
     let frames = world.frames();
     // Damage further up, and a torn entry at the end: cutting at the first would lose others.
     let mut both = after[..after.len() - 1].to_vec();
-    both[frames[1].start + 3] ^= 0x40;
+    both[frames[1].start + 2] ^= 0x40;
     // The bytes of something else, and zeros that are more than one entry could have been.
     let foreign = [&before[..], &[7; 40]].concat();
     let blank = [&before[..], &vec![0; (1 << 20) + 21]].concat();
@@ -113,4 +113,17 @@ fn what_no_crash_leaves_is_not_taken_for_torn() {
         assert!(world.problems(&[])[0].starts_with(&said));
         assert_eq!(world.bytes(), bytes);
     }
+}
+
+#[test]
+fn a_sector_s_share_counts_from_the_length_of_a_length() {
+    let unwritten = |zeros: std::ops::Range<usize>, offset| {
+        let mut bytes = [1; 600];
+        bytes[zeros].fill(0);
+        file::never_written(&bytes, offset)
+    };
+    // The file's sectors begin at 512, 1024, …
+    assert!(unwritten(12..524, 500) && !unwritten(13..524, 500) && !unwritten(12..523, 500));
+    assert!(unwritten(0..4, 508) && !unwritten(0..3, 509));
+    assert!(unwritten(512..600, 0) && unwritten(596..600, 428) && !unwritten(597..600, 427));
 }
