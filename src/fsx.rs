@@ -1,9 +1,11 @@
 //! Files, durably: what these functions have written is there after a power cut, whole.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
 
@@ -178,6 +180,41 @@ pub fn destroy(path: &Path) -> Result<()> {
         done => done.map_err(FileError::new("overwrite", path))?,
     }
     remove(path)
+}
+
+/// With whom a lock is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// With nobody.
+    Alone,
+    /// With others who ask for it like this.
+    Shared,
+}
+
+/// Takes the lock that a file stands for, which is made if it is not there; none if somebody else
+/// has kept it for longer than `patience`. It is given back with the file, also by a crash.
+pub fn lock(path: &Path, sharing: Sharing, patience: Duration) -> Result<Option<File>> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(FileError::new("open", path))?;
+    let until = Instant::now() + patience;
+    loop {
+        let locked = match sharing {
+            Sharing::Alone => file.try_lock(),
+            Sharing::Shared => file.try_lock_shared(),
+        };
+        match locked {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error)),
+        }
+    }
 }
 
 /// The names of the files in a directory, sorted; none if there is no such directory.

@@ -204,11 +204,15 @@ impl fmt::Display for Domain {
 }
 
 /// A snapshot: its number, from 1, within its incarnation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode,
+)]
 pub struct SnapshotId {
     /// Which incarnation wrote it.
+    #[n(0)]
     pub inc: Incarnation,
     /// Numbered from 1 within the incarnation.
+    #[n(1)]
     pub number: u64,
 }
 

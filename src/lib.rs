@@ -40,6 +40,7 @@ pub mod cli;
 pub mod demo;
 
 // flows: verbs, the only place where edges meet
+pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod customers;
@@ -63,10 +64,13 @@ pub mod spill;
 pub mod store;
 
 // formats: bytes in, bytes out; no clock, no network, no async
+pub mod audit_entry;
 pub mod cbor;
 pub mod certificate;
 pub mod journal;
 pub mod manifest;
+pub mod merkle;
+pub mod note;
 pub mod object;
 pub mod pack;
 pub mod page;

@@ -36,6 +36,7 @@
 //! | 10 | the host's copy of the keyring | 0 | |
 //! | 11 | field of the catalog | leaf | name of the field |
 //! | 12 | frame of a spill file (never stored) | offset | |
+//! | 13 | entry of the audit log | number of the entry | incarnation |
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
@@ -97,6 +98,8 @@ pub enum Kind {
     CatalogField = 11,
     /// A frame of a temporary file.
     Spill = 12,
+    /// An entry of the audit log.
+    Audit = 13,
 }
 
 /// The associated data of one sealing.

@@ -3,6 +3,11 @@
 //! What is signed is never the bare bytes but `"tenure v1 " ‖ what ‖ 0x00 ‖ bytes`, where `what`
 //! is the kind of the object in ASCII (`writer`, `manifest`, `journal`, `keyring`), so that a
 //! signature under one kind of object is none under another.
+//!
+//! The one exception is the text of a C2SP note ([`crate::note`]), which other programs check and
+//! which is therefore signed bare. Every other message has a zero byte, behind its kind; a note's
+//! text has none, or it is neither signed nor accepted here. So no signature under a note is one
+//! under an object, and none under an object is one under a note.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +25,18 @@ pub const SIGNATURE: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the signature is not by the expected key")]
 pub struct BadSignature;
+
+/// A text holds control characters other than line feeds, so it is no note's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a note's text holds no control characters but line feeds")]
+pub struct NotNoteText;
+
+fn check_note_text(text: &str) -> Result<(), NotNoteText> {
+    match text.bytes().any(|b| b < b' ' && b != b'\n') {
+        true => Err(NotNoteText),
+        false => Ok(()),
+    }
+}
 
 /// A private Ed25519 key: the repository's root, or an incarnation's own.
 pub struct SigningKey(Seed);
@@ -59,6 +76,14 @@ impl SigningKey {
         signature.copy_from_slice(self.pair().sign(&message(what, bytes)).as_ref());
         signature
     }
+
+    /// Signs the bare text of a C2SP note: the module text says why that is no other signature.
+    pub fn sign_note(&self, text: &str) -> Result<[u8; SIGNATURE], NotNoteText> {
+        check_note_text(text)?;
+        let mut signature = [0; SIGNATURE];
+        signature.copy_from_slice(self.pair().sign(text.as_bytes()).as_ref());
+        Ok(signature)
+    }
 }
 
 /// A public Ed25519 key. The root's is the repository's *fingerprint*, 64 hexadecimal digits.
@@ -70,6 +95,14 @@ impl VerifyKey {
     pub fn verify(&self, what: &str, bytes: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         UnparsedPublicKey::new(&ED25519, &self.0)
             .verify(&message(what, bytes), signature)
+            .map_err(|_| BadSignature)
+    }
+
+    /// Whether `signature` is this key's over the bare text of a C2SP note.
+    pub fn verify_note(&self, text: &str, signature: &[u8]) -> Result<(), BadSignature> {
+        check_note_text(text).map_err(|_| BadSignature)?;
+        UnparsedPublicKey::new(&ED25519, &self.0)
+            .verify(text.as_bytes(), signature)
             .map_err(|_| BadSignature)
     }
 }
@@ -124,6 +157,28 @@ mod tests {
             Err(BadSignature)
         );
         assert_eq!(verify.verify("manifest", b"bytes", &[]), Err(BadSignature));
+    }
+
+    #[test]
+    fn no_signature_is_both_under_a_note_and_under_an_object() {
+        let key = SigningKey::from_seed(Seed::from_bytes([7; 32]));
+        let verify = key.verify_key();
+        let signature = key.sign_note("line\n\nüml\n").unwrap();
+        assert_eq!(verify.verify_note("line\n\nüml\n", &signature), Ok(()));
+        assert_eq!(
+            verify.verify_note("linE\n\nüml\n", &signature),
+            Err(BadSignature)
+        );
+        // What `sign` signs, as if it were a note's text.
+        let text = "tenure v1 journal\0entry";
+        assert_eq!(key.sign_note(text), Err(NotNoteText));
+        let signature = key.sign("journal", b"entry");
+        let whole = UnparsedPublicKey::new(&ED25519, &verify.0);
+        whole.verify(text.as_bytes(), &signature).unwrap();
+        assert_eq!(verify.verify_note(text, &signature), Err(BadSignature));
+        for control in ["\t", "\r\n", "\u{1f}"] {
+            assert_eq!(key.sign_note(control), Err(NotNoteText));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How the errors of edges and formats become failures of flows.
 
+use crate::audit_entry::EntryError;
 use crate::catalog::CatalogError;
 use crate::cbor::Malformed;
 use crate::certificate::CertificateError;
@@ -9,6 +10,7 @@ use crate::fsx::FileError;
 use crate::ids::BadName;
 use crate::keyring::recovery::RecoveryError;
 use crate::keyring::{HostKeyringError, KeyringError};
+use crate::note::NoteError;
 use crate::object::ObjectError;
 use crate::pack::PackError;
 use crate::page::PageError;
@@ -22,10 +24,12 @@ failures!(
     BadName,
     CatalogError,
     CertificateError,
+    EntryError,
     FileError,
     HostKeyringError,
     KeyringError,
     Malformed,
+    NoteError,
     ObjectError,
     PackError,
     PageError,

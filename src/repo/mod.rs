@@ -169,7 +169,7 @@ impl Repository {
             ));
         }
         if certificates.is_empty() {
-            for folder in ["journal", "keyring", "packs", "pages", "snapshots"] {
+            for folder in ["audit", "journal", "keyring", "packs", "pages", "snapshots"] {
                 if let Some(path) = store.list(folder)?.keys().next() {
                     let what =
                         format!("store {name:?} holds {path}, which is not of this repository");

@@ -3,12 +3,11 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
-use std::time::{Duration, Instant};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::certificate::Certificate;
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::fsx;
+use crate::fsx::{self, Sharing};
 use crate::ids::Incarnation;
 use crate::object::Chain;
 use crate::sign::VerifyKey;
@@ -41,6 +40,11 @@ impl StateDir {
     /// Where pages are kept, so that they need not be fetched again.
     pub fn pages(&self) -> PathBuf {
         self.0.join("pages")
+    }
+
+    /// Where the audit log lies.
+    pub fn audit(&self) -> PathBuf {
+        self.0.join("audit")
     }
 
     /// The root's age file, for stores that are added later.
@@ -115,32 +119,13 @@ impl StateDir {
 
     /// Takes the lock under which the repository is changed.
     pub fn lock(&self) -> Outcome<File> {
-        let path = self.0.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
-        let file = file.map_err(fsx::FileError::new("open", &path))?;
-        let patience = Instant::now() + Duration::from_secs(2);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                // A command that is just ending is waited for; one that works is not.
-                Err(fs::TryLockError::WouldBlock) if Instant::now() < patience => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                Err(fs::TryLockError::WouldBlock) => {
-                    let what = format!("another command is changing {}", self.0.display());
-                    return Err(
-                        Failure::new(what).hint("wait until it is done, and run this again")
-                    );
-                }
-                Err(fs::TryLockError::Error(error)) => {
-                    return Err(fsx::FileError::new("lock", &path)(error).into());
-                }
-            }
-        }
+        // A command that is just ending is waited for; one that works is not.
+        let patience = Duration::from_secs(2);
+        let locked = fsx::lock(&self.0.join("lock"), Sharing::Alone, patience)?;
+        locked.ok_or_else(|| {
+            let what = format!("another command is changing {}", self.0.display());
+            Failure::new(what).hint("wait until it is done, and run this again")
+        })
     }
 
     /// That this directory is the one that was set up, or moved: not a copy of it. A copy would

@@ -2,6 +2,7 @@
 //! meant; and what must be refused is refused by the error that it deserves. See
 //! `tests/fixtures/formats/v1/README.md`.
 
+mod audit;
 mod bad;
 mod craft;
 mod damage;
@@ -64,6 +65,7 @@ impl Fixtures {
 fn fixtures_are_written_when_asked_for() {
     if std::env::var("TENURE_WRITE_FIXTURES").as_deref() == Ok("1") {
         good::write(&Fixtures::good());
+        audit::write(&Fixtures::good());
         bad::write(&Fixtures::bad());
     }
     let sizes = Fixtures::good()

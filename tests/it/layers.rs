@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (
         "flow",
         &[
+            "audit",
             "backup",
             "check",
             "customers",
@@ -41,10 +42,13 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (
         "format",
         &[
+            "audit_entry",
             "cbor",
             "certificate",
             "journal",
             "manifest",
+            "merkle",
+            "note",
             "object",
             "pack",
             "page",

@@ -1,5 +1,6 @@
 //! What must be refused, and by which error. One line for each file in `bad/`.
 
+mod audit;
 mod chains;
 mod keys;
 mod pages;
@@ -55,6 +56,8 @@ fn all() -> Vec<Bad> {
         chains::manifests(),
         keys::keyrings(),
         keys::certificates(),
+        audit::records(),
+        audit::checkpoints(),
     ]
     .into_iter()
     .flatten()

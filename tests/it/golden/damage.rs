@@ -17,7 +17,7 @@ use tenure::piece::{self, Identity};
 use super::craft::{self, Object};
 use super::keys::{ANN, INC, META, REPO, epoch_secret, host, key, root};
 use super::read::{self, Refusal};
-use super::{Fixtures, expected};
+use super::{Fixtures, audit, expected};
 
 /// Every single-byte change of a file (three for each byte), every truncation, and a byte more.
 fn each_damage(name: &str, mut check: impl FnMut(&[u8])) {
@@ -102,6 +102,16 @@ fn damaged_certificates_are_refused() {
     });
 }
 
+#[test]
+fn damaged_audit_records_and_checkpoints_are_refused() {
+    each_damage("audit/record-2.bin", |bytes| {
+        audit::record(bytes).unwrap_err();
+    });
+    each_damage("audit/checkpoint.txt", |bytes| {
+        audit::checkpoint(bytes).unwrap_err();
+    });
+}
+
 /// Not authenticated by themselves (their names and their blobs are): only that none panics.
 #[test]
 fn damaged_pieces_identities_and_roots_do_not_panic() {
@@ -165,6 +175,7 @@ proptest! {
         prop_assert!(file::open_for_host(&bytes, REPO, &host(), &epoch_secret()).is_err());
         prop_assert!(Certificate::read(&bytes, &root().verify_key()).is_err());
         prop_assert!(piece::open_reference(REPO, ANN, &key(ANN), &bytes).is_err());
+        prop_assert!(audit::record(&bytes).is_err() && audit::checkpoint(&bytes).is_err());
         let _ = certificate::decode_root(&bytes);
     }
 

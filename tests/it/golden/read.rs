@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use tenure::audit_entry::EntryError;
 use tenure::cbor::Malformed;
 use tenure::certificate::{self, Certificate, CertificateError};
 use tenure::error::Failure;
@@ -11,6 +12,7 @@ use tenure::journal::Entry as JournalEntry;
 use tenure::keyring::recovery::{self, Identity, RecoveryError};
 use tenure::keyring::{Keyring, KeyringError, file};
 use tenure::manifest::Manifest;
+use tenure::note::NoteError;
 use tenure::object::{self, Chain, Head, ObjectError};
 use tenure::pack::{self, Pack, PackError};
 use tenure::page::{Entry, Page, PageError};
@@ -21,7 +23,7 @@ use tenure::seal::{Decompressor, SealError};
 use tenure::sign::VerifyKey;
 
 use super::keys::{INC, REPO, epoch_secret, forest, host, meta, root, writer};
-use super::{Fixtures, expected};
+use super::{Fixtures, audit, expected};
 
 /// Why something was refused.
 #[derive(Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub enum Refusal {
     Keyring(KeyringError),
     Certificate(CertificateError),
     Seal(SealError),
+    Entry(EntryError),
+    Note(NoteError),
     /// A piece that is whole, and not the one that its name stands for.
     AnotherPiece,
     /// What the log of a repository says, in words.
@@ -57,7 +61,9 @@ refusals!(
     Object(ObjectError),
     Keyring(KeyringError),
     Certificate(CertificateError),
-    Seal(SealError)
+    Seal(SealError),
+    Entry(EntryError),
+    Note(NoteError)
 );
 
 impl From<RecoveryError> for Refusal {
@@ -174,6 +180,8 @@ pub fn refusal(path: &str, bytes: &[u8]) -> Option<Refusal> {
             "keyring" => any_keyring(name, bytes)?,
             "root" => drop(certificate::decode_root(bytes)?),
             "certificate" => drop(Certificate::read(bytes, &root().verify_key())?),
+            "audit-record" => drop(audit::record(bytes)?),
+            "checkpoint" => drop(audit::checkpoint(bytes)?),
             _ => panic!("no format is called {folder}"),
         }
         Ok(())
