@@ -51,6 +51,7 @@ pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Ou
     repository.decide(Event::Erased {
         domains: domains.into_iter().collect(),
         recognised: recognised.collect(),
+        order: None,
     })?;
     let mut settled = Settled::default();
     repository.carry_out_decisions(&mut settled)?;

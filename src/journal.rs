@@ -53,6 +53,47 @@ pub struct Recognised {
     pub domain: Domain,
 }
 
+/// Why customers are erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Cause {
+    /// Somebody asked for it.
+    #[n(0)]
+    Request,
+    /// Their time was over, by the rules of retention.
+    #[n(1)]
+    Retention,
+}
+
+/// An erasure that reaches the live systems.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Order {
+    /// Why.
+    #[n(0)]
+    pub cause: Cause,
+    /// A code or ticket number without personal data, for the certificate.
+    #[n(1)]
+    pub ground: Option<String>,
+    /// The reason in words, for each customer `salt (16) ‖ frame` under that one's
+    /// `field_key(salt, "reason")`: it goes with the customer.
+    #[n(2)]
+    pub reasons: Vec<Sealed>,
+    /// Whether databases are rewritten, so that not even free pages are left.
+    #[n(3)]
+    pub vacuum: bool,
+}
+
+/// A field that is sealed under a customer's key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Sealed {
+    /// Whose key.
+    #[n(0)]
+    pub domain: Domain,
+    /// `salt (16) ‖ frame`.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
+}
+
 /// The kinds of change.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Event {
@@ -72,6 +113,9 @@ pub enum Event {
         /// The erased customers, to be recognised when they are met again.
         #[n(1)]
         recognised: Vec<Recognised>,
+        /// The order to erase in the live systems too; none for the keyring's part alone.
+        #[n(2)]
+        order: Option<Order>,
     },
     /// A customer who had been erased is let in again, under a new number.
     #[n(3)]
@@ -107,6 +151,69 @@ pub enum Event {
         #[n(1)]
         url: String,
     },
+    /// A customer goes out of everyday sight.
+    #[n(6)]
+    Hidden {
+        /// Who.
+        #[n(0)]
+        domain: Domain,
+        /// What stood in the column that hides, as CBOR of a value, sealed under the customer's
+        /// `field_key(salt, "hidden")`: `salt (16) ‖ frame`.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        former: Vec<u8>,
+        /// Whether the customer has asked for it (restriction of processing).
+        #[n(2)]
+        restricted: bool,
+        /// Why, sealed under `field_key(salt, "reason")`.
+        #[cbor(n(3), with = "minicbor::bytes")]
+        reason: Vec<u8>,
+    },
+    /// A hidden customer is brought back.
+    #[n(7)]
+    Unhidden {
+        /// Who.
+        #[n(0)]
+        domain: Domain,
+        /// Why, sealed likewise.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        reason: Vec<u8>,
+    },
+    /// A legal hold: nothing may erase the customer while it stands.
+    #[n(8)]
+    Held {
+        /// Who.
+        #[n(0)]
+        domain: Domain,
+        /// Until when; none: until released.
+        #[n(1)]
+        until: Option<Timestamp>,
+        /// Why, sealed likewise.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        reason: Vec<u8>,
+    },
+    /// A hold is lifted.
+    #[n(9)]
+    Released {
+        /// Who.
+        #[n(0)]
+        domain: Domain,
+        /// Why, sealed likewise.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        reason: Vec<u8>,
+    },
+    /// What was seen of an erasure: the newest certificate of an entry counts.
+    #[n(10)]
+    Certified {
+        /// The number of the erasure's entry.
+        #[n(0)]
+        erasure: u64,
+        /// The signed certificate, JSON.
+        #[n(1)]
+        certificate: String,
+        /// Whether nothing is pending any more.
+        #[n(2)]
+        is_final: bool,
+    },
     /// Snapshots are given up: their manifests are deleted, and what only those name. A manifest
     /// that is missing below the newest was pruned if an entry names it here, else it was stolen.
     #[n(11)]
@@ -134,6 +241,44 @@ mod tests {
             Event::Erased {
                 domains: vec![domain],
                 recognised: vec![Recognised { who, domain }],
+                order: None,
+            },
+            Event::Erased {
+                domains: vec![domain],
+                recognised: vec![Recognised { who, domain }],
+                order: Some(Order {
+                    cause: Cause::Retention,
+                    ground: Some("T-1".into()),
+                    reasons: vec![Sealed {
+                        domain,
+                        bytes: vec![1],
+                    }],
+                    vacuum: false,
+                }),
+            },
+            Event::Hidden {
+                domain,
+                former: vec![1],
+                restricted: true,
+                reason: vec![2],
+            },
+            Event::Unhidden {
+                domain,
+                reason: vec![1],
+            },
+            Event::Held {
+                domain,
+                until: Some(Timestamp(7)),
+                reason: vec![1],
+            },
+            Event::Released {
+                domain,
+                reason: vec![],
+            },
+            Event::Certified {
+                erasure: 4,
+                certificate: "{}".into(),
+                is_final: false,
             },
             Event::Readmitted {
                 who,
@@ -157,6 +302,13 @@ mod tests {
             };
             assert_eq!(cbor::from_slice(&cbor::to_vec(&entry)), Ok(entry));
         }
+        // The order is a later field: an entry that has none is written as it always was.
+        let forgotten = Event::Erased {
+            domains: vec![],
+            recognised: vec![],
+            order: None,
+        };
+        assert_eq!(cbor::to_vec(&forgotten), [0x82, 2, 0x82, 0x80, 0x80]);
         let mut later = Vec::new();
         cbor::append(&mut later, |w| {
             w.array(2)?.i64(5)?.array(2)?.u8(99)?.array(0)?.ok()

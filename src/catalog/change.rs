@@ -82,15 +82,20 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Removes customers who are erased, and remembers by what they are recognised.
-    pub fn erase(&self, domains: &[Domain], recognised: &[Recognised]) -> Result<()> {
-        let sql = "DELETE FROM customer WHERE inc = ? AND arrival = ?";
-        let mut delete = self.transaction.prepare_cached(sql)?;
-        for domain in domains
-            .iter()
-            .filter(|domain| domain.class == Class::CUSTOMER)
-        {
-            delete.execute(params![&domain.inc.0[..], domain.arrival])?;
+    /// Removes customers who are erased by a journal entry, and remembers by what they are
+    /// recognised.
+    pub fn erase(&self, entry: u64, domains: &[Domain], recognised: &[Recognised]) -> Result<()> {
+        for sql in [
+            "DELETE FROM customer WHERE inc = ? AND arrival = ?",
+            "DELETE FROM life WHERE inc = ? AND arrival = ?",
+        ] {
+            let mut delete = self.transaction.prepare_cached(sql)?;
+            for domain in domains
+                .iter()
+                .filter(|domain| domain.class == Class::CUSTOMER)
+            {
+                delete.execute(params![&domain.inc.0[..], domain.arrival])?;
+            }
         }
         // A table's own domain: the row stays under a name that nothing hashes to, so that the number
         // is not given again, and the table gets another when it is met next.
@@ -99,10 +104,16 @@ impl Change<'_> {
         for domain in domains.iter().filter(|domain| domain.class == Class::OWN) {
             retire.execute([domain.arrival])?;
         }
-        let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival) VALUES (?, ?, ?)";
+        let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival, entry) VALUES (?, ?, ?, ?)";
         let mut insert = self.transaction.prepare_cached(sql)?;
         for Recognised { who, domain } in recognised {
-            insert.execute(params![&who.0[..], &domain.inc.0[..], domain.arrival])?;
+            let entry = entry.cast_signed();
+            insert.execute(params![
+                &who.0[..],
+                &domain.inc.0[..],
+                domain.arrival,
+                entry
+            ])?;
         }
         Ok(())
     }

@@ -17,9 +17,11 @@ use crate::ids::{Class, Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
 use crate::manifest::SnapshotKind;
 
 mod change;
+mod life;
 mod steps;
 
 pub use change::Change;
+pub use life::{Erasure, Life};
 
 /// What can go wrong with the catalog.
 #[derive(Debug, thiserror::Error)]

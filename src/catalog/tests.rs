@@ -52,6 +52,7 @@ fn customers_are_found_by_key_until_they_are_erased() {
     catalog
         .change(|change| {
             change.erase(
+                4,
                 &[gone.domain],
                 &[Recognised {
                     who: gone.who,
@@ -97,7 +98,9 @@ fn an_own_domain_is_never_taken_for_a_customer() {
         class: Class::OWN,
         ..customer.domain
     };
-    catalog.change(|change| change.erase(&[own], &[])).unwrap();
+    catalog
+        .change(|change| change.erase(4, &[own], &[]))
+        .unwrap();
     assert_eq!(catalog.customer_count().unwrap(), 1);
 }
 
@@ -122,7 +125,7 @@ fn numbers_are_for_life_and_never_given_twice() {
                 class: Class::OWN,
                 arrival: 4,
             };
-            change.erase(&[own], &[])?;
+            change.erase(4, &[own], &[])?;
             assert_eq!(number(change, Numbered::WholeTable, 2), 5);
             Ok::<_, CatalogError>(())
         })

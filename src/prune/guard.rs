@@ -186,6 +186,7 @@ mod tests {
                 who: who(n),
                 domain: domain(u32::from(n)),
             }],
+            order: None,
         };
         let readmitted = Event::Readmitted {
             who: who(1),

@@ -21,6 +21,7 @@ use crate::sign::{SigningKey, VerifyKey};
 use crate::store::Store;
 use crate::value::CustomerKey;
 
+mod apply;
 mod failures;
 pub mod identity;
 pub mod log;

@@ -10,16 +10,16 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::identity::open_identity;
+use super::apply::Applying;
 use super::log::on_all;
 use super::sole::SoleWriter;
 use super::{Recogniser, Repository};
-use crate::catalog::{Change, Customer, KeyPlace};
+use crate::catalog::{Change, KeyPlace};
 use crate::certificate;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::{ObjectName, SnapshotId, StoreName};
+use crate::ids::{ObjectName, StoreName};
 use crate::journal::Event;
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
@@ -220,49 +220,18 @@ impl Repository {
             .and_then(|n| n.parse().ok())
             .unwrap_or(0_u64);
         let first = position.len - self.log.recent().len() as u64 + 1;
-        let (log, repo, forest) = (&self.log, self.id(), &self.keyring.forest);
-        let inc = self.inc();
         let recogniser = Recogniser::new(self)?;
+        let applying = Applying {
+            repo: self.id(),
+            inc: self.inc(),
+            forest: &self.keyring.forest,
+            recogniser: &recogniser,
+        };
+        let log = &self.log;
         self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
             for (number, entry) in (first..).zip(log.recent()) {
-                if number <= done {
-                    continue;
-                }
-                match &entry.event {
-                    Event::Erased {
-                        domains,
-                        recognised,
-                    } => change.erase(domains, recognised)?,
-                    Event::Readmitted {
-                        who,
-                        domain,
-                        identity,
-                        ..
-                    } => {
-                        change.readmit(who, domain.arrival + 1)?;
-                        // Who was erased once more since then stays unknown.
-                        if let Some(key) = forest.key(*domain) {
-                            let key = open_identity(repo, *domain, &key, identity)?.key;
-                            let (who, sealed) = (*who, identity.clone());
-                            let customer = Customer {
-                                domain: *domain,
-                                who,
-                                sealed,
-                            };
-                            change.add_customer(&customer, &recogniser.key(&key))?;
-                        }
-                    }
-                    // Noted here, before the keyring takes the entry in: from then on it is no longer
-                    // among the recent ones, and later epochs would go to the former recipients.
-                    Event::Opened { recipients } | Event::Recipients { recipients } => {
-                        change.set_note("recipients", &recipients.join(" "))?;
-                    }
-                    Event::Pruned { snapshots } => {
-                        for &number in snapshots {
-                            change.prune(SnapshotId { inc, number })?;
-                        }
-                    }
-                    Event::StoreOpened { .. } => {}
+                if number > done {
+                    applying.apply(change, number, entry)?;
                 }
             }
             Ok(change.set_note("journal_applied", &position.len.to_string())?)

@@ -204,6 +204,7 @@ fn what_is_decided_is_applied_by_readers_and_finished_by_the_next_change() {
     let erased = Event::Erased {
         domains: vec![gone],
         recognised: vec![],
+        order: None,
     };
     repository.decide(erased).unwrap();
     drop(repository);

@@ -298,6 +298,7 @@ pub fn events() -> [(&'static str, Event); 6] {
             Event::Erased {
                 domains: vec![GONE, SHARED],
                 recognised: vec![Recognised { who, domain: GONE }],
+                order: None,
             },
         ),
         (

@@ -36,6 +36,7 @@ impl World {
             .decide(Event::Erased {
                 domains,
                 recognised,
+                order: None,
             })
             .unwrap();
     }
