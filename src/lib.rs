@@ -47,6 +47,7 @@ pub mod forget;
 pub mod init;
 pub mod inspect;
 pub mod keys;
+pub mod lifecycle;
 pub mod repo;
 pub mod restore;
 pub mod setup;

@@ -26,6 +26,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "init",
             "inspect",
             "keys",
+            "lifecycle",
             "repo",
             "restore",
             "setup",
