@@ -40,6 +40,7 @@
 
 mod calendar;
 mod clock;
+mod course;
 mod fuse;
 mod policy;
 mod reason;
@@ -50,3 +51,6 @@ pub use fuse::{Blown, blown, hash};
 pub use policy::{Fact, Fate, Hold, Policy, Rule, Verdict, decide, may_erase};
 pub use reason::{Day, Reason};
 pub use start::{Absurd, Start};
+
+#[cfg(test)]
+mod tests;

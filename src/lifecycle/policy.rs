@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
-use super::calendar::{NEVER, end};
+use super::calendar::end;
+use super::course::{Course, no_start};
 use super::reason::{Day, Reason};
 use super::start::Start;
 use crate::clock::Timestamp;
@@ -36,7 +37,7 @@ pub struct Fact {
 
 impl Fact {
     /// From when a rule counts; a vanished customer's count from when it was missed.
-    fn start(&self, rule: usize) -> Start {
+    pub(super) fn start(&self, rule: usize) -> Start {
         match self.vanished {
             Some(since) => Start::At(since),
             None => self.starts.get(rule).copied().unwrap_or(Start::Missing),
@@ -97,30 +98,18 @@ impl Policy {
         }
     }
 
-    fn day(&self, moment: Timestamp) -> Day {
+    pub(super) fn day(&self, moment: Timestamp) -> Day {
         Day::new(moment, self.zone)
     }
 
     /// The rules with a statutory minimum, each with its index.
-    fn minimums(&self) -> impl Iterator<Item = (usize, &Arc<Rule>)> {
+    pub(super) fn minimums(&self) -> impl Iterator<Item = (usize, &Arc<Rule>)> {
         let rules = self.rules.iter().enumerate();
         rules.filter(|(_, rule)| !rule.terms.at_least.is_zero())
     }
 
-    fn left_to_a_person(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        let rules = self.rules.iter();
-        rules.filter(|rule| rule.terms.then == AtEnd::Review)
-    }
-
-    /// The last moment of a rule's period or of its statutory minimum, whichever ends later.
-    fn longer(&self, rule: &Arc<Rule>, from: Timestamp, now: Timestamp) -> (Timestamp, Reason) {
-        let keep = end(from, rule.terms.keep, self.zone);
-        let least = end(from, rule.terms.at_least, self.zone);
-        let until = keep.max(least);
-        (until, self.period(rule, least > keep, from, until, now))
-    }
-
-    fn period(
+    /// What there is to say of one rule's period, `until` being its last moment.
+    pub(super) fn period(
         &self,
         rule: &Arc<Rule>,
         least: bool,
@@ -135,22 +124,6 @@ impl Policy {
             until: self.day(until),
             over: now > until,
         }
-    }
-
-    /// What there is to say once all periods are over, and once the time of grace is.
-    fn at_the_end(&self, over: Timestamp, out: Timestamp, now: Timestamp) -> Vec<Reason> {
-        let mut why = Vec::new();
-        if now > over && out > over {
-            why.push(Reason::Grace {
-                until: self.day(out),
-                over: now > out,
-            });
-        }
-        if now > out {
-            let rules = self.left_to_a_person().map(Arc::clone);
-            why.extend(rules.map(|rule| Reason::Person { rule }));
-        }
-        why
     }
 }
 
@@ -246,27 +219,15 @@ fn verdict(fact: &Fact, policy: &Policy, now: Timestamp) -> Verdict {
 /// All reasons, in the order of precedence.
 fn reasons(fact: &Fact, policy: &Policy, of_time: Vec<Reason>, now: Timestamp) -> Vec<Reason> {
     let mut why = bonds(fact, policy, now);
-    let flags = [
-        (fact.doubtful, Reason::Doubtful),
-        (fact.reappeared, Reason::Reappeared),
-    ];
-    why.extend(
-        flags
-            .into_iter()
-            .filter_map(|(set, reason)| set.then_some(reason)),
-    );
+    why.extend(fact.doubtful.then_some(Reason::Doubtful));
+    why.extend(fact.reappeared.then_some(Reason::Reappeared));
     why.extend(of_time);
-    if let Some(until) = fact
-        .held
-        .and_then(|hold| hold.until)
-        .filter(|until| now > *until)
-    {
-        let until = policy.day(until);
-        why.push(Reason::HoldEnded { until });
-    }
-    if fact.hidden {
-        why.push(Reason::Hidden);
-    }
+    let until = fact.held.and_then(|hold| hold.until);
+    let ended = until.filter(|until| now > *until);
+    why.extend(ended.map(|until| Reason::HoldEnded {
+        until: policy.day(until),
+    }));
+    why.extend(fact.hidden.then_some(Reason::Hidden));
     why
 }
 
@@ -279,114 +240,4 @@ fn bonds(fact: &Fact, policy: &Policy, now: Timestamp) -> Vec<Reason> {
     }));
     bonds.extend(fact.restricted.then_some(Reason::Restricted));
     bonds
-}
-
-/// Why a rule cannot be counted.
-fn no_start(rule: &Arc<Rule>, start: Start) -> Option<Reason> {
-    let rule = Arc::clone(rule);
-    match start {
-        Start::At(_) => None,
-        Start::Missing => Some(Reason::Missing { rule }),
-        Start::Absurd(why) => Some(Reason::Absurd { rule, why }),
-    }
-}
-
-/// What time brings to a customer as long as nothing forbids it.
-struct Course {
-    /// A person must look, whatever the time.
-    unclear: bool,
-    /// The last moment of the period: of the longest rule.
-    over: Timestamp,
-    /// The last moment of grace: of the rule that ends last.
-    out: Timestamp,
-    /// What happens then.
-    then: AtEnd,
-    /// How that comes about.
-    why: Vec<Reason>,
-}
-
-impl Course {
-    fn by_rules(fact: &Fact, policy: &Policy, now: Timestamp) -> Self {
-        let (mut ends, mut why) = (Vec::new(), Vec::new());
-        for (index, rule) in policy.rules.iter().enumerate() {
-            match fact.start(index) {
-                Start::At(from) => {
-                    let (until, reason) = policy.longer(rule, from, now);
-                    ends.push((until, end(until, rule.terms.grace, policy.zone)));
-                    why.push(reason);
-                }
-                unknown => why.extend(no_start(rule, unknown)),
-            }
-        }
-        if policy.rules.is_empty() {
-            why.push(Reason::NoRule);
-        }
-        let over = ends.iter().map(|(over, _)| *over).max();
-        let out = ends.iter().map(|(_, out)| *out).max();
-        let (over, out) = (over.unwrap_or(NEVER), out.unwrap_or(NEVER));
-        let unclear = ends.len() < policy.rules.len();
-        if !unclear {
-            why.extend(policy.at_the_end(over, out, now));
-        }
-        let review = policy.left_to_a_person().next().is_some();
-        Self {
-            unclear,
-            over,
-            out,
-            then: if review { AtEnd::Review } else { AtEnd::Erase },
-            why,
-        }
-    }
-
-    fn of_vanished(since: Timestamp, policy: &Policy, now: Timestamp) -> Self {
-        let vanished = policy.vanished.as_ref();
-        let restorable = vanished.map_or(NEVER, |set| end(since, set.after, policy.zone));
-        let mut over = restorable;
-        let mut why = vec![Reason::Vanished {
-            since: policy.day(since),
-            after: vanished.map(|set| set.after),
-            until: policy.day(restorable),
-            over: now > restorable,
-        }];
-        for (_, rule) in policy.minimums() {
-            let until = end(since, rule.terms.at_least, policy.zone);
-            over = over.max(until);
-            why.push(policy.period(rule, true, since, until, now));
-        }
-        Self {
-            unclear: false,
-            over,
-            out: over,
-            then: vanished.map_or(AtEnd::Review, |set| set.then),
-            why,
-        }
-    }
-
-    /// The fate at a moment.
-    fn fate(&self, fact: &Fact, at: Timestamp) -> Fate {
-        if fact.restricted || fact.held.is_some_and(|hold| hold.stands(at)) {
-            Fate::Keep
-        } else if self.unclear {
-            Fate::Review
-        } else if at <= self.over {
-            Fate::Keep
-        } else if at <= self.out {
-            Fate::Expired
-        } else {
-            self.then.into()
-        }
-    }
-
-    /// The first moment after `now` at which the fate is another.
-    fn due(&self, fact: &Fact, now: Timestamp) -> Option<Timestamp> {
-        let fate = self.fate(fact, now);
-        let released = fact.held.and_then(|hold| hold.until);
-        // The fate changes nowhere but behind one of these.
-        let edges = [released, Some(self.over), Some(self.out)]
-            .into_iter()
-            .flatten();
-        let after = edges.filter(|edge| *edge >= now && *edge < NEVER);
-        let after = after.map(|edge| Timestamp(edge.0 + 1));
-        after.filter(|next| self.fate(fact, *next) != fate).min()
-    }
 }
