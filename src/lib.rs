@@ -49,6 +49,7 @@ pub mod init;
 pub mod inspect;
 pub mod keys;
 pub mod prune;
+pub mod lifecycle;
 pub mod repo;
 pub mod restore;
 pub mod setup;

@@ -169,10 +169,9 @@ fn vanished(check: &mut Check<'_, '_>, written: &Spanned<raw::Vanished>) -> Opti
     let what = "`vanished` does not say after what time";
     let after = check.required(raw.after.as_ref(), Some(&span), what, hint);
     let after = after.and_then(|text| check.period(text, "after"));
-    let then = raw.then.as_ref().map_or(Some(AtEnd::Review), |text| {
-        let erase = check.word(text, "then", &[("review", false), ("erase", true)])?;
-        Some(if erase { AtEnd::Erase } else { AtEnd::Review })
-    });
+    let words = [("review", AtEnd::Review), ("erase", AtEnd::Erase)];
+    let then = raw.then.as_ref();
+    let then = then.map_or(Some(AtEnd::Review), |text| check.word(text, "then", &words));
     Some(Vanished {
         after: after?,
         then: then?,
@@ -225,33 +224,20 @@ fn start_columns(check: &mut Check<'_, '_>, start: &Spanned<OneOrMore>) -> Optio
 }
 
 fn at_end(check: &mut Check<'_, '_>, written: &Spanned<raw::Rule>) -> Option<AtEnd> {
-    const WORDS: [&str; 3] = ["erase", "anonymise", "review"];
     let (span, raw) = (written.span(), written.get_ref());
     let what = "a `[[retention.rule]]` does not say what happens at the end";
-    let hint = "add `then = \"erase\"`, \"anonymise\" (with `columns`) or \"review\"";
+    let hint = "add `then = \"erase\"` or \"review\"";
     let text = check.required(raw.then.as_ref(), Some(&span), what, hint)?;
-    let columns = raw.columns.as_ref();
-    match (text.get_ref().as_str(), columns) {
-        ("erase", None) => Some(AtEnd::Erase),
-        ("review", None) => Some(AtEnd::Review),
-        ("anonymise", Some(columns)) if !columns.get_ref().is_empty() => {
-            Some(AtEnd::Anonymise(columns.get_ref().clone()))
-        }
-        ("anonymise", _) => {
-            let hint = "add `columns = [\"…\"]`, the columns to empty";
-            let place = columns.map_or(text.span(), Spanned::span);
-            let what = "anonymising needs columns";
-            check.problems.missing(Some(&place), what, hint);
-            None
-        }
-        ("erase" | "review", Some(columns)) => {
-            let what = "`columns` belong to `then = \"anonymise\"` alone";
-            check.problems.at(&columns.span(), what, "take them out");
-            None
-        }
-        _ => {
-            check.unknown_word(text, "then", &WORDS);
-            None
-        }
+    if text.get_ref() == "anonymise" {
+        let what = "`then = \"anonymise\"` cannot be used in this version";
+        let hint = "write \"review\" until then, without `columns`: a person decides at the end";
+        check.problems.at(&text.span(), what, hint);
+        return None;
     }
+    if let Some(columns) = &raw.columns {
+        let what = "`columns` belong to `then = \"anonymise\"` alone";
+        check.problems.at(&columns.span(), what, "take them out");
+    }
+    let words = [("erase", AtEnd::Erase), ("review", AtEnd::Review)];
+    check.word(text, "then", &words)
 }

@@ -222,7 +222,7 @@ impl Default for Fuse {
 pub struct Vanished {
     /// How long they stay restorable.
     pub after: Period,
-    /// What happens then: [`AtEnd::Review`] or [`AtEnd::Erase`].
+    /// What happens then.
     pub then: AtEnd,
 }
 
@@ -246,12 +246,10 @@ pub struct RetentionRule {
 }
 
 /// What happens at the end of a period.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtEnd {
     /// The data is erased.
     Erase,
-    /// These columns are emptied.
-    Anonymise(Vec<String>),
     /// A person decides.
     Review,
 }

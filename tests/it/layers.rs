@@ -28,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "inspect",
             "keys",
             "prune",
+            "lifecycle",
             "repo",
             "restore",
             "setup",
