@@ -10,19 +10,21 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::clock::Timestamp;
 use crate::ids::{Class, Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
 use crate::manifest::SnapshotKind;
 
 mod change;
+mod task;
 
 pub use change::Change;
+pub use task::{Ending, TaskRecord, TaskResult};
 
-const SCHEMA: &str = include_str!("schema.sql");
-/// The version of `schema.sql`, kept in `user_version`.
-const VERSION: i64 = 1;
+/// What leads from each version of the catalog, kept in `user_version`, to the next. A new catalog
+/// begins at version 0 and goes the whole way, so all of one version look alike.
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("2.sql")];
 
 /// What can go wrong with the catalog.
 #[derive(Debug, thiserror::Error)]
@@ -97,19 +99,14 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Opens the catalog, and makes it if there is none.
+    /// Opens the catalog; makes it if there is none, and brings an older one up to this version.
     pub fn open(path: &Path) -> Result<Self> {
-        let connection = Connection::open(path)?;
+        let mut connection = Connection::open(path)?;
         connection.execute_batch(
             "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;
              PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;",
         )?;
-        let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match version {
-            0 => connection.execute_batch(SCHEMA)?,
-            VERSION => {}
-            later => return Err(CatalogError::UnknownVersion(later)),
-        }
+        migrate(&mut connection)?;
         Ok(Self { connection })
     }
 
@@ -322,6 +319,28 @@ pub struct Proof {
     pub time: Timestamp,
     /// The file that the identity was read from.
     pub file: String,
+}
+
+/// Takes the steps to this version that are left to take, all or none.
+fn migrate(connection: &mut Connection) -> Result<()> {
+    if steps(connection)?.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Somebody else may have been faster.
+    for step in steps(&transaction)? {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+    Ok(transaction.commit()?)
+}
+
+/// The steps that are left to take.
+fn steps(connection: &Connection) -> Result<&'static [&'static str]> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let taken = usize::try_from(version).ok();
+    let left = taken.and_then(|taken| MIGRATIONS.get(taken..));
+    left.ok_or(CatalogError::UnknownVersion(version))
 }
 
 fn next_customer(connection: &Connection) -> Result<u32> {

@@ -1,4 +1,3 @@
-BEGIN;
 -- Single facts about this state directory.
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -43,5 +42,3 @@ CREATE TABLE proof (
     recipient TEXT NOT NULL, file TEXT NOT NULL, time INTEGER NOT NULL,
     PRIMARY KEY (recipient, file)
 ) WITHOUT ROWID;
-PRAGMA user_version = 1;
-COMMIT;
