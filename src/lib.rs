@@ -38,6 +38,7 @@
 // drivers: decide when and for whom; hold no backup logic
 pub mod cli;
 pub mod demo;
+pub mod schedule;
 
 // flows: verbs, the only place where edges meet
 pub mod backup;
