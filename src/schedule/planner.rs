@@ -189,14 +189,20 @@ impl Planner {
             }
         });
         // What has failed waits for its retry, however often a source changes.
-        let changed = self.changes.ready(now);
-        let changed = changed.filter(|_| task == Task::Incremental && retry.is_none());
-        let soonest = [
-            upcoming.map(|time| (time, Why::Schedule)),
-            retry.map(|time| (time, Why::Retry)),
-            changed.map(|time| (time, Why::Change)),
-        ];
-        soonest.into_iter().flatten().min_by_key(|(time, _)| *time)
+        let changed = if task == Task::Incremental && retry.is_none() {
+            self.changes.ready(now)
+        } else {
+            None
+        };
+        let mut soonest = upcoming.map(|time| (time, Why::Schedule));
+        for (time, why) in [(retry, Why::Retry), (changed, Why::Change)] {
+            if let Some(time) = time
+                && soonest.is_none_or(|(soonest, _)| time < soonest)
+            {
+                soonest = Some((time, why));
+            }
+        }
+        soonest
     }
 
     /// When a task is run next: `now` if it is due, none if nothing leads to a run.

@@ -6,6 +6,35 @@ use chrono_tz::Tz;
 
 const MINUTES_OF_A_DAY: i64 = 24 * 60;
 
+/// What the clocks of a zone show in each minute of some years.
+pub struct Clocks {
+    /// In minutes since 1970.
+    start: i64,
+    /// The minute that is shown, in minutes since the beginning of 1970 there.
+    shown: Vec<i64>,
+}
+
+impl Clocks {
+    /// Between two times in seconds since 1970, and for two days before.
+    pub fn new(zone: Tz, from: i64, until: i64) -> Self {
+        let start = from.div_euclid(60) - 2 * MINUTES_OF_A_DAY;
+        let minutes = start..=until.div_euclid(60);
+        Self {
+            start,
+            shown: minutes
+                .map(|minute| minute + offset(zone, minute))
+                .collect(),
+        }
+    }
+
+    /// When they are changed, in seconds since 1970.
+    pub fn changes(&self) -> Vec<i64> {
+        let pairs = (self.start + 1..).zip(self.shown.windows(2));
+        let changes = pairs.filter(|(_, pair)| pair[0] + 1 != pair[1]);
+        changes.map(|(minute, _)| minute * 60).collect()
+    }
+}
+
 /// A schedule, as the times that it names.
 pub struct Fields {
     named: [Vec<u32>; 6],
@@ -13,6 +42,8 @@ pub struct Fields {
     any_weekday: bool,
     /// Whether it names times of the day, and does not say how often it runs.
     times: bool,
+    /// Which minutes of a day it names.
+    of_day: Vec<bool>,
 }
 
 impl Fields {
@@ -23,7 +54,10 @@ impl Fields {
         if named[5].contains(&7) {
             named[5].push(0);
         }
+        let minutes = 0..24 * 60;
+        let of_day = minutes.map(|m| named[1].contains(&(m % 60)) && named[2].contains(&(m / 60)));
         Self {
+            of_day: of_day.collect(),
             named,
             any_day: parts[3] == "*",
             any_weekday: parts[5] == "*",
@@ -43,43 +77,34 @@ impl Fields {
         fits && self.named[4].contains(&date.month())
     }
 
-    fn at_minute(&self, minute: i64) -> bool {
-        let of_day = u32::try_from(minute.rem_euclid(MINUTES_OF_A_DAY)).unwrap();
-        self.named[1].contains(&(of_day % 60)) && self.named[2].contains(&(of_day / 60))
-    }
-
-    /// Every second from `from` to before `until` at which it is due, in seconds since 1970.
-    pub fn due(&self, zone: Tz, from: i64, until: i64) -> Vec<i64> {
-        // Two days before, so that what the clock has shown already is known.
-        let start = from.div_euclid(60) - 2 * MINUTES_OF_A_DAY;
-        let mut shown = start + offset(zone, start) - 1;
-        let mut today = (i64::MIN, false);
+    /// Every second at which it is due, in seconds since 1970, but for the two days before.
+    pub fn due(&self, clocks: &Clocks) -> Vec<i64> {
+        let (mut day, mut on_day) = (i64::MIN, false);
         let mut names = |minute: i64| {
-            let day = minute.div_euclid(MINUTES_OF_A_DAY);
-            if today.0 != day {
-                today = (day, self.on_day(day));
+            if minute / MINUTES_OF_A_DAY != day {
+                day = minute / MINUTES_OF_A_DAY;
+                on_day = self.on_day(day);
             }
-            today.1 && self.at_minute(minute)
+            on_day && self.of_day[(minute % MINUTES_OF_A_DAY) as usize]
         };
         let mut due = Vec::new();
-        for minute in start..=until.div_euclid(60) {
-            let local = minute + offset(zone, minute);
-            let leapt = (shown + 1..local).any(&mut names);
-            if self.times && leapt {
+        let mut latest = clocks.shown[0] - 1;
+        for (minute, shown) in (clocks.start..).zip(clocks.shown.iter().copied()) {
+            // What the clocks leap over is due at the first minute after.
+            if self.times && (latest + 1..shown).any(&mut names) {
                 due.push(minute * 60);
             }
-            if names(local) && (local > shown || !self.times) {
-                due.extend(
-                    self.named[0]
-                        .iter()
-                        .map(|second| minute * 60 + i64::from(*second)),
-                );
+            // What they show for the second time was due at the first.
+            if names(shown) && (shown > latest || !self.times) {
+                let seconds = self.named[0].iter();
+                due.extend(seconds.map(|second| minute * 60 + i64::from(*second)));
             }
-            shown = shown.max(local);
+            latest = latest.max(shown);
         }
+        let from = (clocks.start + 2 * MINUTES_OF_A_DAY) * 60;
         due.sort_unstable();
         due.dedup();
-        due.retain(|second| (from..until).contains(second));
+        due.retain(|second| *second >= from);
         due
     }
 }
@@ -111,11 +136,4 @@ fn value(text: &str) -> u32 {
     let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     let day = days.iter().position(|day| *day == text);
     day.map_or_else(|| text.parse().unwrap(), |day| u32::try_from(day).unwrap())
-}
-
-/// When the clocks of a zone are changed, in seconds since 1970.
-pub fn changes(zone: Tz, from: i64, until: i64) -> Vec<i64> {
-    let minutes = from / 60..until / 60;
-    let changes = minutes.filter(|minute| offset(zone, *minute) != offset(zone, minute - 1));
-    changes.map(|minute| minute * 60).collect()
 }

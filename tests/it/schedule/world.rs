@@ -1,4 +1,4 @@
-//! A year in which things go wrong, and somebody who lives through it.
+//! A time in which things go wrong, and somebody who lives through it.
 
 use std::ops::Range;
 
@@ -8,7 +8,6 @@ use tenure::schedule::Task;
 pub const MINUTE: i64 = 60;
 pub const HOUR: i64 = 60 * MINUTE;
 pub const DAY: i64 = 24 * HOUR;
-pub const YEAR: i64 = 365 * DAY;
 
 /// Whoever decides what is run. All times are what the clock says, in seconds since 1970.
 pub trait Decider {
@@ -32,10 +31,11 @@ pub struct Run {
     pub ending: Option<Ending>,
 }
 
-/// What happens, whatever is decided. All times are in seconds since the year began.
+/// What happens, whatever is decided. All times are in seconds since it began.
 pub struct World {
-    /// When the year began.
+    /// When it begins, and how long it lasts.
     pub epoch: i64,
+    span: i64,
     seed: u64,
     /// When the machine is off. In order, apart.
     pub outages: Vec<Range<i64>>,
@@ -48,11 +48,11 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(epoch: i64, seed: u64) -> Self {
+    pub fn new(epoch: i64, span: i64, seed: u64) -> Self {
         let mut random = Random(seed);
         let mut settings = vec![(0, 0)];
         for _ in 0..random.below(12) {
-            let from = random.below(YEAR);
+            let from = random.below(span);
             let small = random.below(4) > 0;
             let most = if small { 2 * HOUR } else { 3 * DAY };
             let ahead = random.below(2 * most) - most;
@@ -64,7 +64,7 @@ impl World {
         settings.sort_unstable();
         let mut writes = Vec::new();
         for _ in 0..60 {
-            let mut at = random.below(YEAR);
+            let mut at = random.below(span);
             let end = at + random.below(40 * MINUTE);
             let pause = 1 + random.below(40);
             while at < end {
@@ -75,10 +75,11 @@ impl World {
         writes.sort_unstable();
         Self {
             epoch,
+            span,
             seed,
-            outages: apart(&mut random, 10, 21 * DAY),
+            outages: apart(&mut random, span, 10, span / 17),
             settings,
-            failing: apart(&mut random, 12, 4 * DAY),
+            failing: apart(&mut random, span, 12, span / 50),
             writes,
         }
     }
@@ -108,7 +109,7 @@ impl World {
         (1 + random.below(most), ending)
     }
 
-    /// Lives through the year, and tells what was run.
+    /// Lives through it, and tells what was run.
     pub fn live(&self, decider: &mut impl Decider) -> Vec<Run> {
         let mut life = Life {
             world: self,
@@ -121,7 +122,7 @@ impl World {
             .outages
             .iter()
             .cloned()
-            .chain(std::iter::once(YEAR..YEAR))
+            .chain(std::iter::once(self.span..self.span))
         {
             life.until(decider, from, outage.start);
             from = outage.end;
@@ -201,10 +202,10 @@ impl Life<'_> {
 }
 
 /// So many ranges at most, in order and apart.
-fn apart(random: &mut Random, most: i64, longest: i64) -> Vec<Range<i64>> {
+fn apart(random: &mut Random, span: i64, most: i64, longest: i64) -> Vec<Range<i64>> {
     let mut ranges: Vec<Range<i64>> = Vec::new();
     let mut starts: Vec<i64> = (0..random.below(most))
-        .map(|_| random.below(YEAR))
+        .map(|_| random.below(span))
         .collect();
     starts.sort_unstable();
     for start in starts {
@@ -214,17 +215,17 @@ fn apart(random: &mut Random, most: i64, longest: i64) -> Vec<Range<i64>> {
             longest
         };
         if ranges.last().is_none_or(|last| last.end < start) {
-            ranges.push(start..(start + 1 + random.below(longest)).min(YEAR));
+            ranges.push(start..(start + 1 + random.below(longest)).min(span));
         }
     }
     ranges
 }
 
 /// SplitMix64.
-pub struct Random(pub u64);
+struct Random(u64);
 
 impl Random {
-    pub fn below(&mut self, end: i64) -> i64 {
+    fn below(&mut self, end: i64) -> i64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
