@@ -91,7 +91,7 @@ impl Fields {
         let mut latest = clocks.shown[0] - 1;
         for (minute, shown) in (clocks.start..).zip(clocks.shown.iter().copied()) {
             // What the clocks leap over is due at the first minute after.
-            if self.times && (latest + 1..shown).any(&mut names) {
+            if self.times && shown > latest + 1 && (latest + 1..shown).any(&mut names) {
                 due.push(minute * 60);
             }
             // What they show for the second time was due at the first.
