@@ -5,6 +5,9 @@
 //! is. The identity itself is sealed under the customer's own key. What is deleted here is
 //! overwritten (`secure_delete`).
 //!
+//! Of the daemon's tasks it keeps when they were due and how they ended. No store knows that; where it
+//! is lost, each task waits for its next time.
+//!
 //! Changes are grouped: [`Catalog::change`] runs them in one durable transaction.
 
 use std::collections::{BTreeMap, HashMap};
