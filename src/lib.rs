@@ -38,6 +38,7 @@
 // drivers: decide when and for whom; hold no backup logic
 pub mod cli;
 pub mod demo;
+pub mod schedule;
 
 // flows: verbs, the only place where edges meet
 pub mod audit;
@@ -48,8 +49,8 @@ pub mod forget;
 pub mod init;
 pub mod inspect;
 pub mod keys;
-pub mod prune;
 pub mod lifecycle;
+pub mod prune;
 pub mod repo;
 pub mod restore;
 pub mod setup;

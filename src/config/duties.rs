@@ -1,6 +1,8 @@
 //! Checks `[snapshots]`, `[schedule]`, `[admin]` and `[retention]`: what is to be done, when, by
 //! whom and for how long.
 
+use std::time::Duration;
+
 use toml::Spanned;
 
 use super::check::{Check, section};
@@ -47,12 +49,24 @@ pub(super) fn snapshots(check: &mut Check<'_, '_>, file: &raw::File) -> Option<S
     })
 }
 
-/// Checks `[schedule]`.
+/// The most that `jitter` may be, in seconds.
+const MAX_JITTER: u64 = 60 * 60;
+
+/// Checks `[schedule]`. What could not be understood is noted, and left out.
 pub(super) fn schedule(check: &mut Check<'_, '_>, file: &raw::File) -> Schedule {
+    let raw = &file.schedule;
+    let jitter = raw.jitter.as_ref();
     Schedule {
-        incremental: check.cron(file.schedule.incremental.as_ref()),
-        full: check.cron(file.schedule.full.as_ref()),
-        retention: check.cron(file.schedule.retention.as_ref()),
+        incremental: check.cron(raw.incremental.as_ref()),
+        full: check.cron(raw.full.as_ref()),
+        retention: check.cron(raw.retention.as_ref()),
+        prune: check.cron(raw.prune.as_ref()),
+        verify: check.cron(raw.verify.as_ref()),
+        jitter: jitter.map_or(Duration::ZERO, |text| {
+            check
+                .lapse(text, "jitter", 0..=MAX_JITTER)
+                .unwrap_or_default()
+        }),
     }
 }
 

@@ -22,6 +22,7 @@ mod journal;
 mod keys;
 mod layers;
 mod prune;
+mod schedule;
 mod settle;
 mod status;
 mod stores;
