@@ -78,7 +78,7 @@ impl Live {
                 self.let_journal_go()?;
             }
             Erasing::ForReal { vacuum } => {
-                let mut remnants = self.remnants(vacuum, pages, true)?;
+                let mut remnants = self.remnants(vacuum, pages, true);
                 remnants.extend(indexes.into_iter().map(Index::remnant));
                 erased.remnants = remnants;
             }
@@ -112,6 +112,7 @@ impl Work<'_> {
         double_quoted(self.conn, true).map_err(self.fail("the settings"))?;
         self.remove(&removal, &mut watch)?;
         let indexes = self.renew_indexes(&touched)?;
+        self.forget_samples(&touched)?;
         watch.check(self)?;
         self.check_keys(&dangling)?;
         let (tables, nulled) = self.told(&removal);
@@ -122,6 +123,23 @@ impl Work<'_> {
             remnants: Vec::new(),
         };
         Ok((erased, indexes))
+    }
+
+    /// Deletes what the query planner has sampled from the tables `touched`: it goes by its counts
+    /// until the next ANALYZE.
+    fn forget_samples(&self, touched: &[usize]) -> Result<(), SqliteError> {
+        let there = "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat4'";
+        let forget = || -> rusqlite::Result<()> {
+            if !self.conn.prepare(there)?.exists([])? {
+                return Ok(());
+            }
+            for table in touched {
+                let sql = "DELETE FROM main.sqlite_stat4 WHERE tbl = ?1 COLLATE NOCASE";
+                self.conn.execute(sql, [self.name(*table)])?;
+            }
+            Ok(())
+        };
+        forget().map_err(self.fail("sqlite_stat4"))
     }
 
     /// Chooses all rows of the customers who were named: those of each table, if it has any.

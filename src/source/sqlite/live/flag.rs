@@ -18,27 +18,26 @@ use crate::value::{CustomerKey, Value};
 impl Live {
     /// Why `column` of the register cannot hide customers; none if it can.
     pub fn hide_column_problem(&self, column: &str) -> Option<String> {
-        let work = Work {
-            path: &self.path,
-            conn: &self.conn,
-            settled: &self.settled,
-        };
-        work.hide_column_problem(column)
+        self.reading().hide_column_problem(column)
     }
 
     /// What stands in `column` of the customer's row in the register; none if there is no such row.
     ///
     /// # Errors
     /// When SQLite fails to read, when the column cannot hide anybody, or several rows have the key.
-    pub fn flagged(
-        &mut self,
-        key: &CustomerKey,
-        column: &str,
-    ) -> Result<Option<Value>, SqliteError> {
-        let read = self.transaction(false, |work| Ok(work.register_row(key, column)?.1));
-        match read {
+    pub fn flagged(&self, key: &CustomerKey, column: &str) -> Result<Option<Value>, SqliteError> {
+        match self.reading().register_row(key, column) {
             Err(SqliteError::NoCustomer) => Ok(None),
-            read => read.map(Some),
+            found => found.map(|(_, value)| Some(value)),
+        }
+    }
+
+    /// Work that only reads, by what was settled last.
+    fn reading(&self) -> Work<'_> {
+        Work {
+            path: &self.path,
+            conn: &self.conn,
+            settled: &self.settled,
         }
     }
 

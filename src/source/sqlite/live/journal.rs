@@ -34,24 +34,30 @@ impl Live {
         if self.is_wal()? {
             return Ok(Level::Absent);
         }
-        let filled = match self.conn.execute_batch("BEGIN IMMEDIATE") {
-            Ok(()) => {
-                let filled = fill(&beside(&self.path, "-journal"), 0);
-                let _ = self.conn.execute_batch("ROLLBACK");
-                match filled? {
-                    0 => Level::Absent,
-                    _ => Level::Overwritten,
-                }
-            }
-            Err(error) => Level::Pending(format!("another program holds the database: {error}")),
+        let held = self.conn.execute_batch("BEGIN IMMEDIATE");
+        let filled = match &held {
+            Ok(()) => fill(&beside(&self.path, "-journal"), 0).map(|bytes| match bytes {
+                0 => Level::Absent,
+                _ => Level::Overwritten,
+            }),
+            Err(error) => Ok(Level::Pending(format!(
+                "another program holds the database: {error}"
+            ))),
         };
-        // Leaving PERSIST removes the file under the lock that is still held; reading then drops the lock.
+        if held.is_ok() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        // Leaving PERSIST removes the file under the lock that is still held; reading then drops the
+        // lock. What was not overwritten is not removed either.
+        let leave = match &filled {
+            Ok(Level::Absent | Level::Overwritten) => "PRAGMA journal_mode = DELETE;",
+            _ => "",
+        };
+        let normal = format!("PRAGMA locking_mode = NORMAL; {leave} SELECT 1 FROM sqlite_schema");
         self.conn
-            .execute_batch(
-                "PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = DELETE; SELECT 1 FROM sqlite_schema",
-            )
+            .execute_batch(&normal)
             .map_err(|error| SqliteError::changing(&self.path, "the journal mode", error))?;
-        Ok(filled)
+        filled
     }
 }
 

@@ -7,7 +7,8 @@
 //! `total_changes` would tell that something did, not where, and it counts the inner tables of a
 //! full-text index, whose changes belong to the erasure.
 //!
-//! What an engine leaves behind of deleted rows is dealt with afterwards (`remnants`).
+//! What an engine leaves behind of deleted rows is dealt with afterwards (`remnants`): an error there
+//! is a level in the result, since the rows are gone by then.
 //!
 //! **Invariant:** a database is never created, and its journal mode stays the application's.
 //! **Invariant:** shared, ambiguous and unsettled tables lose no row; in them, references to a row that
@@ -35,6 +36,7 @@ mod journal;
 mod put;
 mod remnants;
 mod rows;
+mod scrub;
 mod softdelete;
 mod wal;
 mod watch;

@@ -1,11 +1,11 @@
 //! What an engine leaves behind of rows that it has deleted, and what becomes of it.
 //!
-//! - *Pages of the database*: `secure_delete` fills what the deletion frees with zeros, within pages
-//!   and as whole pages. What the application itself deleted or changed before stands in free space
-//!   that nothing but VACUUM reaches; VACUUM and `auto_vacuum` shorten the file, whose cut-off end
-//!   stays on the disk as it was.
+//! - *Free space in the database*: `secure_delete` fills what the deletion itself frees with zeros; for
+//!   copies from before see `scrub`. What VACUUM and `auto_vacuum` cut off the file stays on the disk as
+//!   it was.
 //! - *The write-ahead log*: see `wal`. *The rollback journal*: see `journal`.
-//! - *Full-text indexes*: see `index`.
+//! - *Full-text indexes*: see `index`. *Samples of the query planner* (`sqlite_stat4`), which hold
+//!   values: those of changed tables are deleted with the rows.
 //!
 //! What is told is what was achieved.
 
@@ -43,48 +43,37 @@ impl Live {
     /// erasure that left something pending, or whose end was cut short.
     ///
     /// # Errors
-    /// When a file beside the database cannot be read or written.
+    /// When the database cannot be read.
     pub fn sweep(&mut self, vacuum: bool) -> Result<Vec<Remnant>, SqliteError> {
         self.keep_journal()?;
         let pages = self.pages();
-        self.remnants(vacuum, pages, false)
+        Ok(self.remnants(vacuum, pages, false))
     }
 
     /// Deals with log or journal, with VACUUM between. There were so many `pages` before, and
     /// `written` says that we have just committed.
-    pub(super) fn remnants(
-        &mut self,
-        vacuum: bool,
-        pages: i64,
-        written: bool,
-    ) -> Result<Vec<Remnant>, SqliteError> {
-        let mut log = self.fill_log(written)?;
-        let mut free = Level::Left(
-            "what the application deleted or changed before stands in free space until a VACUUM"
-                .into(),
-        );
+    pub(super) fn remnants(&mut self, vacuum: bool, pages: i64, written: bool) -> Vec<Remnant> {
+        let free = self.scrub();
+        let mut log = self.fill_log(written).unwrap_or_else(pending);
+        let mut all = vec![remnant("free space in the database", free)];
         if vacuum {
             let done = self.conn.execute_batch("VACUUM");
-            free = match done {
-                Ok(()) => Level::Renewed,
-                Err(error) => Level::Pending(format!("VACUUM was not possible: {error}")),
-            };
-            if free == Level::Renewed {
-                log = worse(log, self.fill_log(true)?);
+            let done =
+                done.map_err(|error| SqliteError::changing(&self.path, "the database", error));
+            if done.is_ok() {
+                log = worse(log, self.fill_log(true).unwrap_or_else(pending));
             }
+            let level = done.map_or_else(pending, |()| Level::Renewed);
+            all.push(remnant("the database as a whole", level));
         }
-        let journal = self.let_journal_go()?;
-        let mut all = vec![
-            remnant("the deleted rows' pages", Level::Overwritten),
-            remnant("free space from before", free),
-            remnant("the write-ahead log", log),
-            remnant("the rollback journal", journal),
-        ];
+        all.push(remnant("the write-ahead log", log));
+        let journal = self.let_journal_go().unwrap_or_else(pending);
+        all.push(remnant("the rollback journal", journal));
         if self.pages() < pages {
             let reason = "the file was shortened, and its old end may stand on the disk";
             all.push(remnant("the file's end", Level::Left(reason.into())));
         }
-        Ok(all)
+        all
     }
 
     /// The number of the database's pages.
@@ -110,6 +99,15 @@ fn remnant(what: &str, level: Level) -> Remnant {
         what: what.to_owned(),
         level,
     }
+}
+
+/// What failed can be tried again.
+fn pending(error: SqliteError) -> Level {
+    let cause = std::error::Error::source(&error);
+    Level::Pending(match cause {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
 }
 
 /// Of two levels of one thing the one that promises less.
