@@ -5,7 +5,7 @@ use super::remnants::Remnant;
 use super::rows::Chosen;
 use super::watch::{Op, Watch};
 use super::{Live, Work, double_quoted};
-use crate::schema::{Ownership, Reference};
+use crate::schema::Reference;
 use crate::source::sqlite::edges::{Edge, To};
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::Shape;
@@ -144,15 +144,14 @@ impl Work<'_> {
 
     /// Chooses all rows of the customers who were named: those of each table, if it has any.
     pub(super) fn choose_owned(&self) -> Result<Vec<Option<Chosen>>, SqliteError> {
-        let tables = self.settled.schema.tables.iter().enumerate();
-        tables
-            .map(|(at, table)| match table.ownership {
-                Ownership::Register | Ownership::Owned => {
-                    self.choose(&format!("gone_{at}"), at, &self.owned_by_them(at))
-                }
-                _ => Ok(None),
-            })
-            .collect()
+        let mut gone: Vec<Option<Chosen>> = Vec::new();
+        gone.resize_with(self.settled.shapes.len(), || None);
+        for table in self.owners_first() {
+            let (near, theirs) = (self.near_owner(table, &gone), self.owned_by_them(table));
+            let label = format!("gone_{table}");
+            gone[table] = self.choose(&label, table, &format!("{near} AND {theirs}"))?;
+        }
+        Ok(gone)
     }
 
     /// Chooses the references that must become NULL when these rows go.
@@ -202,6 +201,10 @@ impl Work<'_> {
         let Some(targets) = &gone[*parent] else {
             return Ok(None);
         };
+        let near = match self.near(table, edge, gone).flatten() {
+            Some(near) => format!("{near} AND "),
+            None => String::new(),
+        };
         let pairs = edge.columns.iter().zip(columns);
         // As foreign keys compare: with the parent's collation and affinity.
         let same = pairs.map(|(own, other)| format!("t1.{} = +t0.{}", quote(other), quote(own)));
@@ -215,7 +218,7 @@ impl Work<'_> {
             None => String::new(),
         };
         let condition = format!(
-            "{stays}{filter}EXISTS (SELECT 1 FROM main.{} AS t1 WHERE {} AND {})",
+            "{near}{stays}{filter}EXISTS (SELECT 1 FROM main.{} AS t1 WHERE {} AND {})",
             quote(self.name(*parent)),
             same.join(" AND "),
             targets.has("t1"),

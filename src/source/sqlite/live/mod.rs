@@ -26,13 +26,15 @@ use super::plan::{Plan, settle};
 use super::read::{PATIENCE, regular_file};
 use super::schema;
 use super::shape::Shape;
-use crate::schema::Schema;
+use crate::schema::{Ownership, Schema};
 use crate::source::Rules;
 
 mod erase;
+mod fit;
 mod flag;
 mod index;
 mod journal;
+mod near;
 mod put;
 mod remnants;
 mod rows;
@@ -167,6 +169,12 @@ impl Work<'_> {
     /// The name of a table.
     fn name(&self, table: usize) -> &str {
         &self.settled.schema.tables[table].name
+    }
+
+    /// Whether the rows of a table belong to customers.
+    fn owned(&self, table: usize) -> bool {
+        let ownership = self.settled.schema.tables[table].ownership;
+        matches!(ownership, Ownership::Register | Ownership::Owned)
     }
 
     /// Checks that no foreign key of the tables `children` leads nowhere that did not before.

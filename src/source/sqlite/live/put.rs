@@ -8,19 +8,18 @@
 //! are changed, missing ones inserted, and what the customer has got since is deleted, with references
 //! to it made NULL as an erasure does. Columns that the given rows do not know stay as they are.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::erase::{Nulled, children_first};
+use super::fit::{Fit, From};
 use super::rows::Chosen;
 use super::watch::{Op, Watch};
 use super::{Live, Work, double_quoted};
-use crate::schema::{Ownership, Table};
+use crate::schema::Table;
 use crate::source::sqlite::build::Bound;
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::read::borrowed;
-use crate::source::sqlite::shape::{Kept, place};
-use crate::source::sqlite::sql::{quote, same};
+use crate::source::sqlite::sql::quote;
 use crate::value::{CustomerKey, Value};
 
 /// A row as a snapshot has it.
@@ -67,36 +66,6 @@ impl Live {
     }
 }
 
-/// Where the values of a saved table go in the live one.
-struct Fit {
-    live: usize,
-    /// What addresses a row, quoted.
-    address: Vec<String>,
-    /// What tells whether two rows are the same, quoted, and where a saved row has it; none if that
-    /// is the rowid.
-    identity: Option<Vec<(String, From)>>,
-    /// The columns, quoted, and where a saved row has their values.
-    columns: Vec<(String, From)>,
-    /// By what a rowid is set that is no column.
-    rowid: Option<String>,
-}
-
-/// Where a saved row has a value.
-#[derive(Clone, Copy)]
-enum From {
-    Rowid,
-    Cell(usize),
-}
-
-impl From {
-    fn value(self, row: &SavedRow) -> Value {
-        match self {
-            Self::Rowid => row.rowid.map_or(Value::Null, Value::Int),
-            Self::Cell(at) => row.cells[at].clone(),
-        }
-    }
-}
-
 /// A row of the live database.
 struct Standing {
     address: Vec<Value>,
@@ -108,10 +77,14 @@ struct Standing {
 enum Step {
     /// It stands there just so.
     Nothing,
+    /// Nothing stands there.
     Insert {
+        /// The rowid that it keeps, if that is no column.
         rowid: Option<i64>,
     },
+    /// Another version of it stands there.
     Update {
+        /// By this address.
         address: Vec<Value>,
     },
 }
@@ -159,99 +132,6 @@ impl Work<'_> {
         Ok(put)
     }
 
-    fn fit_all(
-        &self,
-        tables: &[Table],
-        rows: &[SavedRow],
-    ) -> Result<BTreeMap<usize, Fit>, SqliteError> {
-        let mut fits = BTreeMap::new();
-        for row in rows {
-            let table = tables.get(row.table).ok_or_else(|| SqliteError::Shape {
-                table: row.table.to_string(),
-            })?;
-            if table.columns.len() != row.cells.len() {
-                return Err(SqliteError::Shape {
-                    table: table.name.clone(),
-                });
-            }
-            if let Entry::Vacant(vacant) = fits.entry(row.table) {
-                vacant.insert(self.fit(table)?);
-            }
-        }
-        for (at, fit) in &fits {
-            self.check_columns(
-                &tables[*at],
-                fit,
-                rows.iter().filter(|row| row.table == *at),
-            )?;
-        }
-        Ok(fits)
-    }
-
-    fn fit(&self, saved: &Table) -> Result<Fit, SqliteError> {
-        let not_owned = |what| SqliteError::NotOwned {
-            table: saved.name.clone(),
-            what,
-        };
-        let mut tables = self.settled.schema.tables.iter();
-        let live = tables
-            .position(|table| same(&table.name, &saved.name))
-            .ok_or_else(|| not_owned("is not there any more"))?;
-        let (table, shape) = (
-            &self.settled.schema.tables[live],
-            &self.settled.shapes[live],
-        );
-        if !matches!(table.ownership, Ownership::Register | Ownership::Owned) {
-            return Err(not_owned("does not belong to customers any more"));
-        }
-        let columns = values_of(saved).filter_map(|(name, from)| {
-            let there = place(table, shape, name)?;
-            matches!(there, Kept::Stored(_)).then(|| (quote(name), from))
-        });
-        let columns: Vec<(String, From)> = columns.collect();
-        let named = |name: &String| {
-            let mut values = values_of(saved);
-            let (_, from) = values.find(|(saved, _)| same(saved, name))?;
-            Some((quote(name), from))
-        };
-        let keyed = !shape.primary.is_empty();
-        let identity = shape.primary.iter().map(named).collect::<Option<Vec<_>>>();
-        Ok(Fit {
-            live,
-            address: self.address(live)?,
-            identity: identity.filter(|_| keyed),
-            columns,
-            rowid: shape.rowid.clone().filter(|_| table.rowid_alias.is_none()),
-        })
-    }
-
-    /// A column that is gone, or computed by now, may be missing where no row has a value in it.
-    fn check_columns<'r>(
-        &self,
-        saved: &Table,
-        fit: &Fit,
-        rows: impl Iterator<Item = &'r SavedRow>,
-    ) -> Result<(), SqliteError> {
-        let there = |name: &str| {
-            let (table, shape) = (
-                &self.settled.schema.tables[fit.live],
-                &self.settled.shapes[fit.live],
-            );
-            matches!(place(table, shape, name), Some(Kept::Stored(_)))
-        };
-        let gone: Vec<(&str, From)> = values_of(saved).filter(|(name, _)| !there(name)).collect();
-        for row in rows {
-            if let Some((column, _)) = gone.iter().find(|(_, from)| from.value(row) != Value::Null)
-            {
-                return Err(SqliteError::ColumnGone {
-                    table: saved.name.clone(),
-                    column: (*column).to_owned(),
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// What is to be done with each row. Those that stand there are struck from `owned`.
     fn steps(
         &self,
@@ -265,35 +145,16 @@ impl Work<'_> {
         let mut steps = Vec::with_capacity(rows.len());
         for row in rows {
             let fit = &fits[&row.table];
-            let fail = || self.fail(self.name(fit.live));
-            let Some(Standing { address, cells }) = self.standing(fit, row)? else {
-                let rowid = self.free_rowid(fit, row)?;
-                put.moved += u64::from(fit.rowid.is_some() && rowid.is_none());
-                steps.push(Step::Insert { rowid });
-                continue;
-            };
-            let theirs = match &mut owned[fit.live] {
-                Some(chosen) => chosen.strike(self.conn, &address).map_err(fail())?,
-                None => false,
-            };
-            if !theirs && fit.identity.is_none() && fit.rowid.is_some() {
-                put.moved += 1;
-                steps.push(Step::Insert { rowid: None });
-                continue;
+            let (step, theirs) = self.step(fit, row, &mut owned[fit.live])?;
+            match &step {
+                Step::Insert { rowid: None } if fit.rowid.is_some() => put.moved += 1,
+                Step::Insert { .. } => {}
+                _ if !theirs || !replace => *in_the_way.entry(fit.live).or_default() += 1,
+                Step::Nothing => put.unchanged += 1,
+                Step::Update { .. } => {}
             }
-            if !theirs || !replace {
-                *in_the_way.entry(fit.live).or_default() += 1;
-            }
-            let wanted = fit.columns.iter().map(|(_, from)| from.value(row));
-            steps.push(match wanted.eq(cells) {
-                true => Step::Nothing,
-                false => Step::Update { address },
-            });
+            steps.push(step);
         }
-        put.unchanged = steps
-            .iter()
-            .filter(|step| matches!(step, Step::Nothing))
-            .count() as u64;
         let told = |(table, rows): (usize, u64)| format!("{rows} of {}", self.name(table));
         match in_the_way.is_empty() {
             true => Ok(steps),
@@ -301,6 +162,35 @@ impl Work<'_> {
                 found: in_the_way.into_iter().map(told).collect(),
             }),
         }
+    }
+
+    /// What is to be done with one row, and whether one that stands there is the customer's.
+    fn step(
+        &self,
+        fit: &Fit,
+        row: &SavedRow,
+        owned: &mut Option<Chosen>,
+    ) -> Result<(Step, bool), SqliteError> {
+        let Some(Standing { address, cells }) = self.standing(fit, row)? else {
+            let rowid = self.free_rowid(fit, row)?;
+            return Ok((Step::Insert { rowid }, false));
+        };
+        let theirs = match owned {
+            Some(chosen) => chosen
+                .strike(self.conn, &address)
+                .map_err(self.fail(self.name(fit.live)))?,
+            None => false,
+        };
+        // Nothing but a rowid is the same: it is somebody else's row.
+        if !theirs && fit.identity.is_none() {
+            return Ok((Step::Insert { rowid: None }, false));
+        }
+        let wanted = fit.columns.iter().map(|(_, from)| from.value(row));
+        let step = match wanted.eq(cells) {
+            true => Step::Nothing,
+            false => Step::Update { address },
+        };
+        Ok((step, theirs))
     }
 
     /// The row that stands where `row` would go.
@@ -468,12 +358,4 @@ impl Work<'_> {
             .map(drop)
             .map_err(self.fail(name))
     }
-}
-
-/// The columns of a saved table, the rowid's among them, and where a row has their values.
-fn values_of(saved: &Table) -> impl Iterator<Item = (&str, From)> {
-    let alias = saved.rowid_alias.iter();
-    let alias = alias.map(|column| (column.name.as_str(), From::Rowid));
-    let columns = saved.columns.iter().enumerate();
-    alias.chain(columns.map(|(at, column)| (column.name.as_str(), From::Cell(at))))
 }
