@@ -208,3 +208,65 @@ fn triggers_keys_and_constraints_that_object_undo_the_whole() {
         similar(&before, &everything(&path));
     }
 }
+
+#[test]
+fn the_sample_crm_loses_its_customers_byte_by_byte_and_gets_one_back() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("crm.db");
+    let mut crm = crate::demo::crm::Crm::create(&path, 300, 7).unwrap();
+    crm.connection()
+        .execute_batch("PRAGMA journal_mode = WAL")
+        .unwrap();
+    for day in 0..3 {
+        crm.a_day_of_changes(day).unwrap();
+    }
+    let mut rules = register("customers", &["id"]);
+    rules.shared = strings(&["country", "product"]);
+    rules.owns = vec![OwnsRule {
+        also: Some("mentions".into()),
+        ..owns("notes", key(&["customer_id"]))
+    }];
+    let lonely = "SELECT id FROM customers AS c WHERE EXISTS (SELECT 1 FROM orders WHERE customer_id = c.id) \
+                  AND id NOT IN (SELECT mentions FROM notes WHERE mentions IS NOT NULL) \
+                  AND id NOT IN (SELECT referred_by FROM customers WHERE referred_by IS NOT NULL) LIMIT 1";
+    let lonely: i64 = ask(&path, lonely)[0].parse().unwrap();
+    let before = everything(&path);
+    let (tables, rows) = saved(&path, &rules, &lonely.to_string());
+    let mut live = live(&path, &rules);
+    live.erase(&[id(lonely)], FOR_REAL).unwrap();
+    live.put(&id(lonely), &tables, &rows, false).unwrap();
+    similar(&before, &everything(&path));
+    let emails = "SELECT email FROM customers WHERE id % 10 = 3 ORDER BY id";
+    let emails = ask(&path, emails)
+        .into_iter()
+        .map(|email| email.trim_matches('\'').to_owned());
+    let emails: Vec<String> = emails.collect();
+    let found = |emails: &[String]| {
+        let read = |suffix: &str| {
+            let file = format!("{}{suffix}", path.display());
+            std::process::Command::new("cat")
+                .arg(file)
+                .output()
+                .unwrap()
+                .stdout
+        };
+        let bytes = [read(""), read("-wal")].concat();
+        let there = emails.iter().filter(|email| {
+            bytes
+                .windows(email.len())
+                .any(|window| window == email.as_bytes())
+        });
+        there.count()
+    };
+    assert!(emails.len() >= 30);
+    assert_eq!(found(&emails), emails.len());
+    let ids = ask(&path, "SELECT id FROM customers WHERE id % 10 = 3");
+    let keys: Vec<CustomerKey> = ids
+        .iter()
+        .map(|number| id(number.parse().unwrap()))
+        .collect();
+    live.erase(&keys, FOR_REAL).unwrap();
+    assert_eq!(found(&emails), 0);
+    assert_eq!(ask(&path, "PRAGMA integrity_check"), ["'ok'"]);
+    assert_eq!(ask(&path, "PRAGMA foreign_key_check"), Vec::<String>::new());
+}
