@@ -21,6 +21,7 @@ mod golden;
 mod journal;
 mod keys;
 mod layers;
+mod live;
 mod settle;
 mod status;
 mod stores;
