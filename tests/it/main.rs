@@ -23,6 +23,7 @@ mod keys;
 mod layers;
 mod prune;
 mod schedule;
+mod live;
 mod settle;
 mod status;
 mod stores;

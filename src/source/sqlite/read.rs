@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -20,7 +20,7 @@ use crate::source::{Owner, RegisterRow, Row, Rules};
 use crate::value::{CustomerKey, Value, ValueRef};
 
 /// How long we wait for a writer that locks us out.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One database, seen as it was at one moment, for as long as this lives.
 pub struct Database {
@@ -224,6 +224,16 @@ impl Database {
 
 /// A read-only connection in a read transaction that has begun to read.
 fn connect(path: &Path) -> Result<Connection, SqliteError> {
+    let absolute = regular_file(path)?;
+    let fail = |error| SqliteError::on_open(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(absolute, flags).map_err(fail)?;
+    prepare(&conn).map_err(fail)?;
+    Ok(conn)
+}
+
+/// The absolute path of the file at `path`, which must be one already.
+pub(super) fn regular_file(path: &Path) -> Result<PathBuf, SqliteError> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => SqliteError::Missing {
             path: path.to_owned(),
@@ -240,12 +250,7 @@ fn connect(path: &Path) -> Result<Connection, SqliteError> {
             path: path.to_owned(),
         });
     }
-    let absolute = std::path::absolute(path).map_err(unreadable)?;
-    let fail = |error| SqliteError::on_open(path, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(absolute, flags).map_err(fail)?;
-    prepare(&conn).map_err(fail)?;
-    Ok(conn)
+    std::path::absolute(path).map_err(unreadable)
 }
 
 fn prepare(conn: &Connection) -> rusqlite::Result<()> {
@@ -259,7 +264,7 @@ fn prepare(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// The same value in our words.
-fn borrowed(stored: Stored<'_>) -> ValueRef<'_> {
+pub(super) fn borrowed(stored: Stored<'_>) -> ValueRef<'_> {
     match stored {
         Stored::Null => ValueRef::Null,
         Stored::Integer(i) => ValueRef::Int(i),
