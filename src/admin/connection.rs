@@ -104,8 +104,8 @@ impl Connection {
         match (before, status) {
             (Stage::Asked { method, path }, _) => drop(self.tell(method, path, LEFT)),
             (Stage::Begun, status) => self.tell_noise(status.unwrap_or(LEFT)),
-            // What came behind another request, in the same piece.
-            (Stage::Idle | Stage::Settled, Some(400 | 431)) => self.tell_noise(400),
+            // What came behind another request, in one piece with it.
+            (Stage::Idle | Stage::Settled, Some(status @ (400 | 431))) => self.tell_noise(status),
             (Stage::Idle | Stage::Settled, _) => {}
         }
     }

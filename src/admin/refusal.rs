@@ -26,7 +26,7 @@ impl Refusal {
     }
 
     pub(super) fn no_such_path() -> Self {
-        let hint = "the paths are in the API's description, `GET /v1/openapi.json`";
+        let hint = "the API's description lists all paths";
         Self::new(StatusCode::NOT_FOUND, "there is no such path", hint)
     }
 

@@ -91,6 +91,9 @@ pub(super) struct Server {
 /// it waits, [`Limits::grace`] at most. Those that take longer run on in their threads, and nobody
 /// hears their answer.
 ///
+/// The runtime needs I/O and time, and threads for [`Limits::calls_of_user`] of as many users as may
+/// call at once, which tokio's 512 are.
+///
 /// # Errors
 /// If the socket cannot be used at all. A connection that fails concerns only itself.
 pub async fn serve(

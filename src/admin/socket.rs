@@ -31,8 +31,10 @@ use crate::fsx::FileError;
 
 /// The group whose members get as far as asking.
 pub const DOOR: &str = "tenure";
-/// How many may wait to be taken in. It is short, since they are taken in at once.
-const BACKLOG: i32 = 128;
+/// How many may wait to be taken in. They are taken in at once, but one who connects in a loop must not
+/// fill the queue meanwhile: whoever does not wait, such as `curl`, would be refused. The kernel allows
+/// this much by default; a socket from systemd has its unit's `Backlog=`.
+const BACKLOG: i32 = 4096;
 
 /// A socket that listens. One that was made here is removed when this is dropped.
 #[derive(Debug)]
@@ -99,13 +101,13 @@ fn handed_over(path: &Path) -> Outcome<Option<UnixListener>> {
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Ok(None);
     }
-    // SAFETY: LISTEN_PID, which is us, and LISTEN_FDS say that the service manager has opened this
-    // number for this process before it began, and `listen_fds` has just set a flag on it, so it is
-    // open. Nothing else here closes what it has not opened, and TAKEN lets us own it only once.
     #[allow(
         unsafe_code,
         reason = "a file that another process has opened for us comes as a number"
     )]
+    // SAFETY: LISTEN_PID, which is us, and LISTEN_FDS say that the service manager has opened this
+    // number for this process before it began, and `listen_fds` has just set a flag on it, so it is
+    // open. Nothing else here closes what it has not opened, and TAKEN lets us own it only once.
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
     let listens = matches!(socket_domain(&socket), Ok(AddressFamily::UNIX))
         && matches!(socket_type(&socket), Ok(SocketType::STREAM))

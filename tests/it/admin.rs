@@ -10,6 +10,10 @@ use tenure::admin::{Client, Limits, Method};
 
 use world::{World, get, long_call, raw, read_all, refused, say, wait_for};
 
+mod abuse;
+mod child;
+mod people;
+mod sockets;
 mod world;
 
 /// Waits are short here: what is tested is that there is an end to them.
@@ -419,4 +423,58 @@ fn one_who_leaves_before_the_turn_has_done_nothing() {
     let client = world.client();
     assert_eq!(get(&client, "/v1/long"), json!([1, 1]));
     assert_eq!(refused(&client), [json!(["POST", "/v1/long", 499])]);
+}
+
+#[test]
+fn one_who_does_not_read_is_given_up() {
+    let world = World::start(Limits {
+        calls_of_user: 1,
+        ..brief()
+    });
+    let mut large = raw(world.path());
+    large.write_all(b"GET /v1/large HTTP/1.1\r\n\r\n").unwrap();
+    thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    let client = world.client();
+    assert_eq!(get(&client, "/v1/given-up"), 0);
+    let took = begun.elapsed();
+    assert!(
+        took > Duration::from_millis(200),
+        "the turn lasts until the answer is read: {took:?}"
+    );
+    assert!(took < Duration::from_secs(2), "{took:?}");
+
+    let mut events = raw(world.path());
+    events
+        .write_all(b"GET /v1/events HTTP/1.1\r\n\r\n")
+        .unwrap();
+    // A stream takes no turn, and its sender does not wait for ever.
+    wait_for("the sender's release", || get(&client, "/v1/given-up") == 1);
+    assert!(!read_all(large).is_empty() && !read_all(events).is_empty());
+}
+
+#[test]
+fn one_connection_too_many_is_told_so() {
+    let world = World::start(Limits::default());
+    let seats: Vec<_> = (0..Limits::default().connections_of_user)
+        .map(|_| raw(world.path()))
+        .collect();
+    let client = world.client();
+    let reply = client
+        .send(Method::GET, "/v1/long", None, None, false)
+        .unwrap();
+    assert_eq!(reply.status, 503);
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(body["error"], "too many connections are open");
+    let body = json!("x".repeat(60_000));
+    let reply = client
+        .send(Method::POST, "/v1/long", Some(&body), None, false)
+        .unwrap();
+    assert_eq!(reply.status, 503, "also to one who has much to say");
+    drop(seats);
+    wait_for("a seat", || {
+        let reply = client.send(Method::GET, "/v1/long", None, None, false);
+        reply.unwrap().status == 200
+    });
+    assert!(refused(&client).contains(&json!(["-", "", 503])));
 }

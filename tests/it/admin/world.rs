@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,9 +20,11 @@ pub struct Echo {
     refused: Mutex<Vec<Value>>,
     /// How many calls of `/v1/long` have begun and ended.
     long: Mutex<(u32, u32)>,
+    /// How many streams of events have ended before their time.
+    given_up: Arc<AtomicU32>,
 }
 
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 10] = [
     ("GET", "/v1/customers/{id}"),
     ("POST", "/v1/customers/{id}/hide"),
     ("POST", "/v1/pair/{first}/{second}"),
@@ -29,6 +32,7 @@ const ROUTES: [(&str, &str); 9] = [
     ("POST", "/v1/long"),
     ("GET", "/v1/long"),
     ("GET", "/v1/events"),
+    ("GET", "/v1/given-up"),
     ("GET", "/v1/large"),
     ("GET", "/v1/panic"),
 ];
@@ -53,7 +57,10 @@ impl Service for Echo {
                 answer(&json!("done"))
             }
             ("GET", "/v1/long") => answer(&json!(*self.long.lock().unwrap())),
-            (_, "/v1/events") => Reply::Events(events(number(u64::MAX))),
+            (_, "/v1/events") => {
+                Reply::Events(events(number(u64::MAX), Arc::clone(&self.given_up)))
+            }
+            (_, "/v1/given-up") => answer(&json!(self.given_up.load(Ordering::SeqCst))),
             (_, "/v1/large") => Reply::Whole {
                 status: 200,
                 content_type: "application/octet-stream",
@@ -92,14 +99,15 @@ fn answer(value: &Value) -> Reply {
     }
 }
 
-/// So many events; the last one says whether all could be sent.
-fn events(count: u64) -> mpsc::Receiver<Event> {
+/// So many events. Where they cannot all be sent, one more stream is `given_up`.
+fn events(count: u64, given_up: Arc<AtomicU32>) -> mpsc::Receiver<Event> {
     let (sender, receiver) = mpsc::channel(4);
     thread::spawn(move || {
         for number in 0..count {
             let data = json!({"number": number, "rest": "x".repeat(1000)}).to_string();
             let name = "progress".to_owned();
             if sender.blocking_send(Event { name, data }).is_err() {
+                given_up.fetch_add(1, Ordering::SeqCst);
                 return;
             }
         }
