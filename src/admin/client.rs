@@ -13,10 +13,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
-use futures::future::{Either, select};
+use futures::future::{Either, FutureExt as _, select};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -32,6 +32,8 @@ use crate::error::{Failure, FailureKind, Outcome};
 const CONNECTS: Duration = Duration::from_secs(5);
 /// How long to wait before knocking again at a door with a queue.
 const KNOCKS: Duration = Duration::from_millis(20);
+/// How often a request is tried again that was never sent.
+const TRIES: u32 = 5;
 
 /// Speaks to a daemon, and waits for its answers: not for use where nothing may block.
 #[derive(Debug)]
@@ -50,9 +52,6 @@ pub struct ClientReply {
     /// The body, whole.
     pub body: Bytes,
 }
-
-/// One way from here to there.
-type Sender = SendRequest<Full<Bytes>>;
 
 impl Client {
     /// A client for the daemon that listens on `path`; none if no daemon does.
@@ -102,7 +101,7 @@ impl Client {
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = request.body(Full::new(body.into()));
         let request = request.failed_to_ask()?;
-        self.talk(async |mut sender| whole(sender.send_request(request).await?).await)
+        self.talk(request, whole)
     }
 
     /// Reads a stream of events, and hands each to `each` until that says `false` or the stream ends.
@@ -118,8 +117,7 @@ impl Client {
         let request = Request::get(path_and_query).header(HOST, "tenure");
         let request = request.header(ACCEPT, "text/event-stream");
         let request = request.body(Full::default()).failed_to_ask()?;
-        self.talk(async |mut sender: Sender| {
-            let response = sender.send_request(request).await?;
+        self.talk(request, async |response| {
             let kind = response.headers().get(CONTENT_TYPE);
             let is_stream = kind.is_some_and(|kind| kind == "text/event-stream");
             if response.status() != StatusCode::OK || !is_stream {
@@ -137,22 +135,43 @@ impl Client {
         })
     }
 
-    /// Opens a connection and does something with it, until that is done.
+    /// Asks over a connection of its own, and reads the answer.
+    ///
+    /// A connection may be closed before the request is on it: nothing was begun then, and it is tried
+    /// again.
     fn talk<T, F: Future<Output = hyper::Result<T>>>(
         &self,
-        say: impl FnOnce(Sender) -> F,
+        request: Request<Full<Bytes>>,
+        read: impl FnOnce(Response<Incoming>) -> F,
     ) -> Outcome<T> {
         self.runtime.block_on(async {
-            let stream = reach(&self.path).await;
-            let stream = stream.map_err(|error| out_of_reach(&self.path, error))?;
-            let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(gone)?;
-            let said = match select(pin!(say(sender)), pin!(connection)).await {
-                Either::Left((said, _)) => said,
-                // All that comes over the connection has come.
-                Either::Right((_, say)) => say.await,
-            };
-            said.map_err(gone)
+            let mut tries = 0;
+            loop {
+                let stream = reach(&self.path).await;
+                let stream = stream.map_err(|error| out_of_reach(&self.path, error))?;
+                let (mut sender, connection) =
+                    handshake(TokioIo::new(stream)).await.map_err(gone)?;
+                let mut connection = pin!(connection.fuse());
+                let asking = sender.send_request(request.clone());
+                match over(&mut connection, asking).await {
+                    Err(error) if error.is_canceled() && tries < TRIES => tries += 1,
+                    Err(error) => return Err(gone(error)),
+                    Ok(response) => {
+                        return over(&mut connection, read(response)).await.map_err(gone);
+                    }
+                }
+                sleep(KNOCKS).await;
+            }
         })
+    }
+}
+
+/// Does something that needs the connection to go on meanwhile.
+async fn over<T>(connection: &mut (impl Future + Unpin), work: impl Future<Output = T>) -> T {
+    match select(pin!(work), connection).await {
+        Either::Left((done, _)) => done,
+        // All that comes over it has come.
+        Either::Right((_, work)) => work.await,
     }
 }
 

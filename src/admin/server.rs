@@ -32,7 +32,7 @@ use crate::error::{Context, Failure, Outcome};
 const TURNED_AWAY: usize = 64;
 /// How long one who is turned away may take to ask, so that the answer does not come before the
 /// question, which some clients do not understand.
-const ASKS: Duration = Duration::from_millis(100);
+const ASKS: Duration = Duration::from_millis(500);
 /// And how long to read the answer.
 const READS: Duration = Duration::from_secs(1);
 
@@ -195,7 +195,7 @@ impl Server {
     }
 
     /// Answers that there are too many, and closes.
-    fn turn_away(&self, stream: UnixStream, peer: &UCred, open: &mut JoinSet<()>) {
+    fn turn_away(&self, mut stream: UnixStream, peer: &UCred, open: &mut JoinSet<()>) {
         self.tell_noise(peer.uid(), peer.gid(), 503);
         let answer = Refusal::crowded().unasked();
         let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() else {
@@ -207,7 +207,8 @@ impl Server {
         };
         open.spawn(async move {
             let _place = place;
-            let _ = timeout(ASKS, stream.readable()).await;
+            // Ready to be read is not enough: it may be so by mistake.
+            let _ = timeout(ASKS, stream.read(&mut [0; 512])).await;
             let _ = timeout(READS, say(stream, &answer)).await;
         });
     }

@@ -476,5 +476,7 @@ fn one_connection_too_many_is_told_so() {
         let reply = client.send(Method::GET, "/v1/long", None, None, false);
         reply.unwrap().status == 200
     });
-    assert!(refused(&client).contains(&json!(["-", "", 503])));
+    wait_for("word of it", || {
+        refused(&client).contains(&json!(["-", "", 503]))
+    });
 }
