@@ -411,17 +411,18 @@ fn one_who_leaves_before_the_turn_has_done_nothing() {
         calls_of_user: 1,
         ..Limits::default()
     });
-    let call = long_call(world.path(), 500);
-    thread::sleep(Duration::from_millis(100));
+    let call = long_call(world.path(), 1500);
+    thread::sleep(Duration::from_millis(400));
     let mut waiting = raw(world.path());
     waiting
         .write_all(b"POST /v1/long?0 HTTP/1.1\r\n\r\n")
         .unwrap();
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(Duration::from_millis(300));
     drop(waiting);
     assert_eq!(call.join().unwrap().unwrap(), 200);
     let client = world.client();
     assert_eq!(get(&client, "/v1/long"), json!([1, 1]));
+    wait_for("word of it", || !refused(&client).is_empty());
     assert_eq!(refused(&client), [json!(["POST", "/v1/long", 499])]);
 }
 

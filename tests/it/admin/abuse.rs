@@ -98,9 +98,16 @@ fn halves(socket: &Path) {
 fn slowly(socket: &Path) {
     let open = (0..32).filter_map(|_| connect(socket));
     let mut open: Vec<_> = open.collect();
-    for byte in b"GET /v1/long HTTP/1.1\r\nhost: t".chunks(1).take(8) {
+    let begun = Instant::now();
+    let head = b"GET /v1/long HTTP/1.1\r\nhost: "
+        .iter()
+        .chain(std::iter::repeat(&b't'));
+    for byte in head.take_while(|_| begun.elapsed() < Duration::from_secs(3)) {
         // Those that were closed fail, which is what they are for.
-        open.retain_mut(|stream| stream.write_all(byte).is_ok());
+        open.retain_mut(|stream| stream.write_all(&[*byte]).is_ok());
+        if open.is_empty() {
+            break;
+        }
         thread::sleep(Duration::from_millis(80));
     }
     assert!(open.is_empty(), "{} are still open", open.len());
