@@ -36,6 +36,7 @@
 //! watches.
 
 // drivers: decide when and for whom; hold no backup logic
+pub mod admin;
 pub mod cli;
 pub mod demo;
 pub mod schedule;
