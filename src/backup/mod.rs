@@ -27,6 +27,7 @@ mod uploads;
 use compare::{Changes, Comparer};
 use fill::Level;
 use gather::{Gathered, gather};
+pub use numbers::admit;
 use packing::{Line, Packed, Packer};
 pub use publish::{Swept, resume, sweep};
 use uploads::Uploads;

@@ -7,9 +7,10 @@
 //!
 //! [`decide`] makes verdicts of facts, a policy and a time; [`may_erase`] says whether an erasure
 //! that somebody asks for may be done now; [`blown`] and [`plausible`] stop a run that should not
-//! go on without a person. All of it is pure.
+//! go on without a person. These are pure; `facts` gathers what they look at, and [`hide`], [`hold`],
+//! [`erase`] and [`retention`] are the flows that carry out and record.
 //!
-//! **Invariant:** no clock, no catalog, no store and no database in here: equal facts at an equal
+//! **Invariant:** what decides knows no clock, no catalog, no store and no database in here: equal facts at an equal
 //! time get equal verdicts, each customer's alone and whatever the order.
 //! **Invariant:** in doubt a customer is kept or put up for review, never erased.
 //!
@@ -39,18 +40,40 @@
 //! counted from when it was missed, and so is every statutory minimum.
 
 mod calendar;
+mod certify;
 mod clock;
 mod course;
+pub mod erase;
+mod facts;
 mod fuse;
+pub mod hide;
+pub mod hold;
 mod policy;
 mod reason;
+pub mod retention;
 mod start;
+mod subject;
+
+pub use certify::{show as certificate, verify as verify_certificate};
 
 pub use clock::{Implausible, plausible};
 pub use fuse::{Blown, blown, hash};
 pub use policy::{Fact, Fate, Hold, Policy, Rule, Verdict, decide, may_erase};
 pub use reason::{Day, Reason};
 pub use start::{Absurd, Start};
+
+use crate::error::{Failure, Outcome};
+use crate::repo::Repository;
+
+/// Finishes what earlier commands have decided and could not finish: in live rows, and in
+/// certificates. Every command that changes something does this first. Returns what could still not
+/// be done.
+pub fn finish(repository: &mut Repository) -> Outcome<Vec<Failure>> {
+    let mut failed = hide::finish(repository)?;
+    failed.extend(erase::finish(repository)?);
+    certify::all(repository)?;
+    Ok(failed)
+}
 
 #[cfg(test)]
 mod tests;

@@ -212,7 +212,7 @@ impl Repository {
     }
 
     /// Brings the catalog up to the journal.
-    fn apply_to_catalog(&mut self) -> Outcome<()> {
+    pub fn apply_to_catalog(&mut self) -> Outcome<()> {
         let position = self.log.position();
         let done = self
             .catalog

@@ -188,7 +188,9 @@ fn a_last_entry_that_is_damaged_is_put_there_again() {
 fn a_store_gets_the_entries_that_it_lacks() {
     let place = place();
     let mut repository = place.change();
-    (0..3).for_each(|_| repository.decide(note()).unwrap());
+    for _ in 0..3 {
+        repository.decide(note()).unwrap();
+    }
     let last = repository.log().position().len;
     assert!(last >= 6);
     drop(repository);

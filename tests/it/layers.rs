@@ -14,7 +14,12 @@ mod code;
 
 /// Every module of the crate, by layer, from the top. A new module must be put into one of them.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("driver", &["main", "actions", "admin", "cli", "daemon", "demo", "schedule"]),
+    (
+        "driver",
+        &[
+            "main", "actions", "admin", "cli", "daemon", "demo", "schedule",
+        ],
+    ),
     (
         "flow",
         &[

@@ -93,6 +93,18 @@ impl Database {
         &self,
         each: &mut dyn FnMut(RegisterRow) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.register_with(&[], &mut |row, _| each(row))
+    }
+
+    /// The same as [`Database::register`], with the values of some columns more.
+    ///
+    /// # Errors
+    /// The first error of `each`, or when SQLite fails to read, as for a column that is not there.
+    pub fn register_with<E: From<SqliteError>>(
+        &self,
+        more: &[String],
+        each: &mut dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let (Some(rule), Some((table, _))) = (&self.plan.register, &self.plan.owners.register)
         else {
             return Ok(());
@@ -115,6 +127,8 @@ impl Database {
                 .iter()
                 .map(|column| format!("CAST(t0.{} AS TEXT)", quote(column))),
         );
+        let first = columns.len();
+        columns.extend(more.iter().map(|column| format!("t0.{}", quote(column))));
         let sql = format!(
             "SELECT {} FROM {} AS t0 WHERE {token} IS NOT NULL{}",
             columns.join(", "),
@@ -128,7 +142,7 @@ impl Database {
             let keys = 1..=rule.key.len();
             let since = keys.end() + 1;
             let name = since + usize::from(rule.since.is_some());
-            each(RegisterRow {
+            let found = RegisterRow {
                 token: value(0).map_err(fail)?,
                 key: CustomerKey(keys.map(value).collect::<Result<_, _>>().map_err(fail)?),
                 since: rule
@@ -141,7 +155,12 @@ impl Database {
                     Some(_) => text(row.get_ref(name).map_err(fail)?),
                     None => None,
                 },
-            })?;
+            };
+            let values = (first..first + more.len())
+                .map(|at| row.get_ref(at).map(borrowed))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(fail)?;
+            each(found, &values)?;
         }
         Ok(())
     }
