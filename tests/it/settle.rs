@@ -2,6 +2,7 @@
 //! begun. And forgetting where it is awkward: re-used keys, classes, stores out of reach.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
@@ -193,6 +194,23 @@ fn a_store_out_of_reach_is_pending_until_it_was_seen() {
         files(&b.join("keyring")),
         [b.join(repository.keyring.path())]
     );
+}
+
+#[test]
+fn a_store_that_does_not_take_the_keyring_is_pending_until_it_does() {
+    let place = place();
+    place.snapshot(true);
+    let inc = place.read().inc();
+    // The name is taken, by nothing that can be read.
+    let next = path(&place, "a", &format!("keyring/{inc}/0000000002.age"));
+    symlink("/nowhere/at/all", &next).unwrap();
+    let forgotten = forget::run(&mut place.change(), &["1".into()], &[]).unwrap();
+    assert_eq!((forgotten.epoch, forgotten.pending.len()), (2, 1));
+    assert_eq!(forgotten.pending[0].as_str(), "a");
+    assert!(next.is_symlink());
+    fs::remove_file(&next).unwrap();
+    assert_eq!(place.settled().unwrap().1.pending, []);
+    assert_eq!(files(&place.dir.path().join("a/keyring")), [next]);
 }
 
 #[test]
