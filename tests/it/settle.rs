@@ -10,8 +10,9 @@ use tenure::error::FailureKind;
 use tenure::forget;
 use tenure::ids::{Class, Domain};
 use tenure::journal::Event;
+use tenure::keyring::recovery::Identity;
 use tenure::object::Chain;
-use tenure::repo::Settled;
+use tenure::repo::{Repository, Settled};
 
 use crate::support::place::Place;
 use crate::support::raw::files;
@@ -253,6 +254,28 @@ fn what_is_decided_is_applied_by_readers_and_finished_by_the_next_change() {
             (epoch, true)
         );
     }
+}
+
+#[test]
+fn the_newest_decision_says_who_can_recover_before_it_is_carried_out() {
+    let place = place();
+    let me = place.identity.recipient().to_string();
+    let mut wanted = Vec::new();
+    let mut repository = place.change();
+    for _ in 0..2 {
+        wanted = vec![me.clone(), Identity::generate().recipient().to_string()];
+        let recipients = wanted.clone();
+        repository.decide(Event::Recipients { recipients }).unwrap();
+    }
+    drop(repository);
+    let names = |repository: &Repository| -> Vec<String> {
+        let recipients = repository.recipients().unwrap();
+        recipients.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(names(&place.read()), wanted);
+    let (repository, settled) = place.settled().unwrap();
+    assert_eq!(settled.finished, ["keyring epoch 2"]);
+    assert_eq!(names(&repository), wanted);
 }
 
 #[test]
