@@ -14,6 +14,7 @@ mod admin;
 mod cli;
 mod config;
 mod crashes;
+mod daemon;
 mod damage;
 mod demo;
 mod exact;
