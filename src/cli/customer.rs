@@ -8,7 +8,7 @@ use super::run::Session;
 use super::snapshots::Names;
 use super::{restore, text, times};
 use crate::clock::Timestamp;
-use crate::customers::{self, Filter, Flag, Listed, Shown, State};
+use crate::customers::{self, Filter, Flag, Hidden, Listed, Shown, State};
 use crate::error::Outcome;
 use crate::forget;
 
@@ -30,6 +30,7 @@ fn list(session: &Session<'_>, wanted: &List) -> Outcome<Answer> {
         .or(wanted.hidden.then_some(State::Hidden));
     let filter = Filter {
         state,
+        hidden: Hidden::With,
         limit: wanted.limit,
         after: wanted.after.clone(),
     };
@@ -51,7 +52,7 @@ fn list(session: &Session<'_>, wanted: &List) -> Outcome<Answer> {
                 customer.name.clone().unwrap_or_default(),
                 state.join(", "),
                 time(customer.due),
-                time(customer.hold),
+                customer.hold.map_or(String::new(), |hold| hold.to_string()),
             ]
         });
         text::table(&["id", "name", "state", "due", "hold"], rows)
@@ -76,7 +77,7 @@ fn listed_json(customer: &Listed) -> Value {
 
 fn show(session: &Session<'_>, id: &str) -> Outcome<Answer> {
     let repository = session.read()?;
-    let shown = customers::show(&repository, id)?;
+    let shown = customers::show(&repository, id, true)?;
     let names = Names::new(&repository)?;
     let value = || {
         let sources = shown.sources.iter().map(|source| {
@@ -91,6 +92,7 @@ fn show(session: &Session<'_>, id: &str) -> Outcome<Answer> {
             "flags": flags(&shown.flags),
             "due": shown.due,
             "hold": shown.hold,
+            "why": shown.why,
             "snapshots": shown.snapshots.iter().map(|id| names.json(*id)).collect::<Vec<_>>(),
             "sources": sources.collect::<Vec<_>>(),
         })

@@ -7,13 +7,13 @@ use std::path::Path;
 use super::export::Exporter;
 use super::rows::{Resolved, Resolver, Tables, decode, resolve};
 use super::{check_empty, check_journal, fetcher};
-use crate::customers;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{Class, Domain, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::page::Entry;
 use crate::piece::RowReader;
+use crate::register;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
@@ -74,7 +74,7 @@ pub fn customer(
 fn find(repository: &Repository, view: &View, fetcher: &Fetcher, id: &str) -> Outcome<Vec<Entry>> {
     let meta = repository.meta()?;
     let classes = view.manifest().classes.len() as u8;
-    for holder in customers::find(repository, id)?.into_iter().rev() {
+    for holder in register::find(repository, id)?.into_iter().rev() {
         let mut entries = Vec::new();
         for class in 1..=classes {
             let domain = Domain {
