@@ -20,6 +20,7 @@ use crate::support::world::World;
 mod erasing;
 mod hiding;
 mod holds;
+mod restores;
 mod retention;
 mod states;
 

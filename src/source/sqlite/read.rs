@@ -30,6 +30,9 @@ pub struct Database {
     plan: Plan,
 }
 
+/// Takes a row of the register and the values of some columns more.
+type WithMore<'e, E> = dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E> + 'e;
+
 impl Database {
     /// Opens the database at `path` for reading, and settles by `rules` whose its tables are.
     ///
@@ -103,7 +106,7 @@ impl Database {
     pub fn register_with<E: From<SqliteError>>(
         &self,
         more: &[String],
-        each: &mut dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E>,
+        each: &mut WithMore<'_, E>,
     ) -> Result<(), E> {
         let (Some(rule), Some((table, _))) = (&self.plan.register, &self.plan.owners.register)
         else {

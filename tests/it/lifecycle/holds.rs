@@ -105,3 +105,26 @@ fn a_store_that_is_away_is_named_and_told_when_it_is_back() {
     let [near, far] = STORES.map(|name| objects(&store(&world, name), "journal"));
     assert_eq!(near, far);
 }
+
+#[test]
+fn a_prune_keeps_what_is_held_and_lets_it_go_after_the_release() {
+    let world = World::with_lives("[snapshots]\nkeep = { daily = 1, weekly = 0, monthly = 0 }\n");
+    world.snapshot(true);
+    world.snapshot(false);
+    let before = copy(&world, "before.db");
+    sql(&world, &without("5"));
+    world.snapshot(true);
+    world.snapshot(true);
+    hold(&world, "5");
+    let pruned = || {
+        tenure::prune::run(&mut change(&world), None, &Silent).unwrap();
+        let snapshots = world.open().catalog.snapshots().unwrap().into_iter();
+        snapshots
+            .map(|snapshot| snapshot.id.number)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(pruned(), [1, 2, 4], "3 has nothing of the held");
+    same(&before, &restored(&world, 2)).unwrap();
+    hold::release(&mut change(&world), "5", "settled").unwrap();
+    assert_eq!(pruned(), [4]);
+}
