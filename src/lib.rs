@@ -54,6 +54,7 @@ pub mod inspect;
 pub mod keys;
 pub mod lifecycle;
 pub mod prune;
+pub mod register;
 pub mod repo;
 pub mod restore;
 pub mod setup;

@@ -2,7 +2,7 @@
 //!
 //! The journal comes first and last. What it has erased is not opened, whatever keyring is at hand,
 //! and before the result is handed over the journal is read once more: what was erased meanwhile
-//! makes the restore void.
+//! makes the restore void. Whoever is hidden stays hidden, also where the snapshot is older than that.
 
 use std::path::Path;
 
@@ -14,10 +14,13 @@ use crate::repo::objects::Fetcher;
 
 mod customer;
 mod export;
+mod live;
+mod lives;
 mod rows;
 mod whole;
 
 pub use customer::{CustomerRestored, customer};
+pub use live::{LiveRestored, LiveSource, live};
 pub use whole::{Restored, RestoredSource, whole};
 
 /// The snapshot that is meant: by number (`N` or `INC.N`), or the newest at a time, or the newest.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::lives::Lives;
 use super::rows::{Resolved, Resolver, Tables, decode, resolve};
 use super::{check_empty, check_journal, fetcher};
 use crate::clock::Timestamp;
@@ -15,6 +16,7 @@ use crate::ids::{Class, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::piece::RowReader;
 use crate::repo::Repository;
+use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::seal::Decompressor;
@@ -72,7 +74,9 @@ pub fn whole(
         .iter()
         .map(|state| (state.number, Sorter::new(spill.path())))
         .collect();
-    let (forgotten, sources_left) = sort_rows(repository, &view, &fetcher, &mut sorters, report)?;
+    let lives = Lives::new(repository, view.manifest())?;
+    let (forgotten, mut left_out) =
+        sort_rows(repository, &view, &fetcher, &lives, &mut sorters, report)?;
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut sources = Vec::new();
     for state in wanted {
@@ -89,10 +93,10 @@ pub fn whole(
         }
         return Err(failure);
     }
-    let mut left_out = sources_left;
     if forgotten > 0 {
         left_out.push(format!("{forgotten} forgotten customers"));
     }
+    left_out.extend(not_hidden(&lives));
     let seconds = Timestamp::now().seconds_since(started);
     Ok(Restored {
         id,
@@ -100,6 +104,15 @@ pub fn whole(
         left_out,
         seconds,
     })
+}
+
+/// That somebody who is hidden could not be hidden in what was restored, in words.
+pub(super) fn not_hidden(lives: &Lives) -> Option<String> {
+    let hidden = lives.not_applied();
+    let what = format!(
+        "the hide of {hidden} customers: the register of this snapshot has no column that hides"
+    );
+    (hidden > 0).then_some(what)
 }
 
 fn wanted<'m>(sources: &'m [SourceState], source: Option<&str>) -> Outcome<Vec<&'m SourceState>> {
@@ -123,7 +136,8 @@ fn wanted<'m>(sources: &'m [SourceState], source: Option<&str>) -> Outcome<Vec<&
 fn sort_rows(
     repository: &Repository,
     view: &View,
-    fetcher: &crate::repo::objects::Fetcher,
+    fetcher: &Fetcher,
+    lives: &Lives,
     sorters: &mut BTreeMap<u32, Sorter>,
     report: &dyn Report,
 ) -> Outcome<(u64, Vec<String>)> {
@@ -154,6 +168,7 @@ fn sort_rows(
             }
             continue;
         };
+        let change = lives.of(entry.domain, entry.source);
         let mut reader = RowReader::default();
         for piece in entry.pieces.iter().flatten() {
             let plain = fetcher.piece_of_pack(piece, &key, &mut decompressor)?;
@@ -161,7 +176,11 @@ fn sort_rows(
             reader.piece(&plain, |row, bytes| -> Outcome<()> {
                 // Signed numbers in the order of unsigned ones.
                 let rowid = row.rowid.unwrap_or(0).cast_unsigned() ^ (1 << 63);
-                Ok(sorter.push((u64::from(row.table), rowid), bytes)?)
+                let key = (u64::from(row.table), rowid);
+                match change {
+                    Some(change) => Ok(sorter.push(key, &change.apply(&row, bytes))?),
+                    None => Ok(sorter.push(key, bytes)?),
+                }
             })?;
         }
         reader.finish()?;

@@ -34,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "keys",
             "prune",
             "lifecycle",
+            "register",
             "repo",
             "restore",
             "setup",

@@ -23,6 +23,7 @@ mod golden;
 mod journal;
 mod keys;
 mod layers;
+mod lifecycle;
 mod live;
 mod prune;
 mod schedule;

@@ -127,8 +127,12 @@ impl World {
                 command
             }
         };
-        let log = fs::File::options().create(true).append(true);
-        let log = log.clone().open(self.path("daemon.log")).unwrap();
+        let mut log = fs::File::options();
+        let log = log
+            .create(true)
+            .append(true)
+            .open(self.path("daemon.log"))
+            .unwrap();
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let daemon = Daemon(child);
         let socket = self.path("admin.sock");
