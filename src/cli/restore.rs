@@ -125,6 +125,7 @@ pub(super) fn customer(session: &Session<'_>, wanted: &RestoreCustomer) -> Outco
             "rows": restored.rows,
             "files": 0,
             "read_bytes": restored.read_bytes,
+            "problems": restored.problems,
         })
     };
     let text = || {
@@ -137,5 +138,8 @@ pub(super) fn customer(session: &Session<'_>, wanted: &RestoreCustomer) -> Outco
             text::size(restored.read_bytes),
         )
     };
-    Ok(Answer::new(session.args.json, value, text).chatter())
+    Ok(Answer::new(session.args.json, value, text)
+        .chatter()
+        .warn(restored.problems.iter().cloned())
+        .code_if(!restored.problems.is_empty(), IN_PART))
 }

@@ -19,7 +19,7 @@ use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::source::Cell;
-use crate::source::sqlite::Builder;
+use crate::source::sqlite::{Builder, Built};
 
 /// What was restored.
 pub struct CustomerRestored {
@@ -31,6 +31,8 @@ pub struct CustomerRestored {
     pub rows: u64,
     /// Bytes read from stores.
     pub read_bytes: u64,
+    /// What is not as it should be, with the source's name: see [`Built::problems`].
+    pub problems: Vec<String>,
 }
 
 /// Restores one customer from a snapshot into `to`, which must be empty or not there.
@@ -49,11 +51,14 @@ pub fn customer(
     fsx::create_dir(to)?;
     report.begin("restoring the customer", None, Unit::Items);
     let rows = read_rows(repository, &fetcher, &entries)?;
-    let mut total = 0;
+    let (mut total, mut problems) = (0, Vec::new());
     for state in &view.manifest().sources {
         if let Some(rows) = rows.get(&state.number) {
-            total += write(repository, to, state, rows)
+            let built = write(repository, to, state, rows)
                 .failed_to(|| format!("restore from source {:?}", state.name))?;
+            total += built.rows;
+            let named = |problem| format!("source {}: {problem}", state.name);
+            problems.extend(built.problems.into_iter().map(named));
         }
     }
     report.end();
@@ -66,6 +71,7 @@ pub fn customer(
         snapshot,
         rows: total,
         read_bytes: fetcher.bytes_read(),
+        problems,
     })
 }
 
@@ -124,7 +130,7 @@ fn write(
     to: &Path,
     state: &SourceState,
     rows: &[Vec<u8>],
-) -> Outcome<u64> {
+) -> Outcome<Built> {
     let tables = Tables::new(state);
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut builder = Builder::create(&to.join(format!("{}.sqlite", state.name)), &state.schema)?;
@@ -140,7 +146,7 @@ fn write(
         });
         builder.put(index, row.rowid, &cells.collect::<Vec<_>>())?;
     }
-    builder.finish()?;
+    let built = builder.finish()?;
     exporter.finish()?;
-    Ok(rows.len() as u64)
+    Ok(built)
 }

@@ -48,7 +48,7 @@ pub struct RestoredSource {
     pub nulled: u64,
     /// Neutral rows that stand for forgotten customers where NULL is forbidden.
     pub tombstones: u64,
-    /// What `PRAGMA integrity_check` says, if it is not content.
+    /// What is not as it should be: see [`Built::problems`](crate::source::sqlite::Built::problems).
     pub problems: Vec<String>,
 }
 

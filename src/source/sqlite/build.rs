@@ -6,9 +6,7 @@
 //! and triggers last, so that nothing fires. Rows that need somebody to refer to in place of a
 //! customer who is gone wait in tables of ours until all keys in use are known.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef as Stored};
@@ -16,10 +14,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::error::SqliteError;
 use super::late;
+use super::misfit::Misfit;
 use super::schema::{PRAGMAS, violations};
 use super::shape::{Shape, shape};
 use super::sql::{internal, quote, same};
 use super::tombstone::Tombstones;
+use super::unfinished::Unfinished;
+use super::uniques;
 use crate::schema::{Schema, Statement, Table};
 use crate::source::Cell;
 use crate::value::ValueRef;
@@ -32,6 +33,8 @@ pub struct Builder {
     inserts: Vec<String>,
     /// Which tables have rows that wait for a tombstone.
     waiting: Vec<bool>,
+    /// In which tables two NULLs may be one too many; looked up when something is lost.
+    wary: Option<Vec<bool>>,
     built: Built,
     // The connection goes before the file that it stands on.
     conn: Connection,
@@ -47,9 +50,10 @@ pub struct Built {
     pub nulled: u64,
     /// Neutral rows made because a reference to a forgotten customer may not be NULL.
     pub tombstones: u64,
-    /// Rows that do not meet a CHECK of their table: they did not before, or no neutral value does.
+    /// Rows that do not meet a CHECK of their table, as they did not before.
     pub unchecked: u64,
-    /// What `PRAGMA integrity_check` found: nothing, if all is well.
+    /// What is not as it should be, in words: what stands for the forgotten against the schema or not
+    /// at all, and what `PRAGMA integrity_check` found. Nothing, if all is well.
     pub problems: Vec<String>,
     /// Foreign keys that lead nowhere: how many rows of each table that has any.
     pub violations: Vec<(String, u64)>,
@@ -82,6 +86,7 @@ impl Builder {
         conn.set_prepared_statement_cache_capacity(inserts.len() + 64);
         Ok(Self {
             waiting: vec![false; inserts.len()],
+            wary: None,
             built: Built::default(),
             schema: schema.clone(),
             shapes,
@@ -146,13 +151,21 @@ impl Builder {
         rowid: Option<i64>,
         cells: &[Cell<'_>],
     ) -> Result<(), SqliteError> {
+        let wary = match &self.wary {
+            Some(wary) => wary[table],
+            None => {
+                let fail = SqliteError::writing("the indexes");
+                let wary = uniques::wary(&self.schema).map_err(fail)?;
+                self.wary.insert(wary)[table]
+            }
+        };
         let entry = &self.schema.tables[table];
         let nullable = |(cell, column): (&Cell<'_>, &crate::schema::Column)| match cell {
             Cell::Kept(_) => true,
             Cell::Lost(_) => !column.not_null,
         };
         let fail = |error| SqliteError::writing(&entry.name)(error);
-        if cells.iter().zip(&entry.columns).all(nullable) {
+        if !wary && cells.iter().zip(&entry.columns).all(nullable) {
             let values = cells.iter().map(|cell| match cell {
                 Cell::Kept(value) => *value,
                 Cell::Lost(_) => ValueRef::Null,
@@ -163,7 +176,7 @@ impl Builder {
                     self.built.nulled += lost.count() as u64;
                     return Ok(());
                 }
-                Err(error) if is_constraint(&error) => {}
+                Err(error) if is_refusal(&error) => {}
                 Err(error) => return Err(fail(error)),
             }
         }
@@ -181,7 +194,7 @@ impl Builder {
     /// When SQLite refuses a part of the schema, or the file cannot be made durable.
     pub fn finish(mut self) -> Result<Built, SqliteError> {
         let fail = |what: &'static str| SqliteError::writing(what);
-        self.make(&["index"])?;
+        self.make_indexes(|_| true)?;
         self.put_waiting()?;
         self.set_sequences().map_err(fail("sqlite_sequence"))?;
         self.make(&["view", "trigger"])?;
@@ -191,7 +204,8 @@ impl Builder {
         for name in ["user_version", "application_id"] {
             set_pragma(&self.conn, &self.schema, name).map_err(fail("the pragmas"))?;
         }
-        self.built.problems = problems(&self.conn).map_err(fail("the check of the whole"))?;
+        let found = problems(&self.conn).map_err(fail("the check of the whole"))?;
+        self.built.problems.extend(found);
         self.built.violations = violations(&self.conn, &self.schema);
         set_pragma(&self.conn, &self.schema, "journal_mode").map_err(fail("the pragmas"))?;
         self.conn
@@ -209,6 +223,24 @@ impl Builder {
             self.conn
                 .execute_batch(&statement.sql)
                 .map_err(SqliteError::writing(what))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the indexes that are `wanted` by their names. One that cannot be made takes no row with it:
+    /// it is told.
+    fn make_indexes(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), SqliteError> {
+        let statements = self.schema.statements.iter();
+        for index in statements.filter(|s| s.kind == "index" && wanted(&s.name)) {
+            match self.conn.execute_batch(&index.sql) {
+                Err(error) if is_refusal(&error) => {
+                    let problem = format!("the index {} was not made: {error}", index.name);
+                    self.built.problems.push(problem);
+                }
+                made => {
+                    made.map_err(SqliteError::writing(format!("the index {}", index.name)))?;
+                }
+            }
         }
         Ok(())
     }
@@ -236,8 +268,14 @@ impl Builder {
         }
         self.built.nulled += tombstones.nulled;
         self.built.tombstones += tombstones.made;
-        self.built.unchecked += tombstones.unchecked;
-        Ok(())
+        let told = |((table, misfit), rows): (&(usize, Misfit), &u64)| {
+            misfit.told(&self.schema.tables[*table].name, *rows)
+        };
+        self.built
+            .problems
+            .extend(tombstones.misfits.iter().map(told));
+        let loosened = tombstones.loosened;
+        self.make_indexes(|name| loosened.iter().any(|index| index == name))
     }
 
     fn set_sequences(&self) -> rusqlite::Result<()> {
@@ -345,19 +383,23 @@ pub(super) fn insert_row<'v>(
 }
 
 /// Runs `put` with CHECK constraints ignored.
-pub(super) fn unchecked(
+pub(super) fn unchecked<T>(
     conn: &Connection,
-    put: impl FnOnce() -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
+    put: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     conn.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     let result = put();
     conn.execute_batch("PRAGMA ignore_check_constraints = OFF")?;
     result
 }
 
-/// Whether SQLite refused a row for what is in it.
-pub(super) fn is_constraint(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+/// Whether SQLite refused a row for what is in it: a constraint, a type, or (plain errors) what an
+/// expression of the schema cannot work with.
+pub(super) fn is_refusal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::Unknown)
+    )
 }
 
 /// Whether it was a CHECK that refused it.
@@ -388,55 +430,4 @@ fn problems(conn: &Connection) -> rusqlite::Result<Vec<String>> {
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     Ok(found.into_iter().filter(|line| line != "ok").collect())
-}
-
-/// A file that is removed again unless it is made durable.
-struct Unfinished {
-    path: PathBuf,
-    durable: bool,
-}
-
-impl Unfinished {
-    fn create(path: PathBuf) -> Result<Self, SqliteError> {
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path);
-        match made {
-            Ok(_) => Ok(Self {
-                path,
-                durable: false,
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(SqliteError::Exists { path })
-            }
-            Err(source) => Err(SqliteError::Make { path, source }),
-        }
-    }
-
-    /// Syncs the file and its directory. No connection may be open to it any more.
-    fn make_durable(&mut self) -> Result<(), SqliteError> {
-        let directory = self.path.parent().unwrap_or(Path::new("/"));
-        let sync = |path: &Path| {
-            let synced = File::open(path).and_then(|file| file.sync_all());
-            synced.map_err(|source| SqliteError::Make {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        sync(&self.path)?;
-        sync(directory)?;
-        self.durable = true;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.durable {
-            // Whoever dropped it unfinished has an error of its own to tell of.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }

@@ -4,8 +4,8 @@
 //! whose its rows are (`plan`, in SQL that `edges` writes), and the rows (`read`). [`Builder`] makes
 //! a database again that is equal to the one that was read: schema text, storage classes, values, rowids,
 //! counters and pragmas. Where a row referred to somebody who has been forgotten, it puts NULL, or a
-//! neutral row that stands for the one who is gone (`tombstone`,
-//! `neutral`, `keyspace`).
+//! neutral row that stands for the one who is gone (`placing`, `tombstone`,
+//! `neutral`, `shaped`, `keyspace`).
 //!
 //! **Invariant:** a source is never written: the connection is read-only, and leaving it does not
 //! checkpoint.
@@ -16,12 +16,15 @@ mod edges;
 mod error;
 mod keyspace;
 mod late;
+mod misfit;
 mod neutral;
 mod personal;
+mod placing;
 mod plan;
 mod read;
 mod schema;
 mod shape;
+mod shaped;
 mod sql;
 #[cfg(test)]
 #[allow(
@@ -30,6 +33,8 @@ mod sql;
 )]
 mod tests;
 mod tombstone;
+mod unfinished;
+mod uniques;
 
 pub use build::{Builder, Built};
 pub use error::SqliteError;
