@@ -31,8 +31,10 @@ pub struct Builder {
     shapes: Vec<Shape>,
     /// One INSERT for each table.
     inserts: Vec<String>,
-    /// Which tables have rows that wait for a tombstone.
-    waiting: Vec<bool>,
+    /// For each table whose rows wait for a tombstone, where they wait.
+    waiting: Vec<Option<String>>,
+    /// What the names of those places begin with.
+    prefix: String,
     /// In which tables two NULLs may be one too many; looked up when something is lost.
     wary: Option<Vec<bool>>,
     built: Built,
@@ -74,7 +76,8 @@ impl Builder {
             path: file.path.clone(),
             source,
         })?;
-        create_tables(&conn, schema)?;
+        let prefix = late::free_prefix(schema);
+        create_tables(&conn, schema, &prefix)?;
         let mut shapes = Vec::new();
         for table in &schema.tables {
             let shape =
@@ -85,7 +88,8 @@ impl Builder {
         let inserts: Vec<String> = inserts.map(|(table, shape)| insert(table, shape)).collect();
         conn.set_prepared_statement_cache_capacity(inserts.len() + 64);
         Ok(Self {
-            waiting: vec![false; inserts.len()],
+            waiting: vec![None; inserts.len()],
+            prefix,
             wary: None,
             built: Built::default(),
             schema: schema.clone(),
@@ -180,11 +184,15 @@ impl Builder {
                 Err(error) => return Err(fail(error)),
             }
         }
-        if !self.waiting[table] {
-            late::create(&self.conn, table, cells.len()).map_err(fail)?;
-            self.waiting[table] = true;
-        }
-        late::keep(&self.conn, table, rowid, cells).map_err(fail)
+        let room = match &self.waiting[table] {
+            Some(room) => room,
+            None => {
+                let room = format!("{}_{table}", self.prefix);
+                late::create(&self.conn, &room, cells.len()).map_err(fail)?;
+                self.waiting[table].insert(room)
+            }
+        };
+        late::keep(&self.conn, room, rowid, cells).map_err(fail)
     }
 
     /// Makes tombstones, indexes, views, triggers and counters, checks the whole, and makes it
@@ -253,18 +261,20 @@ impl Builder {
             &self.inserts,
             &self.waiting,
         );
-        for table in (0..self.waiting.len()).filter(|table| self.waiting[*table]) {
+        let rooms = || self.waiting.iter().enumerate();
+        let rooms = || rooms().filter_map(|(table, room)| Some((table, room.as_ref()?)));
+        for (table, room) in rooms() {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
             let mut after = 0;
-            while let Some(row) = late::next(&self.conn, table, after).map_err(fail)? {
+            while let Some(row) = late::next(&self.conn, room, after).map_err(fail)? {
                 after = row.number;
                 tombstones.put(table, &row).map_err(fail)?;
             }
         }
         // Dropped only now: keys of rows that wait are keys in use.
-        for table in (0..self.waiting.len()).filter(|table| self.waiting[*table]) {
+        for (table, room) in rooms() {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
-            late::drop(&self.conn, table).map_err(fail)?;
+            late::drop(&self.conn, room).map_err(fail)?;
         }
         self.built.nulled += tombstones.nulled;
         self.built.tombstones += tombstones.made;
@@ -333,7 +343,7 @@ fn set_pragma(conn: &Connection, schema: &Schema, name: &str) -> rusqlite::Resul
     }
 }
 
-fn create_tables(conn: &Connection, schema: &Schema) -> Result<(), SqliteError> {
+fn create_tables(conn: &Connection, schema: &Schema, prefix: &str) -> Result<(), SqliteError> {
     for statement in schema
         .statements
         .iter()
@@ -343,9 +353,9 @@ fn create_tables(conn: &Connection, schema: &Schema) -> Result<(), SqliteError> 
         // SQLite makes its own tables, this one for the first AUTOINCREMENT: which may have been
         // dropped since.
         let sql = match internal(&statement.name) {
-            true if same(&statement.name, "sqlite_sequence") => {
-                "CREATE TABLE tenure_counted(id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE tenure_counted"
-            }
+            true if same(&statement.name, "sqlite_sequence") => &format!(
+                "CREATE TABLE {prefix}(id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE {prefix}"
+            ),
             true => continue,
             false => &statement.sql,
         };

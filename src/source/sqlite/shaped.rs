@@ -183,7 +183,7 @@ fn blobs(number: u64, words: &[Literal]) -> Vec<Value> {
             all.push(padded[padded.len() - length..].to_vec());
         }
     }
-    let first = |at: u64| ((number + at) % 16 << 4) as u8;
+    let first = |at: u64| (((number + at) % 16) << 4) as u8;
     all.extend((0..16).map(|at| [&[first(at)][..], &bytes].concat()));
     all.into_iter().map(Value::Blob).collect()
 }

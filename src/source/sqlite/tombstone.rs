@@ -73,7 +73,7 @@ pub(super) struct Tombstones<'a> {
     pub schema: &'a Schema,
     pub shapes: &'a [Shape],
     pub inserts: &'a [String],
-    waiting: &'a [bool],
+    waiting: &'a [Option<String>],
     spaces: HashMap<(usize, ParentColumn), KeySpace>,
     keys: HashMap<Gone, Key>,
     /// Numbers of rows that several numbers together stand for.
@@ -96,7 +96,7 @@ impl<'a> Tombstones<'a> {
         schema: &'a Schema,
         shapes: &'a [Shape],
         inserts: &'a [String],
-        waiting: &'a [bool],
+        waiting: &'a [Option<String>],
     ) -> Self {
         Self {
             conn,
@@ -372,8 +372,8 @@ impl<'a> Tombstones<'a> {
             table: quote(&entry.name),
             column: quote(&found.name),
         }];
-        if self.waiting[table] {
-            places.push(late::place(self.conn, table, column)?);
+        if let Some(room) = &self.waiting[table] {
+            places.push(late::place(self.conn, room, column)?);
         }
         let counters = &self.schema.sequences;
         let counter = counters.iter().find(|(name, _)| *name == entry.name);
