@@ -15,6 +15,7 @@ use tenure::demo::crm::Crm;
 mod forgotten;
 mod init;
 mod life;
+mod odd;
 mod prune;
 mod usage;
 mod wrong;
