@@ -13,15 +13,17 @@ use rusqlite::types::{ToSqlOutput, ValueRef as Stored};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::error::SqliteError;
+use super::insert::Insert;
 use super::late;
 use super::misfit::Misfit;
 use super::schema::{PRAGMAS, violations};
 use super::shape::{Shape, shape};
-use super::sql::{internal, quote, same};
+use super::sql::{internal, same};
 use super::tombstone::Tombstones;
 use super::unfinished::Unfinished;
 use super::uniques;
-use crate::schema::{Schema, Statement, Table};
+use super::wide::Wide;
+use crate::schema::{Schema, Statement};
 use crate::source::Cell;
 use crate::value::ValueRef;
 
@@ -30,7 +32,7 @@ pub struct Builder {
     schema: Schema,
     shapes: Vec<Shape>,
     /// One INSERT for each table.
-    inserts: Vec<String>,
+    inserts: Vec<Insert>,
     /// For each table whose rows wait for a tombstone, where they wait.
     waiting: Vec<Option<String>>,
     /// What the names of those places begin with.
@@ -84,8 +86,10 @@ impl Builder {
                 shape(&conn, &schema.tables, table).map_err(SqliteError::writing(&table.name))?;
             shapes.push(shape);
         }
-        let inserts = schema.tables.iter().zip(&shapes);
-        let inserts: Vec<String> = inserts.map(|(table, shape)| insert(table, shape)).collect();
+        let (inserts, wide) = (schema.tables.iter().zip(&shapes), Wide::of(schema));
+        let inserts: Vec<Insert> = inserts
+            .map(|(table, shape)| Insert::new(table, shape, wide))
+            .collect();
         conn.set_prepared_statement_cache_capacity(inserts.len() + 64);
         Ok(Self {
             waiting: vec![None; inserts.len()],
@@ -135,12 +139,12 @@ impl Builder {
             Cell::Lost(_) => ValueRef::Null,
         });
         let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
-        match insert_row(&self.conn, &self.inserts[table], rowid, values.clone()) {
+        match self.inserts[table].run(&self.conn, rowid, values.clone()) {
             // The row was like this before: it is not for us to judge it.
             Err(error) if is_check(&error) => {
                 self.built.unchecked += 1;
                 unchecked(&self.conn, || {
-                    insert_row(&self.conn, &self.inserts[table], rowid, values)
+                    self.inserts[table].run(&self.conn, rowid, values)
                 })
                 .map_err(fail)
             }
@@ -174,7 +178,7 @@ impl Builder {
                 Cell::Kept(value) => *value,
                 Cell::Lost(_) => ValueRef::Null,
             });
-            match insert_row(&self.conn, &self.inserts[table], rowid, values) {
+            match self.inserts[table].run(&self.conn, rowid, values) {
                 Ok(()) => {
                     let lost = cells.iter().filter(|cell| matches!(cell, Cell::Lost(_)));
                     self.built.nulled += lost.count() as u64;
@@ -363,33 +367,6 @@ fn create_tables(conn: &Connection, schema: &Schema, prefix: &str) -> Result<(),
             .map_err(SqliteError::writing(what))?;
     }
     Ok(())
-}
-
-/// `OR ABORT` overrules what a table's own ON CONFLICT would do, such as replacing another's row.
-fn insert(table: &Table, shape: &Shape) -> String {
-    let columns = table.columns.iter().map(|column| quote(&column.name));
-    let columns: Vec<String> = shape.rowid.clone().into_iter().chain(columns).collect();
-    let values: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
-    let (name, columns, values) = (quote(&table.name), columns.join(", "), values.join(", "));
-    format!("INSERT OR ABORT INTO {name}({columns}) VALUES ({values})")
-}
-
-/// Runs a table's INSERT. The rowid is left to SQLite where the table's rowid has no name.
-pub(super) fn insert_row<'v>(
-    conn: &Connection,
-    sql: &str,
-    rowid: Option<i64>,
-    values: impl ExactSizeIterator<Item = ValueRef<'v>>,
-) -> rusqlite::Result<()> {
-    let mut statement = conn.prepare_cached(sql)?;
-    let named = statement.parameter_count() - values.len();
-    if named > 0 {
-        statement.raw_bind_parameter(1, rowid)?;
-    }
-    for (at, value) in values.enumerate() {
-        statement.raw_bind_parameter(at + 1 + named, Bound(value))?;
-    }
-    statement.raw_execute().map(drop)
 }
 
 /// Runs `put` with CHECK constraints ignored.

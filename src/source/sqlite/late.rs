@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::build::Bound;
 use super::keyspace::Place;
 use super::sql::has_prefix;
+use super::wide::survives;
 use crate::schema::{ParentColumn, Schema};
 use crate::source::Cell;
 use crate::value::{Value, ValueRef};
@@ -48,7 +49,8 @@ pub(super) fn free_prefix(schema: &Schema) -> String {
 /// Makes the table `room` for rows of so many columns to wait in.
 pub(super) fn create(conn: &Connection, room: &str, columns: usize) -> rusqlite::Result<()> {
     let columns: String = (0..columns).map(|at| format!(", c{at}")).collect();
-    // `lost` has one character a column: whether the number in it stands for somebody lost.
+    // `lost` has one character a column: whether what is in it is a number that stands for somebody
+    // lost (x), or bytes that are text (t).
     let sql = format!("CREATE TABLE {room}(number INTEGER PRIMARY KEY, row, lost{columns})");
     conn.execute_batch(&sql)
 }
@@ -65,17 +67,16 @@ pub(super) fn keep(
         .collect();
     let sql = format!("INSERT INTO {room} VALUES (NULL, ?1, ?2{marks})");
     let mut statement = conn.prepare_cached(&sql)?;
-    let lost = cells.iter().map(|cell| {
-        if matches!(cell, Cell::Lost(_)) {
-            'x'
-        } else {
-            '.'
-        }
+    let lost = cells.iter().map(|cell| match cell {
+        Cell::Lost(_) => 'x',
+        Cell::Kept(ValueRef::Text(text)) if !survives(text) => 't',
+        Cell::Kept(_) => '.',
     });
     statement.raw_bind_parameter(1, rowid)?;
     statement.raw_bind_parameter(2, lost.collect::<String>())?;
     for (at, cell) in cells.iter().enumerate() {
         let value = match cell {
+            Cell::Kept(ValueRef::Text(text)) if !survives(text) => ValueRef::Blob(text),
             Cell::Kept(value) => *value,
             Cell::Lost(number) => ValueRef::Int(number.cast_signed()),
         };
@@ -102,6 +103,7 @@ fn late(row: &Row<'_>) -> rusqlite::Result<Late> {
             (_, Stored::Integer(i)) => LateCell::Kept(Value::Int(i)),
             (_, Stored::Real(r)) => LateCell::Kept(Value::Real(r)),
             (_, Stored::Text(t)) => LateCell::Kept(Value::Text(t.to_vec())),
+            ('t', Stored::Blob(b)) => LateCell::Kept(Value::Text(b.to_vec())),
             (_, Stored::Blob(b)) => LateCell::Kept(Value::Blob(b.to_vec())),
         })
     };

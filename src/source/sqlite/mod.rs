@@ -14,6 +14,7 @@
 mod build;
 mod edges;
 mod error;
+mod insert;
 mod keyspace;
 mod late;
 mod misfit;
@@ -35,6 +36,7 @@ mod tests;
 mod tombstone;
 mod unfinished;
 mod uniques;
+mod wide;
 
 pub use build::{Builder, Built};
 pub use error::SqliteError;

@@ -6,15 +6,18 @@
 use rusqlite::Connection;
 
 use super::build::{Bound, is_refusal};
+use super::insert::mark;
 use super::sql::{Affinity, Literal, affinity, quote, same};
 use crate::schema::{Column, ParentColumn};
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 
 /// What may be put into a column.
 #[derive(Clone, Debug)]
 pub(super) enum Choice {
     /// This.
     Value(Value),
+    /// A text, as the bytes that it is in the database's own encoding.
+    Exact(Vec<u8>),
     /// What the schema says where nothing is said.
     Default,
     /// Nothing: a key that somebody has. It keeps the places of the choices behind it.
@@ -188,18 +191,23 @@ fn is_misfit(error: &rusqlite::Error) -> bool {
 
 /// Inserts the row that is chosen; false if a choice in it cannot be made.
 fn run(conn: &Connection, table: &str, slots: &[Slot], chosen: &[usize]) -> rusqlite::Result<bool> {
-    let (mut names, mut values) = (Vec::new(), Vec::new());
+    let (mut names, mut marks, mut values) = (Vec::new(), Vec::new(), Vec::new());
     for (slot, at) in slots.iter().zip(chosen) {
         match &slot.choices[*at] {
             Choice::Value(value) => {
                 names.push(slot.name.as_str());
+                marks.push(mark(false));
                 values.push(Bound(value.as_ref()));
+            }
+            Choice::Exact(bytes) => {
+                names.push(slot.name.as_str());
+                marks.push(mark(true));
+                values.push(Bound(ValueRef::Blob(bytes)));
             }
             Choice::Default => {}
             Choice::Taken => return Ok(false),
         }
     }
-    let marks: Vec<String> = (1..=names.len()).map(|at| format!("?{at}")).collect();
     let table = quote(table);
     let sql = match names.len() {
         0 => format!("INSERT OR ABORT INTO {table} DEFAULT VALUES"),

@@ -1,6 +1,6 @@
 //! Puts the rows that have waited: those that refer to somebody who is gone.
 
-use super::build::{insert_row, is_refusal, unchecked};
+use super::build::{is_refusal, unchecked};
 use super::late::{Late, LateCell};
 use super::misfit::Misfit;
 use super::neutral::{Choice, Slot};
@@ -45,12 +45,12 @@ impl Tombstones<'_> {
     }
 
     fn try_put(&mut self, table: usize, row: &Late, apart: bool) -> rusqlite::Result<()> {
-        let sql = &self.inserts[table];
+        let insert = &self.inserts[table];
         let mut values = Vec::new();
         for with_nulls in [true, false] {
             let nulled;
             (values, nulled) = self.fill(table, row, with_nulls, apart)?;
-            match insert_row(self.conn, sql, row.rowid, values.iter().map(Value::as_ref)) {
+            match insert.run(self.conn, row.rowid, values.iter().map(Value::as_ref)) {
                 Ok(()) => {
                     self.nulled += nulled;
                     return Ok(());
@@ -60,7 +60,7 @@ impl Tombstones<'_> {
             }
         }
         let values = values.iter().map(Value::as_ref);
-        unchecked(self.conn, || insert_row(self.conn, sql, row.rowid, values))?;
+        unchecked(self.conn, || insert.run(self.conn, row.rowid, values))?;
         self.note(table, Misfit::Unchecked);
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Tombstones<'_> {
             .collect();
         for (at, (column, cell)) in entry.columns.iter().zip(&row.cells).enumerate() {
             let choices = match cell {
-                LateCell::Kept(value) => vec![Choice::Value(value.clone())],
+                LateCell::Kept(value) => vec![self.kept(table, value)],
                 LateCell::Lost(_) => {
                     let null = (!column.not_null).then_some(Choice::Value(Value::Null));
                     let mut choices: Vec<Choice> = null.into_iter().collect();
@@ -103,6 +103,15 @@ impl Tombstones<'_> {
             });
         }
         Ok(slots)
+    }
+
+    /// A value as it was.
+    fn kept(&self, table: usize, value: &Value) -> Choice {
+        let bytes = match (value, self.inserts[table].wide) {
+            (Value::Text(text), Some(wide)) => wide.bytes(text),
+            _ => None,
+        };
+        bytes.map_or_else(|| Choice::Value(value.clone()), Choice::Exact)
     }
 
     /// Values of a referring column that lead to nobody.

@@ -15,6 +15,7 @@ use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::build::{Bound, unchecked};
+use super::insert::Insert;
 use super::keyspace::{KeySpace, Place};
 use super::late;
 use super::misfit::Misfit;
@@ -72,7 +73,7 @@ pub(super) struct Tombstones<'a> {
     pub conn: &'a Connection,
     pub schema: &'a Schema,
     pub shapes: &'a [Shape],
-    pub inserts: &'a [String],
+    pub inserts: &'a [Insert],
     waiting: &'a [Option<String>],
     spaces: HashMap<(usize, ParentColumn), KeySpace>,
     keys: HashMap<Gone, Key>,
@@ -95,7 +96,7 @@ impl<'a> Tombstones<'a> {
         conn: &'a Connection,
         schema: &'a Schema,
         shapes: &'a [Shape],
-        inserts: &'a [String],
+        inserts: &'a [Insert],
         waiting: &'a [Option<String>],
     ) -> Self {
         Self {
@@ -474,7 +475,7 @@ impl<'a> Tombstones<'a> {
 fn key_of(slots: &[Slot], chosen: &[usize]) -> Key {
     let value = |(slot, at): (&Slot, &usize)| match &slot.choices[*at] {
         Choice::Value(value) => Some((slot.column, value.clone())),
-        Choice::Default | Choice::Taken => None,
+        Choice::Exact(_) | Choice::Default | Choice::Taken => None,
     };
     slots.iter().zip(chosen).filter_map(value).collect()
 }
