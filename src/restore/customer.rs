@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::export::Exporter;
 use super::rows::{Resolved, Resolver, Tables, decode, resolve};
-use super::{check_empty, check_journal, fetcher};
+use super::site::{Site, check_empty};
+use super::{check_journal, fetcher};
 use crate::customers;
 use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::fsx;
 use crate::ids::{Class, Domain, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::page::Entry;
@@ -48,13 +48,13 @@ pub fn customer(
     let fetcher = fetcher(repository, snapshot, store)?;
     let view = View::open(repository, &fetcher, snapshot)?;
     let entries = find(repository, &view, &fetcher, id)?;
-    fsx::create_dir(to)?;
+    let site = Site::begin(to)?;
     report.begin("restoring the customer", None, Unit::Items);
     let rows = read_rows(repository, &fetcher, &entries)?;
     let (mut total, mut problems) = (0, Vec::new());
     for state in &view.manifest().sources {
         if let Some(rows) = rows.get(&state.number) {
-            let built = write(repository, to, state, rows)
+            let built = write(repository, site.work(), state, rows)
                 .failed_to(|| format!("restore from source {:?}", state.name))?;
             total += built.rows;
             let named = |problem| format!("source {}: {problem}", state.name);
@@ -62,10 +62,8 @@ pub fn customer(
         }
     }
     report.end();
-    check_journal(repository).inspect_err(|_| {
-        // What is void is not left lying about; if it cannot be removed, the failure says enough.
-        let _ = std::fs::remove_dir_all(to);
-    })?;
+    check_journal(repository)?;
+    site.finish()?;
     Ok(CustomerRestored {
         id: id.to_owned(),
         snapshot,

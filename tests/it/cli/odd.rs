@@ -1,5 +1,8 @@
 //! Odd databases, from `init` to both restores.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -42,4 +45,33 @@ fn a_table_whose_columns_take_all_names_of_the_rowid_comes_back() {
     assert_eq!((code, &one["rows"]), (0, &json!(4)), "{one:#}");
     assert_eq!(texts(&one["problems"]), Vec::<String>::new());
     assert_eq!(ask(&place, "one/x.sqlite", sql), ["'x'17", "'x'17"]);
+}
+
+#[test]
+fn a_restore_that_fails_or_is_killed_is_not_in_the_way_of_the_next() {
+    let place = Place::with_snapshot();
+    let packs = |store: &str| place.at(&format!("{store}/packs"));
+    let away = |store: &str| place.at(&format!("{store}-packs"));
+    for store in ["near", "far"] {
+        fs::rename(packs(store), away(store)).unwrap();
+    }
+    place.failure(&["restore", "--to", "new/all"]);
+    place.failure(&["customer", "restore", "1", "--to", "new/one"]);
+    assert!(!place.at("new").exists());
+    for store in ["near", "far"] {
+        let _ = fs::remove_dir_all(packs(store));
+        fs::rename(away(store), packs(store)).unwrap();
+    }
+    // What a killed one leaves: the directory that it built in.
+    fs::create_dir_all(place.at("new/all/.tenure-restoring/crm")).unwrap();
+    fs::write(place.at("new/all/.tenure-restoring/crm/crm.db"), "").unwrap();
+    let (code, all) = place.json(&["restore", "--to", "new/all"]);
+    assert_eq!(code, 0, "{all:#}");
+    let database = place.at("new/all/crm/crm.db");
+    assert_eq!(all["sources"][0]["path"], "new/all/crm/crm.db");
+    let mode = fs::metadata(database).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let names = fs::read_dir(place.at("new/all")).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["crm"]);
 }
