@@ -9,8 +9,7 @@
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::types::{ToSqlOutput, ValueRef as Stored};
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::SqliteError;
 use super::insert::Insert;
@@ -393,22 +392,6 @@ pub(super) fn is_refusal(error: &rusqlite::Error) -> bool {
 pub(super) fn is_check(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_CHECK)
-}
-
-/// A value on its way into a statement, in the storage class that it has. Text goes as bytes, since
-/// it need not be UTF-8.
-pub(super) struct Bound<'v>(pub ValueRef<'v>);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self.0 {
-            ValueRef::Null => Stored::Null,
-            ValueRef::Int(i) => Stored::Integer(i),
-            ValueRef::Real(r) => Stored::Real(r),
-            ValueRef::Text(t) => Stored::Text(t),
-            ValueRef::Blob(b) => Stored::Blob(b),
-        }))
-    }
 }
 
 fn problems(conn: &Connection) -> rusqlite::Result<Vec<String>> {

@@ -1,8 +1,8 @@
 //! Putting a row of known values into a table.
 
+use rusqlite::types::{ToSqlOutput, ValueRef as Stored};
 use rusqlite::{Connection, ToSql};
 
-use super::build::Bound;
 use super::shape::Shape;
 use super::sql::quote;
 use super::wide::Wide;
@@ -97,4 +97,20 @@ impl Insert {
 /// A parameter in SQL; bytes that are text in the database's own encoding become it.
 pub(super) fn mark(is_bytes: bool) -> &'static str {
     if is_bytes { "CAST(? AS TEXT)" } else { "?" }
+}
+
+/// A value on its way into a statement, in the storage class that it has. Text goes as bytes, since
+/// it need not be UTF-8.
+pub(super) struct Bound<'v>(pub ValueRef<'v>);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            ValueRef::Null => Stored::Null,
+            ValueRef::Int(i) => Stored::Integer(i),
+            ValueRef::Real(r) => Stored::Real(r),
+            ValueRef::Text(t) => Stored::Text(t),
+            ValueRef::Blob(b) => Stored::Blob(b),
+        }))
+    }
 }

@@ -6,7 +6,7 @@
 use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::build::Bound;
+use super::insert::Bound;
 use super::sql::{Affinity, affinity};
 use crate::value::Value;
 

@@ -7,7 +7,7 @@
 use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::build::Bound;
+use super::insert::Bound;
 use super::keyspace::Place;
 use super::sql::has_prefix;
 use super::wide::survives;

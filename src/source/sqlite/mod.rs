@@ -26,6 +26,7 @@ mod read;
 mod schema;
 mod shape;
 mod shaped;
+mod slots;
 mod sql;
 #[cfg(test)]
 #[allow(

@@ -5,8 +5,8 @@
 
 use rusqlite::Connection;
 
-use super::build::{Bound, is_refusal};
-use super::insert::mark;
+use super::build::is_refusal;
+use super::insert::{Bound, mark};
 use super::sql::{Affinity, Literal, affinity, quote, same};
 use crate::schema::{Column, ParentColumn};
 use crate::value::{Value, ValueRef};
