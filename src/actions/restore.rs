@@ -127,6 +127,7 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
             "rows": restored.rows,
             "files": 0,
             "read_bytes": restored.read_bytes,
+            "problems": restored.problems,
         })
     };
     let text = || {
@@ -139,7 +140,10 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
             text::size(restored.read_bytes),
         )
     };
-    Ok(Answer::new(context.json, value, text).chatter())
+    Ok(Answer::new(context.json, value, text)
+        .chatter()
+        .warn(restored.problems.iter().cloned())
+        .code_if(!restored.problems.is_empty(), IN_PART))
 }
 
 /// `customer restore --live`
