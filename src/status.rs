@@ -99,6 +99,7 @@ pub fn at(repository: &Repository, now: Timestamp) -> Outcome<Status> {
     let proven = proven(repository, &recipients)?;
     let pending = repository.pending_places()?;
     let mut problems = Problems::default();
+    problems.notes(repository);
     problems.age(last, now);
     problems.stores(repository, &stores);
     problems.keys(proven, &pending);
@@ -163,6 +164,16 @@ impl Problems {
             what: what.into(),
             hint: Some(hint.to_owned()),
         });
+    }
+
+    fn notes(&mut self, repository: &Repository) {
+        for note in &repository.notes {
+            let causes = note.causes().into_iter().map(|cause| format!(": {cause}"));
+            self.0.push(Problem {
+                what: note.to_string() + &causes.collect::<String>(),
+                hint: note.next_step().map(str::to_owned),
+            });
+        }
     }
 
     fn age(&mut self, last: Option<LastSnapshot>, now: Timestamp) {

@@ -46,7 +46,10 @@ impl Change<'_> {
             .transaction
             .prepare_cached(sql)?
             .query_row(params![first, kinds[0], kinds[1]], |row| row.get(0))?;
-        let next = u32::try_from(next).map_err(|_| CatalogError::Exhausted)?;
+        let mut next = u32::try_from(next).map_err(|_| CatalogError::Exhausted)?;
+        if kinds == own {
+            next = next.max(self.least_own()?);
+        }
         let sql = "INSERT INTO number (kind, name, number) VALUES (?, ?, ?)";
         self.transaction
             .prepare_cached(sql)?
@@ -61,7 +64,8 @@ impl Change<'_> {
             .transaction
             .prepare_cached(sql)?
             .query_row([], |row| row.get(0))?;
-        u32::try_from(next).map_err(|_| CatalogError::Exhausted)
+        let next = u32::try_from(next).map_err(|_| CatalogError::Exhausted)?;
+        Ok(next.max(self.least_own()?))
     }
 
     /// The next free arrival of a customer.

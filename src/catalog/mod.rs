@@ -18,6 +18,7 @@ use crate::manifest::SnapshotKind;
 
 mod change;
 mod life;
+mod rebuild;
 mod steps;
 
 pub use change::Change;
@@ -38,6 +39,21 @@ pub enum CatalogError {
     /// There are no numbers left.
     #[error("there are no free domain numbers left in this incarnation")]
     Exhausted,
+}
+
+impl CatalogError {
+    /// Whether the file itself is no catalog, or is damaged.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Sqlite(error) => {
+                let code = error.sqlite_error_code();
+                matches!(code, Some(DatabaseCorrupt | NotADatabase))
+            }
+            Self::Corrupt => true,
+            Self::UnknownVersion(_) | Self::Exhausted => false,
+        }
+    }
 }
 
 /// A result of the catalog's.

@@ -33,17 +33,29 @@ impl Session<'_> {
 
     /// The repository, opened for reading.
     pub(super) fn read(&self) -> Outcome<Repository> {
-        Repository::read(self.config()?, self.runtime.handle())
+        let repository = Repository::read(self.config()?, self.runtime.handle())?;
+        tell_notes(&repository);
+        Ok(repository)
     }
 
     /// The repository, opened for changing. What an interrupted command had begun is told.
     pub(super) fn change(&self) -> Outcome<Repository> {
         let (repository, settled) = Repository::change(self.config()?, self.runtime.handle())?;
+        tell_notes(&repository);
         for finished in &settled.finished {
             self.report
                 .note(&format!("finished what was interrupted: {finished}"));
         }
         Ok(repository)
+    }
+}
+
+/// What was found on opening the repository, and somebody should see to.
+fn tell_notes(repository: &Repository) {
+    for note in &repository.notes {
+        let hint = note.next_step();
+        let hint = hint.map_or(String::new(), |hint| format!("\n  hint: {hint}"));
+        text::warn(&(text::reasons(note) + &hint));
     }
 }
 

@@ -87,6 +87,8 @@ impl Look<'_> {
     /// The hashes of manifests by number, those of pruned ones too: what the next one must carry.
     fn hashes(&self, snapshots: &[Snapshot]) -> Outcome<BTreeMap<u64, [u8; 32]>> {
         let mut hashes = self.repository.catalog.pruned(self.repository.inc())?;
+        // The hash of one that was pruned may be lost with an older catalog.
+        hashes.retain(|_, hash| *hash != NONE_BEFORE);
         hashes.extend(snapshots.iter().map(|kept| (kept.id.number, kept.hash)));
         hashes.insert(0, NONE_BEFORE);
         Ok(hashes)
