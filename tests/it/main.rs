@@ -10,6 +10,7 @@
     reason = "a test may stop at what it did not expect, and say so; what it copies is thrown away"
 )]
 
+mod ahead;
 mod catalog;
 mod cli;
 mod config;
