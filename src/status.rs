@@ -102,6 +102,7 @@ pub fn at(repository: &Repository, now: Timestamp) -> Outcome<Status> {
     problems.notes(repository);
     problems.age(last, now);
     problems.stores(repository, &stores);
+    problems.damaged(repository)?;
     problems.keys(proven, &pending);
     problems.identities(repository, &recipients)?;
     problems.configuration(repository, &recipients);
@@ -216,6 +217,22 @@ impl Problems {
                 );
             }
         }
+    }
+
+    fn damaged(&mut self, repository: &Repository) -> Outcome<()> {
+        for (store, paths) in repository.catalog.damaged()? {
+            let (number, is) = match paths.len() {
+                1 => ("one object".to_owned(), "is"),
+                many => (format!("{many} objects"), "are"),
+            };
+            let what = format!("{number} in store {store} {is} damaged");
+            self.add(
+                what,
+                "the next `tenure snapshot` replaces what another store has whole, and stores the rest \
+                 anew; older snapshots that need it stay broken until they are pruned",
+            );
+        }
+        Ok(())
     }
 
     fn keys(&mut self, proven: Option<Timestamp>, pending: &[StoreName]) {

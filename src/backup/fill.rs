@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 
+use super::mend::Damaged;
 use crate::error::{Failure, Outcome};
 use crate::fsx;
 use crate::ids::{ObjectName, SnapshotId, StoreName};
@@ -46,7 +47,9 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
     for (name, failure) in &repository.absent {
         level.behind.push((name.clone(), failure.again()));
     }
+    let damaged = Damaged::look_again(repository, &mut listed)?;
     let failed = fill(repository, &snapshots, &mut listed, report);
+    let mended: Vec<_> = damaged.mended(&listed).cloned().collect();
     let mut complete = Vec::new();
     for (store, listing) in listed {
         let lacking = lacking(&snapshots, &listing);
@@ -80,6 +83,11 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
     repository.catalog.change(|change| -> Outcome<()> {
         for (id, store, whole) in &complete {
             change.set_complete(*id, store, *whole)?;
+        }
+        for (store, path) in &mended {
+            change.set_damaged(store, path, false)?;
+            // What is not mended keeps its snapshots from being complete.
+            change.set_broken(store, &[])?;
         }
         Ok(())
     })?;
@@ -164,7 +172,7 @@ impl Copier<'_> {
             }
             let bytes = whole_copy(&path, size, self.listed)?;
             if self.has.contains_key(&path) {
-                // The right name and the wrong size: a torn object, which nothing can use.
+                // The right name and the wrong size: a torn or damaged object, which nothing can use.
                 self.to.delete(&path)?;
                 self.has.remove(&path);
             }

@@ -19,6 +19,7 @@ use crate::value::CustomerKey;
 mod compare;
 mod fill;
 pub mod gather;
+mod mend;
 mod numbers;
 mod packing;
 mod publish;
@@ -26,6 +27,7 @@ mod uploads;
 
 use compare::{Changes, Comparer};
 use fill::Level;
+pub use fill::kept;
 use gather::{Gathered, gather};
 use packing::{Line, Packed, Packer};
 pub use publish::{Swept, resume, sweep};

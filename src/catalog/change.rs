@@ -181,12 +181,13 @@ impl Change<'_> {
 
     /// Takes a snapshot that the journal has pruned out of sight, and remembers its hash.
     pub fn prune(&self, id: SnapshotId) -> Result<()> {
-        const STEPS: [&str; 4] = [
+        const STEPS: [&str; 5] = [
             "INSERT OR IGNORE INTO pruned (inc, number, hash)
              SELECT inc, number, hash FROM snapshot WHERE inc = ? AND number = ?",
             "DELETE FROM snapshot WHERE inc = ? AND number = ?",
             "DELETE FROM complete WHERE inc = ? AND number = ?",
             "DELETE FROM verified WHERE inc = ? AND number = ?",
+            "DELETE FROM broken WHERE inc = ? AND number = ?",
         ];
         for sql in STEPS {
             let mut statement = self.transaction.prepare_cached(sql)?;

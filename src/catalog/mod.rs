@@ -17,6 +17,7 @@ use crate::ids::{Class, Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
 use crate::manifest::SnapshotKind;
 
 mod change;
+mod damaged;
 mod life;
 mod rebuild;
 mod steps;
@@ -292,9 +293,24 @@ impl Catalog {
         .collect()
     }
 
-    /// Which stores had which snapshots complete when they were last looked at.
+    /// Which stores had which snapshots complete when they were last looked at, and have not been
+    /// found damaged since.
     pub fn complete(&self) -> Result<BTreeMap<SnapshotId, Vec<StoreName>>> {
-        let sql = "SELECT inc, number, store FROM complete ORDER BY inc, number, store";
+        self.stores_by_snapshot(
+            "SELECT inc, number, store FROM complete
+             WHERE (inc, number, store) NOT IN (SELECT inc, number, store FROM broken)
+             ORDER BY inc, number, store",
+        )
+    }
+
+    /// The same by what the stores list, with no regard to damage.
+    pub fn listed_complete(&self) -> Result<BTreeMap<SnapshotId, Vec<StoreName>>> {
+        self.stores_by_snapshot(
+            "SELECT inc, number, store FROM complete ORDER BY inc, number, store",
+        )
+    }
+
+    fn stores_by_snapshot(&self, sql: &str) -> Result<BTreeMap<SnapshotId, Vec<StoreName>>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| {
             Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))

@@ -43,7 +43,7 @@ impl Look<'_> {
         let pruned = &self.pruned;
         snapshots.retain(|kept| kept.id.inc == inc && !pruned.contains(&kept.id.number));
         self.gaps(&snapshots);
-        let complete = self.repository.catalog.complete()?;
+        let complete = self.repository.catalog.listed_complete()?;
         let hashes = self.hashes(&snapshots)?;
         let listed = self.listing();
         let mut kept = Vec::new();
