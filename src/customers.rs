@@ -10,7 +10,7 @@ use crate::repo::Repository;
 use crate::rules::RegisterRule;
 use crate::source::RegisterRow;
 use crate::source::sqlite::Database;
-use crate::value::{CustomerKey, Value};
+use crate::value::{CustomerKey, Value, ValueRef};
 
 mod list;
 mod show;
@@ -61,7 +61,7 @@ pub fn in_register(repository: &Repository, id: &str) -> Outcome<Vec<Identity>> 
 }
 
 /// By what a register row is recognised.
-fn identity(row: RegisterRow) -> Identity {
+pub fn identity(row: RegisterRow) -> Identity {
     Identity {
         key: row.key,
         since: row.since.filter(|since| *since != Value::Null),
@@ -78,16 +78,25 @@ fn register_rule(repository: &Repository) -> Option<&RegisterRule> {
 }
 
 /// Reads the live register.
-fn each_of_register(
+pub fn each_of_register(
     repository: &Repository,
     each: &mut dyn FnMut(RegisterRow) -> Outcome<()>,
+) -> Outcome<()> {
+    each_with(repository, &[], &mut |row, _| each(row))
+}
+
+/// Reads the live register, and of each row the values of some columns more.
+pub fn each_with(
+    repository: &Repository,
+    columns: &[String],
+    each: &mut dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Outcome<()>,
 ) -> Outcome<()> {
     let name = repository.config.register.as_str();
     let source = repository.config.source(name);
     let source = source.ok_or_else(|| Failure::new(format!("there is no source {name:?}")))?;
     let database = Database::open(&source.path, &source.rules);
     let database = database.failed_to(|| format!("read source {name:?}"))?;
-    database.register(each)
+    database.register_with(columns, each)
 }
 
 /// What is said of an id that nobody has. Whether it was somebody's who was erased can be told only

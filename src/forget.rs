@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Customer, Numbered};
+use crate::clock::Timestamp;
 use crate::customers;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, StoreName};
@@ -36,6 +37,15 @@ pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Ou
     let last = repository.catalog.last_class()?;
     for id in ids {
         let holder = holder(repository, id)?;
+        if repository
+            .catalog
+            .life(holder.domain)?
+            .is_held(Timestamp::now())
+        {
+            let what = format!("a hold stands for customer {id:?}: nothing may erase it");
+            return Err(Failure::of(FailureKind::Refused, what)
+                .hint("`tenure customer release` ends a hold"));
+        }
         domains.extend((1..=last.0).map(|class| Domain {
             class: Class(class),
             ..holder.domain
@@ -94,7 +104,7 @@ fn rows_of_nobody(repository: &Repository) -> Outcome<Vec<String>> {
 
 /// The one customer who is meant by `KEY`, or by `KEY#NUMBER` where several have held the key one
 /// after the other.
-fn holder(repository: &Repository, id: &str) -> Outcome<Customer> {
+pub fn holder(repository: &Repository, id: &str) -> Outcome<Customer> {
     let numbered = id
         .rsplit_once('#')
         .and_then(|(key, n)| Some((key, n.parse::<u32>().ok()?)));

@@ -36,8 +36,10 @@
 //! watches.
 
 // drivers: decide when and for whom; hold no backup logic
+pub mod admin;
 pub mod cli;
 pub mod demo;
+pub mod schedule;
 
 // flows: verbs, the only place where edges meet
 pub mod audit;
@@ -48,6 +50,7 @@ pub mod forget;
 pub mod init;
 pub mod inspect;
 pub mod keys;
+pub mod lifecycle;
 pub mod prune;
 pub mod repo;
 pub mod restore;

@@ -430,5 +430,22 @@ pub fn encode_customer_key(key: &CustomerKey) -> Vec<u8> {
     out
 }
 
+/// One value alone as bytes.
+pub fn encode_single(single: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    cbor::append(&mut out, |w| encode_value(w, single.as_ref()));
+    out
+}
+
+/// The way back of [`encode_single`].
+pub fn decode_single(bytes: &[u8]) -> Result<Value, Malformed> {
+    let mut r = Decoder::new(bytes);
+    let single = value(&mut r)?;
+    match r.position() == bytes.len() {
+        true => Ok(single),
+        false => Err(Malformed),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -320,6 +320,14 @@ impl Problems {
     }
 }
 
+/// Whether a recovery identity lies on this host, where we know to look: beside the configuration, and
+/// in the files that it was proven with. One that cannot be looked at counts as there.
+pub fn identity_on_host(repository: &Repository) -> Outcome<bool> {
+    let mut problems = Problems::default();
+    problems.identities(repository, &repository.recipients()?)?;
+    Ok(!problems.0.is_empty())
+}
+
 /// Whether a file is here and holds the identity of one of the recipients. Anything but a regular
 /// file holds none: reading from a pipe would wait for somebody to write.
 fn holds_identity(file: &Path, recipients: &[Recipient]) -> Result<bool, FileError> {

@@ -6,6 +6,8 @@ set -eu
 
 missing=
 command -v sqlite3 >/dev/null || missing="$missing sqlite3"
+command -v curl >/dev/null || missing="$missing curl"
+command -v systemd-socket-activate >/dev/null || missing="$missing systemd"
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 [ -n "$missing" ] || exit 0
 

@@ -4,11 +4,12 @@
 //! and that is durable in the catalog before anything is sealed under it: a crash must not let two
 //! customers meet in one domain. Who was erased and is met again is left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::numbers::{NumberedSource, Numbers, admit, number};
+use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain, Incarnation};
+use crate::ids::{Class, Domain, Incarnation, KeyedHash};
 use crate::keyring::tree::Forest;
 use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell, Identity};
@@ -232,6 +233,7 @@ impl Gatherer {
             return Err(Failure::of(FailureKind::Refused, what)
                 .hint("were `key` or `since` in [customers] changed? put them back as they were"));
         }
+        self.note_missing(repository, &known)?;
         for (token, identity, domain) in admit(repository, &recogniser, new)? {
             self.remember(domain, &identity, classes)?;
             self.people.insert(
@@ -243,6 +245,30 @@ impl Gatherer {
             );
         }
         Ok(())
+    }
+
+    /// Notes since when the register lacks those who are known, and who is back in it.
+    fn note_missing(
+        &self,
+        repository: &mut Repository,
+        known: &HashMap<KeyedHash, Domain>,
+    ) -> Outcome<()> {
+        let here: HashSet<Domain> = self.people.values().map(|met| met.domain).collect();
+        let lives = repository.catalog.lives()?;
+        let noted = |domain: &Domain| lives.get(domain).and_then(|life| life.missing).is_some();
+        let gone = known.values().filter(|d| !here.contains(d) && !noted(d));
+        let back = here.iter().filter(|d| noted(d));
+        let now = Timestamp::now();
+        let changes: Vec<_> = gone
+            .map(|domain| (*domain, Some(now)))
+            .chain(back.map(|domain| (*domain, None)))
+            .collect();
+        repository.catalog.change(|change| -> Outcome<()> {
+            for (domain, since) in changes {
+                change.set_missing(domain, since)?;
+            }
+            Ok(())
+        })
     }
 
     /// A record that comes before a customer's rows, for pages to carry, in each class.

@@ -29,6 +29,7 @@ use compare::{Changes, Comparer};
 use fill::Level;
 pub use fill::kept;
 use gather::{Gathered, gather};
+pub use numbers::admit;
 use packing::{Line, Packed, Packer};
 pub use publish::{Swept, resume, sweep};
 use uploads::Uploads;

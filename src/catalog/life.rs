@@ -34,6 +34,13 @@ pub struct Life {
     pub missing: Option<Timestamp>,
 }
 
+impl Life {
+    /// Whether a hold binds at a moment. One with an end stands until that moment is over.
+    pub fn is_held(&self, at: Timestamp) -> bool {
+        self.held.is_some() && self.hold_until.is_none_or(|until| at <= until)
+    }
+}
+
 /// One erasure that reaches the live systems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {

@@ -5,6 +5,9 @@
 //! is. The identity itself is sealed under the customer's own key. What is deleted here is
 //! overwritten (`secure_delete`).
 //!
+//! Of the daemon's tasks it keeps when they were due and how they ended. No store knows that; where it
+//! is lost, each task waits for its next time.
+//!
 //! Changes are grouped: [`Catalog::change`] runs them in one durable transaction.
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,9 +24,11 @@ mod damaged;
 mod life;
 mod rebuild;
 mod steps;
+mod task;
 
 pub use change::Change;
 pub use life::{Erasure, Life};
+pub use task::{Ending, TaskRecord, TaskResult};
 
 /// What can go wrong with the catalog.
 #[derive(Debug, thiserror::Error)]

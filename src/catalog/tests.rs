@@ -161,7 +161,14 @@ fn a_later_version_is_refused() {
 }
 
 #[test]
-fn an_older_one_is_brought_up_to_date_and_keeps_what_it_has() {
+fn an_older_catalog_keeps_what_it_holds_and_becomes_like_a_new_one() {
+    let schema = |catalog: &Catalog| -> Vec<String> {
+        let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut statement = catalog.connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(|row| row.unwrap()).collect()
+    };
+    let (_dir, new) = opened();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("catalog.db");
     let old = Connection::open(&path).unwrap();
@@ -170,10 +177,69 @@ fn an_older_one_is_brought_up_to_date_and_keeps_what_it_has() {
         .unwrap();
     drop(old);
     for _ in 0..2 {
-        let catalog = Catalog::open(&path).unwrap();
-        assert_eq!(catalog.note("a").unwrap().as_deref(), Some("b"));
-        assert!(catalog.pruned(INC).unwrap().is_empty());
+        let migrated = Catalog::open(&path).unwrap();
+        assert_eq!(migrated.note("a").unwrap().as_deref(), Some("b"));
+        assert_eq!(schema(&migrated), schema(&new));
     }
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_older_catalog() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("catalog.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(steps::STEPS[0]).unwrap();
+    old.execute_batch("CREATE TABLE task (x); PRAGMA user_version = 1")
+        .unwrap();
+    assert!(Catalog::open(&path).is_err());
+    let version: i64 = old
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 1);
+}
+
+#[test]
+fn what_is_kept_of_tasks_is_read_back() {
+    let (dir, mut catalog) = opened();
+    let fresh = TaskRecord::new(Timestamp(1));
+    let mut run = TaskRecord {
+        last_due: Some(Timestamp(2)),
+        last_started: Some(Timestamp(3)),
+        failures: 4,
+        retry_at: Some(Timestamp(5)),
+        ..fresh.clone()
+    };
+    assert!(run.is_open() && !fresh.is_open());
+    for ending in Ending::ALL {
+        run.last_finished = Some(Timestamp(6));
+        run.last_success = Some(Timestamp(7));
+        run.last_result = Some(TaskResult {
+            ending,
+            text: ending.as_str().to_owned(),
+        });
+        catalog
+            .change(|change| {
+                change.set_task("full", &fresh)?;
+                change.set_task("prune", &fresh)?;
+                change.set_task("prune", &run)
+            })
+            .unwrap();
+        let again = Catalog::open(&dir.path().join("catalog.db")).unwrap();
+        assert_eq!(again.task("full").unwrap().as_ref(), Some(&fresh));
+        assert_eq!(again.task("verify").unwrap(), None);
+        let both = [("full", fresh.clone()), ("prune", run.clone())];
+        let both = both.map(|(name, record)| (name.to_owned(), record));
+        assert_eq!(again.tasks().unwrap(), BTreeMap::from(both));
+    }
+    assert!(!run.is_open());
+    catalog
+        .connection
+        .execute_batch("UPDATE task SET ending = 9 WHERE name = 'prune'")
+        .unwrap();
+    assert!(matches!(
+        catalog.task("prune").err(),
+        Some(CatalogError::Corrupt)
+    ));
 }
 
 fn snapshot(number: u64) -> Snapshot {

@@ -1,8 +1,9 @@
 //! The second step: from what is written to what is meant. Looks at nothing but the text.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use toml::Spanned;
 
@@ -134,6 +135,29 @@ impl Check<'_, '_> {
         text.map_or(Some(default), |text| self.period(text, key))
     }
 
+    /// A length of time on the clock, not on the calendar, within these whole seconds.
+    pub(super) fn lapse(
+        &mut self,
+        text: &Text,
+        key: &str,
+        within: RangeInclusive<u64>,
+    ) -> Option<Duration> {
+        let written = text.get_ref();
+        // Elsewhere in this file `m` is a month.
+        let unclear = |unit: &str| matches!(unit, "m" | "M");
+        let unclear = written.split(|c: char| !c.is_alphabetic()).any(unclear);
+        match humantime::parse_duration(written) {
+            Ok(lapse) if within.contains(&lapse.as_secs()) && !unclear => Some(lapse),
+            _ => {
+                let (least, most) = (within.start(), within.end() / 60);
+                let what = format!("`{key}` cannot be {written:?}");
+                let hint = format!("write from \"{least}s\" to \"{most}min\", such as \"30s\"");
+                self.problems.at(&text.span(), what, hint);
+                None
+            }
+        }
+    }
+
     /// A schedule, if there is one.
     pub(super) fn cron(&mut self, text: Option<&Text>) -> Option<Cron> {
         let text = text?;
@@ -141,7 +165,12 @@ impl Check<'_, '_> {
             Ok(cron) => Some(cron),
             Err(error) => {
                 let error: super::BadCron = error;
-                let hint = "write second, minute, hour, day of month, month, day of week, such as \"0 0 2 * * Mon-Sat\"";
+                let hint = match error {
+                    super::BadCron::Never => "write a day that comes, such as \"0 0 2 28 2 *\"",
+                    _ => {
+                        "write second, minute, hour, day of month, month, day of week, such as \"0 0 2 * * Mon-Sat\""
+                    }
+                };
                 self.problems.at(&text.span(), error.to_string(), hint);
                 None
             }

@@ -1,6 +1,8 @@
 //! Checks `[snapshots]`, `[schedule]`, `[admin]` and `[retention]`: what is to be done, when, by
 //! whom and for how long.
 
+use std::time::Duration;
+
 use toml::Spanned;
 
 use super::check::{Check, section};
@@ -47,12 +49,24 @@ pub(super) fn snapshots(check: &mut Check<'_, '_>, file: &raw::File) -> Option<S
     })
 }
 
-/// Checks `[schedule]`.
+/// The most that `jitter` may be, in seconds.
+const MAX_JITTER: u64 = 60 * 60;
+
+/// Checks `[schedule]`. What could not be understood is noted, and left out.
 pub(super) fn schedule(check: &mut Check<'_, '_>, file: &raw::File) -> Schedule {
+    let raw = &file.schedule;
+    let jitter = raw.jitter.as_ref();
     Schedule {
-        incremental: check.cron(file.schedule.incremental.as_ref()),
-        full: check.cron(file.schedule.full.as_ref()),
-        retention: check.cron(file.schedule.retention.as_ref()),
+        incremental: check.cron(raw.incremental.as_ref()),
+        full: check.cron(raw.full.as_ref()),
+        retention: check.cron(raw.retention.as_ref()),
+        prune: check.cron(raw.prune.as_ref()),
+        verify: check.cron(raw.verify.as_ref()),
+        jitter: jitter.map_or(Duration::ZERO, |text| {
+            check
+                .lapse(text, "jitter", 0..=MAX_JITTER)
+                .unwrap_or_default()
+        }),
     }
 }
 
@@ -169,10 +183,9 @@ fn vanished(check: &mut Check<'_, '_>, written: &Spanned<raw::Vanished>) -> Opti
     let what = "`vanished` does not say after what time";
     let after = check.required(raw.after.as_ref(), Some(&span), what, hint);
     let after = after.and_then(|text| check.period(text, "after"));
-    let then = raw.then.as_ref().map_or(Some(AtEnd::Review), |text| {
-        let erase = check.word(text, "then", &[("review", false), ("erase", true)])?;
-        Some(if erase { AtEnd::Erase } else { AtEnd::Review })
-    });
+    let words = [("review", AtEnd::Review), ("erase", AtEnd::Erase)];
+    let then = raw.then.as_ref();
+    let then = then.map_or(Some(AtEnd::Review), |text| check.word(text, "then", &words));
     Some(Vanished {
         after: after?,
         then: then?,
@@ -225,33 +238,20 @@ fn start_columns(check: &mut Check<'_, '_>, start: &Spanned<OneOrMore>) -> Optio
 }
 
 fn at_end(check: &mut Check<'_, '_>, written: &Spanned<raw::Rule>) -> Option<AtEnd> {
-    const WORDS: [&str; 3] = ["erase", "anonymise", "review"];
     let (span, raw) = (written.span(), written.get_ref());
     let what = "a `[[retention.rule]]` does not say what happens at the end";
-    let hint = "add `then = \"erase\"`, \"anonymise\" (with `columns`) or \"review\"";
+    let hint = "add `then = \"erase\"` or \"review\"";
     let text = check.required(raw.then.as_ref(), Some(&span), what, hint)?;
-    let columns = raw.columns.as_ref();
-    match (text.get_ref().as_str(), columns) {
-        ("erase", None) => Some(AtEnd::Erase),
-        ("review", None) => Some(AtEnd::Review),
-        ("anonymise", Some(columns)) if !columns.get_ref().is_empty() => {
-            Some(AtEnd::Anonymise(columns.get_ref().clone()))
-        }
-        ("anonymise", _) => {
-            let hint = "add `columns = [\"…\"]`, the columns to empty";
-            let place = columns.map_or(text.span(), Spanned::span);
-            let what = "anonymising needs columns";
-            check.problems.missing(Some(&place), what, hint);
-            None
-        }
-        ("erase" | "review", Some(columns)) => {
-            let what = "`columns` belong to `then = \"anonymise\"` alone";
-            check.problems.at(&columns.span(), what, "take them out");
-            None
-        }
-        _ => {
-            check.unknown_word(text, "then", &WORDS);
-            None
-        }
+    if text.get_ref() == "anonymise" {
+        let what = "`then = \"anonymise\"` cannot be used in this version";
+        let hint = "write \"review\" until then, without `columns`: a person decides at the end";
+        check.problems.at(&text.span(), what, hint);
+        return None;
     }
+    if let Some(columns) = &raw.columns {
+        let what = "`columns` belong to `then = \"anonymise\"` alone";
+        check.problems.at(&columns.span(), what, "take them out");
+    }
+    let words = [("erase", AtEnd::Erase), ("review", AtEnd::Review)];
+    check.word(text, "then", &words)
 }

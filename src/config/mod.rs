@@ -8,7 +8,7 @@
 //! [`Config::parse`] looks at nothing but the text, [`Config::check_files`] at the disk.
 //! [`Config::load`] does both.
 //!
-//! Sections that only later commands need (`schedule`, `admin`, `retention`, `hide`) are checked
+//! Sections that only later commands need (`admin`, `retention`, `hide`) are checked
 //! all the same: a setting that is not understood stops the start.
 
 use std::fs;

@@ -59,6 +59,8 @@ pub(super) struct Source {
     pub url: Option<Text>,
     pub owner: Option<Text>,
     pub changes: Option<Text>,
+    pub on_change: bool,
+    pub quiet: Option<Text>,
     pub shared: Vec<Text>,
     pub owns: Vec<Spanned<Owns>>,
     pub hide: Option<Spanned<Hide>>,
@@ -121,6 +123,9 @@ pub(super) struct Schedule {
     pub incremental: Option<Text>,
     pub full: Option<Text>,
     pub retention: Option<Text>,
+    pub prune: Option<Text>,
+    pub verify: Option<Text>,
+    pub jitter: Option<Text>,
 }
 
 /// `[admin]`.

@@ -1,5 +1,7 @@
 //! Checks `[customers]` and `[[source]]`.
 
+use std::time::Duration;
+
 use toml::Spanned;
 
 use super::check::{Check, names, section, sources_named};
@@ -9,6 +11,11 @@ use super::{Changes, Hide, HideMode, Source};
 use crate::ids::SourceName;
 use crate::rules::{OwnsRule, RegisterRule, Rules};
 use crate::value::Value;
+
+/// How long a source must be left alone before its change is backed up, where nothing is said.
+const QUIET: Duration = Duration::from_secs(30);
+/// The most that `quiet` may be, in seconds: as long as writes that never cease put a snapshot off.
+const MAX_QUIET: u64 = 10 * 60;
 
 /// Which source holds the register, and what the register is.
 type Register = (SourceName, RegisterRule);
@@ -138,6 +145,10 @@ fn source(
     }
     not_for_sqlite(check, raw);
     let changes = changes(check, raw);
+    let quiet = raw.quiet.as_ref();
+    let quiet = quiet.map_or(Some(QUIET), |text| {
+        check.lapse(text, "quiet", 1..=MAX_QUIET)
+    });
     let hide = raw.hide.as_ref().map(|written| hide(check, written));
     let register = register.filter(|(source, _)| Some(source) == name.as_ref());
     let rules = rules(check, raw, name.as_ref(), register.map(|(_, rule)| rule));
@@ -146,6 +157,7 @@ fn source(
         path: path?,
         rules: rules?,
         changes: changes?,
+        on_change: quiet.map(|quiet| raw.on_change.then_some(quiet))?,
         hide: hide.map_or(Some(None), |hide| hide.map(Some))?,
     })
 }

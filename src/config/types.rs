@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
@@ -21,6 +22,9 @@ pub struct Source {
     pub rules: Rules,
     /// How an incremental snapshot finds what has changed.
     pub changes: Changes,
+    /// Where an incremental snapshot follows a change: for how long nothing may have been written
+    /// before it is taken.
+    pub on_change: Option<Duration>,
     /// How a customer is taken out of sight, where that is configured.
     pub hide: Option<Hide>,
 }
@@ -127,6 +131,13 @@ pub struct Schedule {
     pub full: Option<Cron>,
     /// Retention.
     pub retention: Option<Cron>,
+    /// What the keep rules let go is deleted.
+    pub prune: Option<Cron>,
+    /// The stores are looked through.
+    pub verify: Option<Cron>,
+    /// The most by which this host's runs come later than the schedules say, so that the hosts that
+    /// share a store do not all come at once.
+    pub jitter: Duration,
 }
 
 /// `[admin]`: the socket, and who may do what.
@@ -222,7 +233,7 @@ impl Default for Fuse {
 pub struct Vanished {
     /// How long they stay restorable.
     pub after: Period,
-    /// What happens then: [`AtEnd::Review`] or [`AtEnd::Erase`].
+    /// What happens then.
     pub then: AtEnd,
 }
 
@@ -246,12 +257,10 @@ pub struct RetentionRule {
 }
 
 /// What happens at the end of a period.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtEnd {
     /// The data is erased.
     Erase,
-    /// These columns are emptied.
-    Anonymise(Vec<String>),
     /// A person decides.
     Review,
 }

@@ -70,7 +70,12 @@ impl From<SqliteError> for Failure {
             SqliteError::NoTable { .. }
             | SqliteError::NoColumn { .. }
             | SqliteError::BadRule { .. }
-            | SqliteError::BadFilter { .. } => FailureKind::Usage,
+            | SqliteError::BadFilter { .. }
+            | SqliteError::CannotHide { .. } => FailureKind::Usage,
+            SqliteError::NoCustomer => FailureKind::NotFound,
+            SqliteError::ReachesFurther { .. }
+            | SqliteError::StillReferred { .. }
+            | SqliteError::InTheWay { .. } => FailureKind::Refused,
             _ => FailureKind::Failed,
         };
         with_hint(error, kind, hint)

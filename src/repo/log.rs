@@ -14,7 +14,7 @@ use super::state::StateDir;
 use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::{Domain, Incarnation, RepoId};
+use crate::ids::{Domain, Incarnation, RepoId, StoreName};
 use crate::journal::{Entry, Event, Position};
 use crate::object::{self, Chain, Head};
 use crate::secret::DomainKey;
@@ -168,12 +168,14 @@ impl Log {
     /// that snapshots were pruned does not.
     pub fn has_news(&self, meta: &DomainKey) -> Outcome<bool> {
         let known = self.intended.as_ref().map(|(hash, _)| *hash);
-        let bears =
-            |number, bytes: &[u8]| -> Outcome<bool> {
-                let is_known = known == Some(object::hash(bytes));
-                Ok(!is_known
-                    && !matches!(self.entry(number, bytes, meta)?.event, Event::Pruned { .. }))
-            };
+        let bears = |number, bytes: &[u8]| -> Outcome<bool> {
+            let is_known = known == Some(object::hash(bytes));
+            Ok(!is_known
+                && !matches!(
+                    self.entry(number, bytes, meta)?.event,
+                    Event::Pruned { .. } | Event::Certified { .. }
+                ))
+        };
         // The intent first: if it gets its number meanwhile, it is met under that.
         let mut intent = self.intent()?;
         let mut number = self.position.len + 1;
@@ -209,14 +211,15 @@ impl Log {
         &self.recent
     }
 
-    /// Appends an entry: when this returns it is in at least one store and on this host.
+    /// Appends an entry: when this returns it is in at least one store and on this host. Returns the
+    /// stores that did not take it; they get it when they are brought level.
     pub fn append(
         &mut self,
         event: Event,
         meta: &DomainKey,
         writer: &SigningKey,
         stores: &[Store],
-    ) -> Outcome<()> {
+    ) -> Outcome<Vec<StoreName>> {
         let number = self.position.len + 1;
         let head = Head {
             repo: self.repo,
@@ -228,11 +231,19 @@ impl Log {
             time: Timestamp::now(),
             event,
         };
+        // A hold binds from here on even if nobody else can be told yet.
+        let binds_alone = matches!(entry.event, Event::Held { .. });
         let bytes = object::write(Chain::Journal, &head, &entry, meta, writer)?;
         let intent = self.state.intent(Chain::Journal, self.inc);
         fsx::create_dir(intent.parent().unwrap_or(self.state.path()))?;
         fsx::write(&intent, &bytes)?;
         match self.carry_out(&bytes, stores, meta) {
+            Err(failure)
+                if binds_alone && failure.kind() != FailureKind::Refused && intent.exists() =>
+            {
+                self.enter(&bytes, meta)?;
+                Ok(stores.iter().map(|store| store.name().clone()).collect())
+            }
             Err(failure) if failure.kind() != FailureKind::Refused && intent.exists() => {
                 let outcome = if self.take_back(stores)? {
                     "nothing was changed"
@@ -251,9 +262,13 @@ impl Log {
     }
 
     /// Puts the intended entry into the stores, and then under its number.
-    fn carry_out(&mut self, bytes: &[u8], stores: &[Store], meta: &DomainKey) -> Outcome<()> {
+    fn carry_out(
+        &mut self,
+        bytes: &[u8],
+        stores: &[Store],
+        meta: &DomainKey,
+    ) -> Outcome<Vec<StoreName>> {
         let number = self.position.len + 1;
-        let intent = self.state.intent(Chain::Journal, self.inc);
         let path = Chain::Journal.path(self.inc, number);
         let puts: Vec<_> = on_all(stores, |store| {
             store.put_new(&path, Bytes::copy_from_slice(bytes))
@@ -272,6 +287,15 @@ impl Log {
                 None => failure.hint("no store can be reached: see `tenure check`"),
             });
         }
+        self.enter(bytes, meta)?;
+        let lacking = stores.iter().zip(&puts).filter(|(_, put)| put.is_err());
+        Ok(lacking.map(|(store, _)| store.name().clone()).collect())
+    }
+
+    /// Gives the intended entry its number on this host.
+    fn enter(&mut self, bytes: &[u8], meta: &DomainKey) -> Outcome<()> {
+        let number = self.position.len + 1;
+        let intent = self.state.intent(Chain::Journal, self.inc);
         let own = self.state.object(Chain::Journal, self.inc, number);
         fsx::create_dir(own.parent().unwrap_or(self.state.path()))?;
         fsx::rename(&intent, &own)?;

@@ -254,10 +254,17 @@ impl Repository {
         &self.log
     }
 
-    /// Decides something: when this returns, the journal has it.
-    pub fn decide(&mut self, event: crate::journal::Event) -> Outcome<()> {
+    /// Decides something: when this returns, the journal has it. Returns the stores that did not
+    /// take the entry, and get it when they are brought level.
+    pub fn decide(&mut self, event: crate::journal::Event) -> Outcome<Vec<StoreName>> {
         let meta = self.meta()?;
         self.log.append(event, &meta, &self.writer, &self.stores)
+    }
+
+    /// One entry of the journal, by its number.
+    pub fn entry(&self, number: u64) -> Outcome<crate::journal::Entry> {
+        let found = self.log.entries(number..number + 1, &self.meta()?)?.pop();
+        found.ok_or_else(|| Failure::new(format!("there is no journal entry {number}")))
     }
 
     /// By what a customer is found who is asked for by key.

@@ -218,7 +218,7 @@ impl Repository {
     }
 
     /// Brings the catalog up to the journal.
-    pub(super) fn apply_to_catalog(&mut self) -> Outcome<()> {
+    pub fn apply_to_catalog(&mut self) -> Outcome<()> {
         let position = self.log.position();
         let done = self.journal_applied()?;
         let entries = self

@@ -93,6 +93,29 @@ fn an_entry_that_no_store_took_never_was() {
 }
 
 #[test]
+fn that_no_store_took_an_entry_is_seen_beside_those_before_it() {
+    let place = place();
+    let mut repository = place.change();
+    let before = repository.log().position();
+    // The name is taken, by nothing that can be read.
+    let taken = ["a", "b"].map(|root| entry(&place, root, &repository, before.len + 1));
+    for path in &taken {
+        symlink("/nowhere/at/all", path).unwrap();
+    }
+    let failure = repository.decide(note()).unwrap_err();
+    assert!(
+        failure.to_string().contains("nothing was changed"),
+        "{failure}"
+    );
+    assert_eq!(repository.log().position(), before);
+    assert!(!intent(&place, &repository).exists());
+    for path in &taken {
+        fs::remove_file(path).unwrap();
+    }
+    repository.decide(note()).unwrap();
+}
+
+#[test]
 fn an_entry_that_a_store_may_have_taken_is_carried_on_with() {
     let place = place();
     place.snapshot(true);
@@ -185,10 +208,25 @@ fn a_last_entry_that_is_damaged_is_put_there_again() {
 }
 
 #[test]
+fn what_cannot_be_read_in_a_store_is_not_replaced() {
+    let place = place();
+    let repository = place.read();
+    let path = entry(&place, "a", &repository, repository.log().position().len);
+    fs::remove_file(&path).unwrap();
+    symlink("/nowhere/at/all", &path).unwrap();
+    let (repository, settled) = place.settled().unwrap();
+    let absent: Vec<_> = repository.absent.keys().map(ToString::to_string).collect();
+    assert_eq!((absent, settled.pending.len()), (vec!["a".to_owned()], 0));
+    assert!(path.is_symlink());
+}
+
+#[test]
 fn a_store_gets_the_entries_that_it_lacks() {
     let place = place();
     let mut repository = place.change();
-    (0..3).for_each(|_| repository.decide(note()).unwrap());
+    for _ in 0..3 {
+        repository.decide(note()).unwrap();
+    }
     let last = repository.log().position().len;
     assert!(last >= 6);
     drop(repository);
@@ -267,5 +305,25 @@ fn readers_notice_what_another_command_decides() {
     let reader = place.read();
     assert!(!reader.has_grown().unwrap());
     place.change().decide(note()).unwrap();
+    assert!(reader.has_grown().unwrap());
+}
+
+#[test]
+fn readers_know_of_what_was_intended_when_it_is_finished() {
+    let place = place();
+    place.change().decide(note()).unwrap();
+    let repository = place.read();
+    let last = entry(
+        &place,
+        "state",
+        &repository,
+        repository.log().position().len,
+    );
+    fs::rename(last, intent(&place, &repository)).unwrap();
+    let reader = place.read();
+    assert!(!reader.has_grown().unwrap());
+    let mut repository = place.change();
+    assert!(!reader.has_grown().unwrap());
+    repository.decide(note()).unwrap();
     assert!(reader.has_grown().unwrap());
 }

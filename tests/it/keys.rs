@@ -8,6 +8,7 @@ use tenure::error::FailureKind;
 use tenure::forget;
 use tenure::keyring::recovery::{self, Identity};
 use tenure::keys::{self, Change, Changed};
+use tenure::repo::Repository;
 use tenure::report::Silent;
 use tenure::verify;
 
@@ -336,8 +337,14 @@ fn a_store_that_was_out_of_reach_is_named_and_gets_the_root_later() {
     );
     fs::rename(&aside, &far).unwrap();
     assert!(!opens(&new, &far.join("root.age")));
-    drop(world.change());
+    let settle = || {
+        let (_, settled) = Repository::change(world.config(), &world.handle()).unwrap();
+        settled.finished
+    };
+    assert_eq!(settle(), [format!("root.age in store {}", STORES[1])]);
     assert!(opens(&new, &far.join("root.age")));
+    // A store that has it is not given it again.
+    assert_eq!(settle(), [""; 0]);
     assert!(keyrings(&world).iter().all(|keyring| opens(&new, keyring)));
     assert_verifies(&world);
 }

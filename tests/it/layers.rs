@@ -14,7 +14,12 @@ mod code;
 
 /// Every module of the crate, by layer, from the top. A new module must be put into one of them.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("driver", &["main", "cli", "demo"]),
+    (
+        "driver",
+        &[
+            "main", "actions", "admin", "cli", "daemon", "demo", "schedule",
+        ],
+    ),
     (
         "flow",
         &[
@@ -28,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "inspect",
             "keys",
             "prune",
+            "lifecycle",
             "repo",
             "restore",
             "setup",

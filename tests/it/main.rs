@@ -10,6 +10,7 @@
     reason = "a test may stop at what it did not expect, and say so; what it copies is thrown away"
 )]
 
+mod admin;
 mod ahead;
 mod catalog;
 mod cli;
@@ -23,7 +24,9 @@ mod golden;
 mod journal;
 mod keys;
 mod layers;
+mod live;
 mod prune;
+mod schedule;
 mod settle;
 mod status;
 mod stores;

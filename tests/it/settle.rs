@@ -2,6 +2,7 @@
 //! begun. And forgetting where it is awkward: re-used keys, classes, stores out of reach.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
@@ -9,8 +10,9 @@ use tenure::error::FailureKind;
 use tenure::forget;
 use tenure::ids::{Class, Domain};
 use tenure::journal::Event;
+use tenure::keyring::recovery::Identity;
 use tenure::object::Chain;
-use tenure::repo::Settled;
+use tenure::repo::{Repository, Settled};
 
 use crate::support::place::Place;
 use crate::support::raw::files;
@@ -196,6 +198,23 @@ fn a_store_out_of_reach_is_pending_until_it_was_seen() {
 }
 
 #[test]
+fn a_store_that_does_not_take_the_keyring_is_pending_until_it_does() {
+    let place = place();
+    place.snapshot(true);
+    let inc = place.read().inc();
+    // The name is taken, by nothing that can be read.
+    let next = path(&place, "a", &format!("keyring/{inc}/0000000002.age"));
+    symlink("/nowhere/at/all", &next).unwrap();
+    let forgotten = forget::run(&mut place.change(), &["1".into()], &[]).unwrap();
+    assert_eq!((forgotten.epoch, forgotten.pending.len()), (2, 1));
+    assert_eq!(forgotten.pending[0].as_str(), "a");
+    assert!(next.is_symlink());
+    fs::remove_file(&next).unwrap();
+    assert_eq!(place.settled().unwrap().1.pending, []);
+    assert_eq!(files(&place.dir.path().join("a/keyring")), [next]);
+}
+
+#[test]
 fn what_is_decided_is_applied_by_readers_and_finished_by_the_next_change() {
     let place = place();
     place.snapshot(true);
@@ -236,6 +255,28 @@ fn what_is_decided_is_applied_by_readers_and_finished_by_the_next_change() {
             (epoch, true)
         );
     }
+}
+
+#[test]
+fn the_newest_decision_says_who_can_recover_before_it_is_carried_out() {
+    let place = place();
+    let me = place.identity.recipient().to_string();
+    let mut wanted = Vec::new();
+    let mut repository = place.change();
+    for _ in 0..2 {
+        wanted = vec![me.clone(), Identity::generate().recipient().to_string()];
+        let recipients = wanted.clone();
+        repository.decide(Event::Recipients { recipients }).unwrap();
+    }
+    drop(repository);
+    let names = |repository: &Repository| -> Vec<String> {
+        let recipients = repository.recipients().unwrap();
+        recipients.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(names(&place.read()), wanted);
+    let (repository, settled) = place.settled().unwrap();
+    assert_eq!(settled.finished, ["keyring epoch 2"]);
+    assert_eq!(names(&repository), wanted);
 }
 
 #[test]

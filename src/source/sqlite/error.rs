@@ -129,6 +129,88 @@ pub enum SqliteError {
         #[source]
         source: rusqlite::Error,
     },
+    /// A customer has no row in the register.
+    #[error("the register has no row of this customer")]
+    NoCustomer,
+    /// Several rows of the register have one key.
+    #[error("the register {table} has {rows} rows with this customer's key")]
+    SeveralRows {
+        /// The register.
+        table: String,
+        /// How many there are.
+        rows: u64,
+    },
+    /// A column cannot hide a customer.
+    #[error("the column {column:?} cannot hide customers: {reason}")]
+    CannotHide {
+        /// The column as configured.
+        column: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Triggers or cascades of the database did more, or less, than was planned.
+    #[error("more would change than was planned: {}", .found.join("; "))]
+    ReachesFurther {
+        /// What else, a table each, in words.
+        found: Vec<String>,
+    },
+    /// Rows that stay refer to rows that go, and may not hold a NULL instead.
+    #[error("rows that stay refer to what is to be erased: {}", .found.join("; "))]
+    StillReferred {
+        /// Table, column and number of rows, in words.
+        found: Vec<String>,
+    },
+    /// Foreign keys would lead nowhere that did lead somewhere.
+    #[error("foreign keys would lead nowhere: {}", .found.join("; "))]
+    Dangling {
+        /// Table and number of rows, in words.
+        found: Vec<String>,
+    },
+    /// A table whose columns take all names of the rowid, and which has rows to be changed.
+    #[error("single rows of the table {table} cannot be addressed")]
+    NoAddress {
+        /// The table.
+        table: String,
+    },
+    /// What is to be put back stands there already.
+    #[error("rows are in the way: {}", .found.join("; "))]
+    InTheWay {
+        /// Table and number of rows, in words.
+        found: Vec<String>,
+    },
+    /// Rows have values for which the live table has no column any more.
+    #[error("the table {table} does not have the column {column:?} any more")]
+    ColumnGone {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// Rows of a table that is not there any more, or is a customer's no more.
+    #[error("the table {table} {what}")]
+    NotOwned {
+        /// The table.
+        table: String,
+        /// What became of it.
+        what: &'static str,
+    },
+    /// The log or the journal beside a database cannot be read or overwritten.
+    #[error("cannot overwrite {}", path.display())]
+    Fill {
+        /// The log or the journal.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// What was written does not read back as what it was.
+    #[error("{rows} rows of the table {table} did not come out as they were")]
+    NotAsItWas {
+        /// The table.
+        table: String,
+        /// How many.
+        rows: u64,
+    },
     /// A row does not fit the schema that it is said to belong to.
     #[error("a row does not have the shape of table {table}")]
     Shape {
@@ -166,7 +248,29 @@ impl SqliteError {
                     .into()
             }
             Self::Exists { .. } => "give an empty place".into(),
-            Self::BadRule { .. }
+            Self::ReachesFurther { .. } => {
+                "nothing was changed: look at the triggers and the ON DELETE and ON UPDATE actions of these tables; \
+                 what they do to a customer's data must be that customer's (`tenure inspect` shows whose a table is)"
+                    .into()
+            }
+            Self::StillReferred { .. } => {
+                "nothing was changed: let the columns be NULL, or say in `owns` whose these rows are".into()
+            }
+            Self::CannotHide { .. } => {
+                "name a column of the register that the application itself uses to show customers or not".into()
+            }
+            Self::InTheWay { .. } => {
+                "nothing was changed; `--replace` makes the customer's rows what they were then".into()
+            }
+            Self::SeveralRows { .. } => "nothing was changed; a key must be one customer's".into(),
+            Self::ColumnGone { .. } => "nothing was changed; `--to DIR` restores these rows beside the live system".into(),
+            Self::NoCustomer
+            | Self::Dangling { .. }
+            | Self::NoAddress { .. }
+            | Self::NotOwned { .. }
+            | Self::NotAsItWas { .. }
+            | Self::Fill { .. }
+            | Self::BadRule { .. }
             | Self::Read { .. }
             | Self::Make { .. }
             | Self::Write { .. }
@@ -194,6 +298,16 @@ impl SqliteError {
     pub(super) fn reading(what: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Self {
         let what = what.into();
         |source| Self::Read { what, source }
+    }
+
+    /// An error while writing `what` into the live database at `path`, where others write too.
+    pub(super) fn changing(path: &Path, what: impl Into<String>, source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy {
+                path: path.to_owned(),
+            },
+            _ => Self::writing(what)(source),
+        }
     }
 
     /// An error while writing `what`.

@@ -7,8 +7,11 @@
 //! neutral row that stands for the one who is gone (`tombstone`,
 //! `neutral`, `keyspace`).
 //!
-//! **Invariant:** a source is never written: the connection is read-only, and leaving it does not
-//! checkpoint.
+//! [`Live`] alone writes into a source: it flags, erases and puts back single customers, in one
+//! transaction each that checks itself (`live`).
+//!
+//! **Invariant:** whoever reads a source does not write it: the connection is read-only, and leaving it
+//! does not checkpoint.
 //! **Invariant:** nothing spills to SQLite's temporary files: sorting happens in memory.
 
 mod build;
@@ -16,6 +19,7 @@ mod edges;
 mod error;
 mod keyspace;
 mod late;
+mod live;
 mod neutral;
 mod personal;
 mod plan;
@@ -33,4 +37,5 @@ mod tombstone;
 
 pub use build::{Builder, Built};
 pub use error::SqliteError;
+pub use live::{Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow};
 pub use read::Database;

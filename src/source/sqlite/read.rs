@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -20,7 +20,7 @@ use crate::source::{Owner, RegisterRow, Row, Rules};
 use crate::value::{CustomerKey, Value, ValueRef};
 
 /// How long we wait for a writer that locks us out.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One database, seen as it was at one moment, for as long as this lives.
 pub struct Database {
@@ -93,6 +93,18 @@ impl Database {
         &self,
         each: &mut dyn FnMut(RegisterRow) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.register_with(&[], &mut |row, _| each(row))
+    }
+
+    /// The same as [`Database::register`], with the values of some columns more.
+    ///
+    /// # Errors
+    /// The first error of `each`, or when SQLite fails to read, as for a column that is not there.
+    pub fn register_with<E: From<SqliteError>>(
+        &self,
+        more: &[String],
+        each: &mut dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let (Some(rule), Some((table, _))) = (&self.plan.register, &self.plan.owners.register)
         else {
             return Ok(());
@@ -115,6 +127,8 @@ impl Database {
                 .iter()
                 .map(|column| format!("CAST(t0.{} AS TEXT)", quote(column))),
         );
+        let first = columns.len();
+        columns.extend(more.iter().map(|column| format!("t0.{}", quote(column))));
         let sql = format!(
             "SELECT {} FROM {} AS t0 WHERE {token} IS NOT NULL{}",
             columns.join(", "),
@@ -128,7 +142,7 @@ impl Database {
             let keys = 1..=rule.key.len();
             let since = keys.end() + 1;
             let name = since + usize::from(rule.since.is_some());
-            each(RegisterRow {
+            let found = RegisterRow {
                 token: value(0).map_err(fail)?,
                 key: CustomerKey(keys.map(value).collect::<Result<_, _>>().map_err(fail)?),
                 since: rule
@@ -141,7 +155,12 @@ impl Database {
                     Some(_) => text(row.get_ref(name).map_err(fail)?),
                     None => None,
                 },
-            })?;
+            };
+            let values = (first..first + more.len())
+                .map(|at| row.get_ref(at).map(borrowed))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(fail)?;
+            each(found, &values)?;
         }
         Ok(())
     }
@@ -224,6 +243,16 @@ impl Database {
 
 /// A read-only connection in a read transaction that has begun to read.
 fn connect(path: &Path) -> Result<Connection, SqliteError> {
+    let absolute = regular_file(path)?;
+    let fail = |error| SqliteError::on_open(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(absolute, flags).map_err(fail)?;
+    prepare(&conn).map_err(fail)?;
+    Ok(conn)
+}
+
+/// The absolute path of the file at `path`, which must be one already.
+pub(super) fn regular_file(path: &Path) -> Result<PathBuf, SqliteError> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => SqliteError::Missing {
             path: path.to_owned(),
@@ -240,12 +269,7 @@ fn connect(path: &Path) -> Result<Connection, SqliteError> {
             path: path.to_owned(),
         });
     }
-    let absolute = std::path::absolute(path).map_err(unreadable)?;
-    let fail = |error| SqliteError::on_open(path, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(absolute, flags).map_err(fail)?;
-    prepare(&conn).map_err(fail)?;
-    Ok(conn)
+    std::path::absolute(path).map_err(unreadable)
 }
 
 fn prepare(conn: &Connection) -> rusqlite::Result<()> {
@@ -259,7 +283,7 @@ fn prepare(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// The same value in our words.
-fn borrowed(stored: Stored<'_>) -> ValueRef<'_> {
+pub(super) fn borrowed(stored: Stored<'_>) -> ValueRef<'_> {
     match stored {
         Stored::Null => ValueRef::Null,
         Stored::Integer(i) => ValueRef::Int(i),

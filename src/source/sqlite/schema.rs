@@ -63,19 +63,21 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
 /// Foreign keys that lead nowhere: how many rows of each table, tables without any left out. A
 /// table whose keys do not fit their parents' cannot be checked (by SQLite either), and is left out.
 pub(super) fn violations(conn: &Connection, schema: &Schema) -> Vec<(String, u64)> {
-    let count = |name: &str| {
-        conn.query_row(
-            "SELECT count(*) FROM pragma_foreign_key_check(?1)",
-            [name],
-            |row| row.get::<_, i64>(0),
-        )
-        .map_or(0, i64::unsigned_abs)
-    };
     let tables = schema.tables.iter();
     tables
-        .map(|table| (table.name.clone(), count(&table.name)))
+        .map(|table| (table.name.clone(), dangling(conn, &table.name)))
         .filter(|(_, count)| *count > 0)
         .collect()
+}
+
+/// How many foreign keys of one table lead nowhere.
+pub(super) fn dangling(conn: &Connection, table: &str) -> u64 {
+    conn.query_row(
+        "SELECT count(*) FROM pragma_foreign_key_check(?1)",
+        [table],
+        |row| row.get::<_, i64>(0),
+    )
+    .map_or(0, i64::unsigned_abs)
 }
 
 /// One line of `pragma table_list`.

@@ -67,7 +67,7 @@ fn references_lead_to_the_owner_of_the_row_that_is_referred_to() {
 }
 
 /// Customers, orders, lines, visits of two customers, attachments of anything, addresses.
-const CRM: &str = "
+pub(super) const CRM: &str = "
     CREATE TABLE address(id INTEGER PRIMARY KEY, street TEXT);
     CREATE TABLE customers(id INTEGER PRIMARY KEY, name TEXT, referred_by REFERENCES customers, address_id INT);
     CREATE INDEX customers_address ON customers(address_id);
@@ -85,7 +85,7 @@ const CRM: &str = "
     INSERT INTO pages VALUES (1, 'p'), (2, 'q'), (3, 'r');
     INSERT INTO visits VALUES (1, 1), (2, NULL), (NULL, 3), (NULL, NULL);";
 
-fn crm_rules() -> Rules {
+pub(super) fn crm_rules() -> Rules {
     let mut rules = register("customers", &["id"]);
     let when = |rule: OwnsRule, filter: &str| OwnsRule {
         filter: Some(filter.into()),

@@ -1,0 +1,352 @@
+//! Erasing: in the live systems, and from everything that the keyring opens.
+//!
+//! What is wanted is first tried in the live databases and rolled back, so that whatever stands in the way
+//! is known before anything is decided. Then the journal's entry commits; from there on every step
+//! can be repeated and none is undone: the live rows go (found by the keyed hash of the erased, since
+//! their keys are gone with the entry), the keyring's next epoch is written everywhere and older ones
+//! are destroyed, and the certificate says what was seen.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::certify;
+use super::facts;
+use super::policy::{Policy, may_erase};
+use super::subject::{Subject, key};
+use crate::catalog::Erasure;
+use crate::clock::Timestamp;
+use crate::config::Source;
+use crate::customers;
+use crate::error::{Context, Failure, FailureKind, Outcome};
+use crate::ids::{Class, Domain};
+use crate::journal::{Cause, Event, Order, Recognised, Sealed};
+use crate::piece::Identity;
+use crate::repo::identity::seal_reason;
+use crate::repo::{Recogniser, Repository, Settled};
+use crate::source::sqlite::{Erased as ErasedRows, Erasing, Level, Live, Remnant};
+use crate::value::CustomerKey;
+
+/// Why and how somebody is erased.
+pub struct Wanted<'a> {
+    /// Whether somebody asked, or the time was over.
+    pub cause: Cause,
+    /// The reason in words; sealed, and gone with the customer.
+    pub reason: &'a str,
+    /// A code without personal data, for the certificate.
+    pub ground: Option<&'a str>,
+    /// Whether to rewrite the databases.
+    pub vacuum: bool,
+}
+
+/// What was erased.
+pub struct Erased {
+    /// The number of the erasure, by which its certificate is called.
+    pub entry: u64,
+    /// The keyring's epoch from here on.
+    pub epoch: u64,
+    /// What is not done yet, in words.
+    pub pending: Vec<String>,
+}
+
+/// What was done in the live systems, as the catalog keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveDone {
+    /// Each source.
+    pub sources: Vec<SourceDone>,
+}
+
+/// What was done in one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceDone {
+    /// Its name.
+    pub source: String,
+    /// Rows that were deleted, by table.
+    pub deleted: BTreeMap<String, u64>,
+    /// References of others that are NULL now, by `table.column`.
+    pub nulled: BTreeMap<String, u64>,
+    /// What the engine leaves behind, and what became of it.
+    pub remnants: BTreeMap<String, String>,
+    /// Remnants that are to be tried again.
+    pub pending: Vec<String>,
+}
+
+/// Erases one customer on request.
+///
+/// # Errors
+/// `Refused` when a hold, a restriction or a statutory minimum stands against it, or when the live
+/// database does not let go; nothing is changed then.
+pub fn on_request(repository: &mut Repository, id: &str, wanted: &Wanted<'_>) -> Outcome<Erased> {
+    let subject = match Subject::find(repository, id) {
+        Ok(subject) => subject,
+        Err(failure) if failure.kind() == FailureKind::NotFound => {
+            return again(repository, id, wanted)?.ok_or(failure);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let now = Timestamp::now();
+    let policy = Policy::new(
+        repository.config.retention.as_ref(),
+        repository.config.time_zone,
+    );
+    let fact = facts::of_one(
+        repository,
+        &policy,
+        subject.domain(),
+        &subject.identity,
+        now,
+    )?;
+    may_erase(&fact, &policy, now).map_err(|against| refused(id, &against))?;
+    run(repository, vec![subject], wanted)
+}
+
+fn refused(id: &str, against: &[super::Reason]) -> Failure {
+    let reasons: Vec<String> = against.iter().map(ToString::to_string).collect();
+    let what = format!("customer {id:?} may not be erased: {}", reasons.join("; "));
+    Failure::of(FailureKind::Refused, what)
+        .hint("`tenure customer show` tells what stands; a hold ends with `customer release`")
+}
+
+/// Somebody who was erased before and is in the register again: the rows go once more.
+fn again(repository: &mut Repository, id: &str, wanted: &Wanted<'_>) -> Outcome<Option<Erased>> {
+    let recogniser = Recogniser::new(repository)?;
+    let erased = repository.catalog.erased()?;
+    let found = customers::in_register(repository, id)?.into_iter();
+    let known = found.filter_map(|identity| {
+        let who = recogniser.who(&identity);
+        let domain = *erased.get(&who)?;
+        Some((Recognised { who, domain }, identity))
+    });
+    let (recognised, identities): (Vec<_>, Vec<_>) = known.unzip();
+    if identities.is_empty() {
+        return Ok(None);
+    }
+    rehearse(repository, &keys(&identities))?;
+    decide(repository, Vec::new(), recognised, Vec::new(), wanted)?;
+    carry_out(repository, &identities).map(Some)
+}
+
+/// Erases living customers, of whom it is known that they may be erased.
+pub fn run(
+    repository: &mut Repository,
+    subjects: Vec<Subject>,
+    wanted: &Wanted<'_>,
+) -> Outcome<Erased> {
+    let identities: Vec<Identity> = subjects.iter().map(|s| s.identity.clone()).collect();
+    rehearse(repository, &keys(&identities))?;
+    let (repo, last) = (repository.id(), repository.catalog.last_class()?);
+    let (mut domains, mut reasons) = (Vec::new(), Vec::new());
+    for subject in &subjects {
+        let domain = subject.domain();
+        let key = key(repository, domain)?;
+        let bytes = seal_reason(repo, domain, &key, wanted.reason)?;
+        reasons.push(Sealed { domain, bytes });
+        domains.extend((1..=last.0).map(|class| Domain {
+            class: Class(class),
+            ..domain
+        }));
+    }
+    let recognised = subjects.iter().map(|subject| Recognised {
+        who: subject.customer.who,
+        domain: subject.domain(),
+    });
+    let recognised = recognised.collect();
+    decide(repository, domains, recognised, reasons, wanted)?;
+    carry_out(repository, &identities)
+}
+
+fn keys(identities: &[Identity]) -> Vec<CustomerKey> {
+    identities.iter().map(|i| i.key.clone()).collect()
+}
+
+/// Tries it in every source and rolls it back.
+fn rehearse(repository: &Repository, keys: &[CustomerKey]) -> Outcome<()> {
+    for source in &repository.config.sources {
+        let mut live = open(source)?;
+        live.erase(keys, Erasing::Rehearse)
+            .failed_to(|| format!("erase in source {:?}", source.name.as_str()))?;
+    }
+    Ok(())
+}
+
+fn open(source: &Source) -> Outcome<Live> {
+    let live = Live::open(&source.path, &source.rules);
+    live.failed_to(|| format!("open source {:?} for changes", source.name.as_str()))
+}
+
+fn decide(
+    repository: &mut Repository,
+    mut domains: Vec<Domain>,
+    recognised: Vec<Recognised>,
+    reasons: Vec<Sealed>,
+    wanted: &Wanted<'_>,
+) -> Outcome<()> {
+    // A hold that came while this was prepared is in the catalog by now, under the lock that we have.
+    for one in &recognised {
+        if repository
+            .catalog
+            .life(one.domain)?
+            .is_held(Timestamp::now())
+        {
+            return Err(Failure::of(FailureKind::Refused, "a hold stands"));
+        }
+    }
+    domains.sort();
+    repository.decide(Event::Erased {
+        domains,
+        recognised,
+        order: Some(Order {
+            cause: wanted.cause,
+            ground: wanted.ground.map(str::to_owned),
+            reasons,
+            vacuum: wanted.vacuum,
+        }),
+    })?;
+    Ok(())
+}
+
+/// Does what the newest entry has decided, and says what is pending.
+fn carry_out(repository: &mut Repository, identities: &[Identity]) -> Outcome<Erased> {
+    let entry = repository.log().position().len;
+    repository.apply_to_catalog()?;
+    let mut pending = Vec::new();
+    if let Some(erasure) = repository.catalog.erasure(entry)? {
+        pending.extend(in_live_systems(repository, &erasure, Some(identities)).err());
+    }
+    let mut settled = Settled::default();
+    repository.carry_out_decisions(&mut settled)?;
+    certify::all(repository)?;
+    let mut pending: Vec<String> = pending.iter().map(told).collect();
+    pending.extend(certify::pending(repository, entry)?);
+    pending.dedup();
+    Ok(Erased {
+        entry,
+        epoch: repository.keyring.epoch,
+        pending,
+    })
+}
+
+/// A failure and its causes on one line.
+pub(super) fn told(failure: &Failure) -> String {
+    let causes = failure.causes();
+    let all = std::iter::once(failure.to_string()).chain(causes);
+    all.collect::<Vec<_>>().join(": ")
+}
+
+/// Does in the live systems what earlier entries have decided and is not done there yet. Returns what
+/// could not be done.
+pub(super) fn finish(repository: &mut Repository) -> Outcome<Vec<Failure>> {
+    let open = repository.catalog.open_erasures()?.into_iter();
+    let failed = open.filter_map(|erasure| in_live_systems(repository, &erasure, None).err());
+    Ok(failed.collect())
+}
+
+/// Deletes the rows of an erasure's customers in every source, or deals once more with what was left
+/// behind. `identities` are known only to whoever has decided it: later they are found by hash.
+fn in_live_systems(
+    repository: &mut Repository,
+    erasure: &Erasure,
+    identities: Option<&[Identity]>,
+) -> Outcome<()> {
+    let before: Option<LiveDone> = erasure
+        .live
+        .as_deref()
+        .and_then(|live| serde_json::from_str(live).ok());
+    let done = match before {
+        Some(done) if done.sources.iter().all(|source| source.pending.is_empty()) => return Ok(()),
+        Some(done) => swept(repository, done, erasure.vacuum)?,
+        None => {
+            let keys = match identities {
+                Some(identities) => keys(identities),
+                None => keys(&recognise(repository, erasure.entry)?),
+            };
+            deleted(repository, &keys, erasure.vacuum)?
+        }
+    };
+    let text = serde_json::to_string(&done);
+    let text =
+        text.map_err(|error| Failure::new("cannot write down what was done").because(error))?;
+    Ok(repository
+        .catalog
+        .change(|change| change.set_live(erasure.entry, &text))?)
+}
+
+/// Those of an erasure who are still in the register.
+fn recognise(repository: &Repository, entry: u64) -> Outcome<Vec<Identity>> {
+    let wanted = repository.catalog.erased_by(entry)?;
+    let recogniser = Recogniser::new(repository)?;
+    let mut found = Vec::new();
+    customers::each_of_register(repository, &mut |row| {
+        let identity = customers::identity(row);
+        let who = recogniser.who(&identity);
+        if wanted.iter().any(|(erased, _)| *erased == who) {
+            found.push(identity);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn deleted(repository: &Repository, keys: &[CustomerKey], vacuum: bool) -> Outcome<LiveDone> {
+    let mut done = LiveDone::default();
+    // The register goes last: while it has the row, an interrupted erasure finds whose rows to look for.
+    let register = &repository.config.register;
+    let mut sources: Vec<&Source> = repository.config.sources.iter().collect();
+    sources.sort_by_key(|source| source.name == *register);
+    for source in sources {
+        let erased = open(source)?.erase(keys, Erasing::ForReal { vacuum });
+        let erased = erased.failed_to(|| format!("erase in source {:?}", source.name.as_str()))?;
+        done.sources.push(source_done(source, erased));
+    }
+    Ok(done)
+}
+
+fn source_done(source: &Source, erased: ErasedRows) -> SourceDone {
+    let nulled = erased.nulled.iter();
+    let nulled = nulled.map(|n| (format!("{}.{}", n.table, n.column), n.rows));
+    let mut done = SourceDone {
+        source: source.name.to_string(),
+        deleted: erased.tables.into_iter().collect(),
+        nulled: nulled.collect(),
+        ..SourceDone::default()
+    };
+    done.remnants(&erased.remnants);
+    done
+}
+
+impl SourceDone {
+    fn remnants(&mut self, remnants: &[Remnant]) {
+        self.pending.clear();
+        for Remnant { what, level } in remnants {
+            let word = match level {
+                Level::Absent => "there is none".to_owned(),
+                Level::Untouched => "had nothing to do with it".to_owned(),
+                Level::Overwritten => "overwritten in place and synced".to_owned(),
+                Level::Renewed => "made anew".to_owned(),
+                Level::Pending(why) => {
+                    self.pending.push(format!("{what}: {why}"));
+                    format!("pending: {why}")
+                }
+                Level::Left(why) => format!("left: {why}"),
+            };
+            self.remnants.insert(what.clone(), word);
+        }
+    }
+}
+
+/// Tries remnants again that could not be dealt with.
+fn swept(repository: &Repository, mut done: LiveDone, vacuum: bool) -> Outcome<LiveDone> {
+    for part in done
+        .sources
+        .iter_mut()
+        .filter(|part| !part.pending.is_empty())
+    {
+        let Some(source) = repository.config.source(&part.source) else {
+            continue;
+        };
+        let remnants = open(source)?.sweep(vacuum);
+        let remnants = remnants.failed_to(|| format!("clean up in source {:?}", part.source))?;
+        part.remnants(&remnants);
+    }
+    Ok(done)
+}

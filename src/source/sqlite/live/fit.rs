@@ -1,0 +1,150 @@
+//! How the rows of a saved table go into a live one that may have changed since: by column name.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::Work;
+use super::put::SavedRow;
+use crate::schema::Table;
+use crate::source::sqlite::error::SqliteError;
+use crate::source::sqlite::shape::{Kept, place};
+use crate::source::sqlite::sql::{quote, same};
+use crate::value::Value;
+
+/// Where the values of a saved table go in the live one.
+pub(super) struct Fit {
+    /// The table.
+    pub(super) live: usize,
+    /// What addresses a row, quoted.
+    pub(super) address: Vec<String>,
+    /// What tells whether two rows are the same, quoted, and where a saved row has it; none if that
+    /// is the rowid.
+    pub(super) identity: Option<Vec<(String, From)>>,
+    /// The columns, quoted, and where a saved row has their values.
+    pub(super) columns: Vec<(String, From)>,
+    /// By what a rowid is set that is no column.
+    pub(super) rowid: Option<String>,
+}
+
+/// Where a saved row has a value.
+#[derive(Clone, Copy)]
+pub(super) enum From {
+    /// It is the rowid.
+    Rowid,
+    /// It is this cell.
+    Cell(usize),
+}
+
+impl From {
+    /// The value of `row`.
+    pub(super) fn value(self, row: &SavedRow) -> Value {
+        match self {
+            Self::Rowid => row.rowid.map_or(Value::Null, Value::Int),
+            Self::Cell(at) => row.cells[at].clone(),
+        }
+    }
+}
+
+impl Work<'_> {
+    /// The fits of all tables that `rows` come from, by their places among `tables`.
+    pub(super) fn fit_all(
+        &self,
+        tables: &[Table],
+        rows: &[SavedRow],
+    ) -> Result<BTreeMap<usize, Fit>, SqliteError> {
+        let mut fits = BTreeMap::new();
+        for row in rows {
+            let table = tables.get(row.table).ok_or_else(|| SqliteError::Shape {
+                table: row.table.to_string(),
+            })?;
+            if table.columns.len() != row.cells.len() {
+                return Err(SqliteError::Shape {
+                    table: table.name.clone(),
+                });
+            }
+            if let Entry::Vacant(vacant) = fits.entry(row.table) {
+                vacant.insert(self.fit(table)?);
+            }
+        }
+        for (at, fit) in &fits {
+            self.check_columns(
+                &tables[*at],
+                fit,
+                rows.iter().filter(|row| row.table == *at),
+            )?;
+        }
+        Ok(fits)
+    }
+
+    fn fit(&self, saved: &Table) -> Result<Fit, SqliteError> {
+        let not_owned = |what| SqliteError::NotOwned {
+            table: saved.name.clone(),
+            what,
+        };
+        let mut tables = self.settled.schema.tables.iter();
+        let live = tables
+            .position(|table| same(&table.name, &saved.name))
+            .ok_or_else(|| not_owned("is not there any more"))?;
+        let (table, shape) = (
+            &self.settled.schema.tables[live],
+            &self.settled.shapes[live],
+        );
+        if !self.owned(live) {
+            return Err(not_owned("does not belong to customers any more"));
+        }
+        let columns = values_of(saved).filter_map(|(name, from)| {
+            let there = place(table, shape, name)?;
+            matches!(there, Kept::Stored(_)).then(|| (quote(name), from))
+        });
+        let columns: Vec<(String, From)> = columns.collect();
+        let named = |name: &String| {
+            let mut values = values_of(saved);
+            let (_, from) = values.find(|(saved, _)| same(saved, name))?;
+            Some((quote(name), from))
+        };
+        let keyed = !shape.primary.is_empty();
+        let identity = shape.primary.iter().map(named).collect::<Option<Vec<_>>>();
+        Ok(Fit {
+            live,
+            address: self.address(live)?,
+            identity: identity.filter(|_| keyed),
+            columns,
+            rowid: shape.rowid.clone().filter(|_| table.rowid_alias.is_none()),
+        })
+    }
+
+    /// A column that is gone, or computed by now, may be missing where no row has a value in it.
+    fn check_columns<'r>(
+        &self,
+        saved: &Table,
+        fit: &Fit,
+        rows: impl Iterator<Item = &'r SavedRow>,
+    ) -> Result<(), SqliteError> {
+        let there = |name: &str| {
+            let (table, shape) = (
+                &self.settled.schema.tables[fit.live],
+                &self.settled.shapes[fit.live],
+            );
+            matches!(place(table, shape, name), Some(Kept::Stored(_)))
+        };
+        let gone: Vec<(&str, From)> = values_of(saved).filter(|(name, _)| !there(name)).collect();
+        for row in rows {
+            if let Some((column, _)) = gone.iter().find(|(_, from)| from.value(row) != Value::Null)
+            {
+                return Err(SqliteError::ColumnGone {
+                    table: saved.name.clone(),
+                    column: (*column).to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The columns of a saved table, the rowid's among them, and where a row has their values.
+fn values_of(saved: &Table) -> impl Iterator<Item = (&str, From)> {
+    let alias = saved.rowid_alias.iter();
+    let alias = alias.map(|column| (column.name.as_str(), From::Rowid));
+    let columns = saved.columns.iter().enumerate();
+    alias.chain(columns.map(|(at, column)| (column.name.as_str(), From::Cell(at))))
+}
