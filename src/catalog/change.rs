@@ -108,15 +108,17 @@ impl Change<'_> {
         for domain in domains.iter().filter(|domain| domain.class == Class::OWN) {
             retire.execute([domain.arrival])?;
         }
-        let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival, entry) VALUES (?, ?, ?, ?)";
+        let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival, entry, key)
+                   VALUES (?, ?, ?, ?, ?)";
         let mut insert = self.transaction.prepare_cached(sql)?;
-        for Recognised { who, domain } in recognised {
+        for Recognised { who, domain, key } in recognised {
             let entry = entry.cast_signed();
             insert.execute(params![
                 &who.0[..],
                 &domain.inc.0[..],
                 domain.arrival,
-                entry
+                entry,
+                key.as_ref().map(|key| &key.0[..])
             ])?;
         }
         Ok(())

@@ -10,7 +10,7 @@
 //!
 //! Changes are grouped: [`Catalog::change`] runs them in one durable transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -188,6 +188,14 @@ impl Catalog {
         next_customer(&self.connection)
     }
 
+    /// The keys, as keyed hashes, that several customers hold or held who are known.
+    pub fn shared_keys(&self) -> Result<HashSet<KeyedHash>> {
+        let sql = "SELECT key FROM customer GROUP BY key HAVING count(*) > 1";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.map(|row| hash(row?)).collect()
+    }
+
     /// How many customers there are.
     pub fn customer_count(&self) -> Result<u64> {
         let sql = "SELECT count(*) FROM customer";
@@ -206,6 +214,14 @@ impl Catalog {
             Ok((hash(who)?, domain(inc, arrival)?))
         })
         .collect()
+    }
+
+    /// The keyed hashes of the keys that erased customers had, as far as they were kept.
+    pub fn erased_keys(&self) -> Result<HashSet<KeyedHash>> {
+        let sql = "SELECT key FROM erased WHERE key IS NOT NULL";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.map(|row| hash(row?)).collect()
     }
 
     /// The number that something has, if it has one.
