@@ -1,6 +1,7 @@
 //! `keys forget`, `prove`, `recipients`.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,8 +11,7 @@ use super::args::{Keys, Recipient, Recipients};
 use super::run::Session;
 use super::text;
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::forget;
-use crate::fsx::FileError;
+use crate::forget::{self, Plan};
 use crate::keys::{self, Change};
 
 /// Runs a command under `keys`.
@@ -31,11 +31,13 @@ pub(super) fn run(session: &Session<'_>, command: &Keys) -> Outcome<Answer> {
 
 fn forget(session: &Session<'_>, ids: &[String], tables: &[String], yes: bool) -> Outcome<Answer> {
     let mut repository = session.change()?;
-    text::warn(&consequences(ids, tables));
-    if !yes && !session.args.json && io::stdin().is_terminal() && io::stderr().is_terminal() {
-        ask()?;
+    let plan = forget::plan(&repository, ids, tables)?;
+    let warning = consequences(&plan);
+    text::warn(&warning);
+    if !yes && io::stdin().is_terminal() {
+        ask(&warning)?;
     }
-    let forgotten = forget::run(&mut repository, ids, tables)?;
+    let forgotten = forget::carry_out(&mut repository, plan)?;
     let value = || {
         json!({
             "epoch": forgotten.epoch,
@@ -61,54 +63,64 @@ fn forget(session: &Session<'_>, ids: &[String], tables: &[String], yes: bool) -
                  something tries again"
         )
     });
-    let not_reached = forgotten.not_reached.iter().map(|table| {
-        let table = text::printable(table);
-        format!(
-            "not reached: rows of {table} that belong to nobody; if some are about the forgotten, \
-             settle whose they are, or forget them with --table"
-        )
-    });
     let answer = Answer::new(session.args.json, value, text)
         .chatter()
-        .warn(pending)
-        .warn(not_reached);
+        .warn(pending);
     Ok(answer.code_if(!forgotten.pending.is_empty(), IN_PART))
 }
 
-/// What forgetting does, in plain words.
-fn consequences(ids: &[String], tables: &[String]) -> String {
+/// What forgetting does, and what it does not reach, in plain words.
+fn consequences(plan: &Plan) -> String {
     let mut out = String::new();
-    if !ids.is_empty() {
-        let who = text::count(ids.len() as u64, "customer", "customers");
+    if !plan.ids.is_empty() {
+        let who = text::count(plan.ids.len() as u64, "customer", "customers");
         out += &format!(
             "forgetting {who} ({}): once it is done, nobody can read them in any backup, in any store, \
              ever again.\n  Their rows in the live database stay, and are left out of every snapshot.\n",
-            ids.join(", ")
+            plan.ids.join(", ")
         );
     }
-    if !tables.is_empty() {
+    if !plan.tables.is_empty() {
         out += &format!(
             "forgetting what backups hold of {} outside customers' own rows: once it is done, nobody can \
              read that ever again.\n  The rows in the live database stay, and are in the next snapshot \
              again.\n",
-            tables.join(", ")
+            plan.tables.join(", ")
+        );
+    }
+    for table in &plan.not_reached {
+        out += &format!(
+            "  Not reached: rows of {table} that belong to nobody; if some are about the forgotten, settle \
+             whose they are, or forget them with --table.\n"
         );
     }
     out + "  This cannot be undone."
 }
 
-/// Asks the person at the terminal.
-fn ask() -> Outcome<()> {
-    text::tell("Go on? [y/N]");
+/// Asks the person at the terminal, wherever the streams lead.
+fn ask(warning: &str) -> Outcome<()> {
+    let refused = |what: &str| Failure::of(FailureKind::Refused, what);
+    let unasked = |error: io::Error| {
+        refused("nothing was done: there is nobody to be asked")
+            .because(error)
+            .hint("say --yes to go on without a question")
+    };
+    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty");
+    let terminal = terminal
+        .as_mut()
+        .map_err(|error| unasked(io::Error::from(error.kind())))?;
+    let warning = match io::stderr().is_terminal() {
+        true => String::new(),
+        false => text::printable_lines(warning) + "\n",
+    };
+    write!(terminal, "{warning}Go on? [y/N] ").map_err(unasked)?;
     let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.map_err(FileError::new("read", Path::new("standard input")))?;
+    BufReader::new(terminal)
+        .read_line(&mut answer)
+        .map_err(unasked)?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Failure::of(
-            FailureKind::Refused,
-            "nothing was done: the answer was not yes",
-        )),
+        _ => Err(refused("nothing was done: the answer was not yes")),
     }
 }
 

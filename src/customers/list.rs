@@ -8,6 +8,7 @@ use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Domain, KeyedHash};
 use crate::repo::identity::open_identity;
 use crate::repo::{Recogniser, Repository};
+use crate::value::CustomerKey;
 
 use super::{each_of_register, identity};
 
@@ -76,6 +77,8 @@ impl Flag {
 pub struct Listed {
     /// The register's key, as people type it.
     pub id: String,
+    /// What names this one alone where several hold or held the key.
+    pub label: Option<String>,
     /// The name in the live register, if a name column is configured.
     pub name: Option<String>,
     /// Where the customer's life stands.
@@ -106,6 +109,12 @@ pub struct Filter {
 pub fn list(repository: &Repository, filter: &Filter) -> Outcome<Vec<Listed>> {
     let recogniser = Recogniser::new(repository)?;
     let erased = repository.catalog.erased()?;
+    let known = repository.catalog.arrivals()?;
+    let shared = repository.catalog.shared_keys()?;
+    let label = |key: &CustomerKey, domain: Option<&Domain>| {
+        let domain = domain.filter(|_| shared.contains(&recogniser.key(key)))?;
+        Some(format!("{}#{}", key.text(), domain.arrival))
+    };
     let mut chosen = Chosen::new(filter);
     let mut met = HashSet::new();
     each_of_register(repository, &mut |row| {
@@ -113,9 +122,11 @@ pub fn list(repository: &Repository, filter: &Filter) -> Outcome<Vec<Listed>> {
         let identity = identity(row);
         let who = recogniser.who(&identity);
         let gone = erased.contains_key(&who);
+        let label = label(&identity.key, known.get(&who));
         met.insert(who);
         chosen.offer(Listed {
             id: identity.key.text(),
+            label,
             name,
             state: if gone { State::Erased } else { State::Active },
             flags: if gone {
@@ -128,10 +139,11 @@ pub fn list(repository: &Repository, filter: &Filter) -> Outcome<Vec<Listed>> {
         });
         Ok(())
     })?;
-    for id in vanished(repository, &met, &chosen)? {
+    for (key, domain) in vanished(repository, &met, &chosen)? {
         let flags = vec![Flag::Vanished];
         chosen.offer(Listed {
-            id,
+            id: key.text(),
+            label: label(&key, Some(&domain)),
             name: None,
             state: State::Active,
             flags,
@@ -147,7 +159,7 @@ fn vanished(
     repository: &Repository,
     met: &HashSet<KeyedHash>,
     chosen: &Chosen<'_>,
-) -> Outcome<Vec<String>> {
+) -> Outcome<Vec<(CustomerKey, Domain)>> {
     if chosen.is_full() {
         return Ok(Vec::new());
     }
@@ -166,11 +178,8 @@ fn vanished(
         let Some(customer) = repository.catalog.customer(domain)? else {
             continue;
         };
-        ids.push(
-            open_identity(repository.id(), domain, &key, &customer.sealed)?
-                .key
-                .text(),
-        );
+        let identity = open_identity(repository.id(), domain, &key, &customer.sealed)?;
+        ids.push((identity.key, domain));
     }
     Ok(ids)
 }
@@ -236,6 +245,7 @@ mod tests {
             let id = id.to_owned();
             chosen.offer(Listed {
                 id,
+                label: None,
                 name: None,
                 state,
                 flags: vec![],

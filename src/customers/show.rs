@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::Customer;
 use crate::clock::Timestamp;
-use crate::error::{Failure, FailureKind, Outcome};
+use crate::error::{FailureKind, Outcome};
 use crate::ids::{Class, Domain, SnapshotId};
 use crate::manifest::SourceState;
 use crate::page::Entry;
 use crate::piece::{Identity, RowReader};
 use crate::repo::Repository;
-use crate::repo::identity::open_identity;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 
-use super::{Flag, State, each_of_register, find, identity, keys_as_typed};
+use super::{Flag, State, each_of_register, holders, identity, key_of, keys_as_typed};
 
 /// One customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub struct ShownTable {
 /// # Errors
 /// `NotFound` when nobody has the id, or only somebody who was erased.
 pub fn show(repository: &Repository, id: &str) -> Outcome<Shown> {
-    let found = find(repository, id);
+    let found = holders(repository, id);
     let mut shown = Shown {
         id: String::new(),
         name: None,
@@ -85,10 +83,19 @@ pub fn show(repository: &Repository, id: &str) -> Outcome<Shown> {
         }
         None => {
             let last = found?.pop();
-            shown.flags.push(Flag::Vanished);
-            shown.id = last
-                .as_ref()
-                .map_or(Ok(id.to_owned()), |last| typed_key(repository, last))?;
+            shown.id = match &last {
+                Some(last) => key_of(repository, last)?.text(),
+                None => id.to_owned(),
+            };
+            // A label may name whom the register holds.
+            let here = match present(repository, &shown.id)? {
+                Some((here, name)) => Some((repository.who(&here)?, name)),
+                None => None,
+            };
+            match here.filter(|(who, _)| last.as_ref().is_some_and(|last| last.who == *who)) {
+                Some((_, name)) => shown.name = name,
+                None => shown.flags.push(Flag::Vanished),
+            }
             last
         }
     };
@@ -114,16 +121,6 @@ fn present(repository: &Repository, id: &str) -> Outcome<Option<(Identity, Optio
         Ok(())
     })?;
     Ok(present)
-}
-
-fn typed_key(repository: &Repository, holder: &Customer) -> Outcome<String> {
-    let key = repository.keyring.forest.key(holder.domain);
-    let key = key.ok_or_else(|| Failure::new("the customer's key is gone"))?;
-    Ok(
-        open_identity(repository.id(), holder.domain, &key, &holder.sealed)?
-            .key
-            .text(),
-    )
 }
 
 /// Finds the snapshots that hold the customer, and counts the rows of the newest.

@@ -74,7 +74,7 @@ pub fn customer(
 fn find(repository: &Repository, view: &View, fetcher: &Fetcher, id: &str) -> Outcome<Vec<Entry>> {
     let meta = repository.meta()?;
     let classes = view.manifest().classes.len() as u8;
-    for holder in customers::find(repository, id)?.into_iter().rev() {
+    for holder in customers::holders(repository, id)?.into_iter().rev() {
         let mut entries = Vec::new();
         for class in 1..=classes {
             let domain = Domain {
