@@ -134,8 +134,9 @@ pub(super) struct Demo {
     /// Where to build it; if not said, the first free `tenure-demo` here
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
-    /// How many customers the sample has
+    /// How many customers the sample has, 100 or more
     #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(100..))]
     pub(super) customers: u32,
 }
 
@@ -164,7 +165,7 @@ pub(super) struct Choice {
     /// The snapshot of this number (N or INC.N); else the newest
     #[arg(long, value_name = "N", conflicts_with = "at")]
     pub(super) snapshot: Option<String>,
-    /// The newest snapshot at a time: RFC 3339, or YYYY-MM-DD[ HH:MM[:SS]]
+    /// The newest snapshot begun up to a time: RFC 3339, or YYYY-MM-DD[ HH:MM[:SS]]
     #[arg(long, value_name = "TIME")]
     pub(super) at: Option<String>,
     /// Read this store alone

@@ -15,6 +15,7 @@ use tenure::demo::crm::Crm;
 mod init;
 mod life;
 mod prune;
+mod restore;
 mod usage;
 mod wrong;
 
