@@ -108,3 +108,32 @@ fn a_demo_that_is_too_small_is_refused_at_once() {
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("99") && !place.at("small").exists());
 }
+
+#[test]
+fn a_terminal_is_asked_wherever_the_streams_lead() {
+    let place = Place::with_snapshot();
+    // `script` gives the command a terminal, on which the answer is typed.
+    let typed = |answer: &str, options: &str| {
+        let tenure = env!("CARGO_BIN_EXE_tenure");
+        let line = format!("{tenure} keys forget 1 {options} 2>told");
+        let mut script = assert_cmd::Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]);
+        script.current_dir(place.at("."));
+        script.env("TENURE_CONFIG", place.at("tenure.toml"));
+        let output = script.write_stdin(answer).output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code().unwrap(), shown)
+    };
+    for options in ["--json", ""] {
+        let (code, shown) = typed("n\n", options);
+        assert_eq!(code, 4, "{shown}");
+        assert!(
+            shown.contains("Go on?") && shown.contains("ever again"),
+            "{shown}"
+        );
+        assert_eq!(place.json(&["customer", "show", "1"]).0, 0);
+    }
+    let (code, shown) = typed("y\n", "--json");
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(place.json(&["customer", "show", "1"]).0, 5);
+}
