@@ -73,13 +73,14 @@ pub fn perform_for(caller: &Caller, context: &Context, action: &Action) -> Outco
     if action.kind().changes() {
         told.extend(checkpoint(context).err());
     }
+    let notes = context.notes();
     let warnings = told.iter().map(|failure| {
         format!(
             "the audit log is not as it should be: {}",
             text::reasons(failure)
         )
     });
-    outcome.map(|answer| answer.warn(warnings))
+    outcome.map(|answer| answer.warn(notes).warn(warnings))
 }
 
 /// Notes a request that never became an action.

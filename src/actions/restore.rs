@@ -21,8 +21,13 @@ fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
     let at = choice
         .at
         .as_deref()
-        .map(|at| times::read(at, repository.config.time_zone))
+        .map(|at| times::read_through(at, repository.config.time_zone))
         .transpose()?;
+    if choice.snapshot.is_none() && at.is_none() {
+        let (id, why) = restore::newest(repository, choice.store.as_ref())?;
+        why.iter().for_each(|why| text::warn(why));
+        return Ok(id);
+    }
     restore::choose(repository, choice.snapshot.as_deref(), at)
 }
 
