@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::error::Failure;
 
 /// Commands of their own.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 17] = [
     "replicate",
     "recover",
     "certificate",
@@ -21,7 +21,6 @@ const COMMANDS: [&str; 18] = [
     "cat",
     "history",
     "watch",
-    "install",
     "drill",
     "audit",
     "schedule",

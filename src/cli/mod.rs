@@ -22,6 +22,7 @@ mod answer;
 mod args;
 mod customer;
 mod init;
+mod install;
 mod json;
 mod keys;
 mod later;

@@ -7,7 +7,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::answer::{Answer, MISCONFIGURED};
 use super::args::{Args, Cmd, Demo};
-use super::{customer, init, keys, pages, progress, prune, restore, snapshots, status, text};
+use super::{
+    customer, init, install, keys, pages, progress, prune, restore, snapshots, status, text,
+};
 use crate::check::{self, Severity};
 use crate::config::Config;
 use crate::demo;
@@ -74,6 +76,7 @@ pub(super) fn run(args: &Args) -> Outcome<Answer> {
         Cmd::Customer(command) => customer::run(&session, command),
         Cmd::Keys(command) => keys::run(&session, command),
         Cmd::Status => status::status(&session),
+        Cmd::Install(wanted) => install::run(&session, wanted),
         Cmd::Completions { shell } => pages::completions(args.json, *shell),
         Cmd::Man { to } => pages::man(args.json, to.as_deref()),
     }

@@ -1,0 +1,79 @@
+//! `install`.
+
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::args::Install;
+use super::run::Session;
+use super::{pages, text};
+use crate::error::Outcome;
+use crate::install::{self, Fate, Installed, Wanted};
+
+/// Installs the program.
+pub(super) fn run(session: &Session<'_>, wanted: &Install) -> Outcome<Answer> {
+    let wanted = Wanted {
+        prefix: wanted.prefix.clone(),
+        root: wanted.root.clone(),
+        dry_run: wanted.dry_run,
+        documents: pages::documents()?,
+    };
+    let installed = install::run(&wanted)?;
+    let value = || json(&installed);
+    let text = || in_words(&installed, wanted.dry_run);
+    let answer = Answer::new(session.args.json, value, text).chatter();
+    Ok(answer.warn(installed.warnings.iter().cloned()))
+}
+
+fn json(installed: &Installed) -> Value {
+    let files = installed.files.iter().map(|(path, fate)| {
+        let fate = match fate {
+            Fate::Written => "written",
+            Fate::Same => "same",
+            Fate::Kept => "kept",
+        };
+        json!({ "path": path, "state": fate })
+    });
+    json!({
+        "files": files.collect::<Vec<_>>(),
+        "ran": installed.ran,
+        "warnings": installed.warnings,
+        "next": installed.next,
+    })
+}
+
+fn in_words(installed: &Installed, dry_run: bool) -> String {
+    let (wrote, ran) = match dry_run {
+        true => ("would write", "would run"),
+        false => ("wrote", "ran"),
+    };
+    let mut out = String::new();
+    let mut same = 0;
+    for (path, fate) in &installed.files {
+        let word = match fate {
+            Fate::Written => wrote,
+            Fate::Kept => "kept",
+            Fate::Same => {
+                same += 1;
+                continue;
+            }
+        };
+        out += &format!(
+            "{word:<12} {}\n",
+            text::printable(&path.display().to_string())
+        );
+    }
+    if same > 0 {
+        out += &format!(
+            "{:<12} {}\n",
+            "as it was",
+            text::count(same, "file", "files")
+        );
+    }
+    for command in &installed.ran {
+        out += &format!("{ran:<12} {}\n", text::printable(command));
+    }
+    for command in &installed.next {
+        out += &format!("{:<12} {}\n", "next", text::printable(command));
+    }
+    out
+}

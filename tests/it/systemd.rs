@@ -1,0 +1,3 @@
+//! What systemd makes of us: the units as they are installed, and a machine that boots with them.
+
+mod installed;
