@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::args::Install;
+use super::pages;
 use super::run::Session;
-use super::{pages, text};
+use crate::actions::{Answer, text};
 use crate::error::Outcome;
 use crate::install::{self, Fate, Installed, Wanted};
 

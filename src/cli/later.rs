@@ -8,11 +8,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::error::Failure;
 
 /// Commands of their own.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 11] = [
     "replicate",
     "recover",
-    "certificate",
-    "retention",
     "track",
     "shred",
     "ls",
@@ -22,14 +20,10 @@ const COMMANDS: [&str; 17] = [
     "history",
     "watch",
     "drill",
-    "audit",
-    "schedule",
-    "roles",
-    "daemon",
 ];
 
 /// Commands under `customer`.
-const OF_CUSTOMERS: [&str; 6] = ["hide", "unhide", "hold", "release", "export", "erase"];
+const OF_CUSTOMERS: [&str; 1] = ["export"];
 
 /// Adds them to the commands that there are.
 pub(super) fn add_to(command: Command) -> Command {

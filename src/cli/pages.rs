@@ -8,8 +8,8 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use serde_json::json;
 
-use super::answer::Answer;
 use super::args::{self, Args};
+use crate::actions::Answer;
 use crate::error::{Context, Outcome};
 use crate::fsx::{self, FileError};
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::Context;
 use super::answer::{Answer, WRONG};
-use super::run::Session;
 use super::snapshots::Names;
 use super::{text, times};
 use crate::error::Outcome;
@@ -12,14 +12,10 @@ use crate::status::{self, Status};
 use crate::verify;
 
 /// `verify`
-pub(super) fn verify(
-    session: &Session<'_>,
-    store: Option<&StoreName>,
-    data: bool,
-) -> Outcome<Answer> {
-    let mut repository = session.read()?;
+pub fn verify(context: &Context, store: Option<&StoreName>, data: bool) -> Outcome<Answer> {
+    let mut repository = context.read()?;
     let names = Names::new(&repository)?;
-    let verified = verify::run(&mut repository, store, data, session.report.as_ref())?;
+    let verified = verify::run(&mut repository, store, data, context.report.as_ref())?;
     let value = || {
         let whole = verified.whole.iter().map(|id| names.json(*id));
         json!({
@@ -57,13 +53,13 @@ pub(super) fn verify(
         problems.collect::<String>() + &format!("read {objects}, {size}{blobs}: {verdict}\n")
     };
     let ok = verified.is_ok();
-    let answer = Answer::new(session.args.json, value, text).code_if(!ok, WRONG);
+    let answer = Answer::new(context.json, value, text).code_if(!ok, WRONG);
     Ok(if ok { answer.chatter() } else { answer })
 }
 
 /// `status`
-pub(super) fn status(session: &Session<'_>) -> Outcome<Answer> {
-    let repository = session.read()?;
+pub fn status(context: &Context) -> Outcome<Answer> {
+    let repository = context.read()?;
     let status = status::run(&repository)?;
     let names = Names::new(&repository)?;
     let value = || {
@@ -92,7 +88,7 @@ pub(super) fn status(session: &Session<'_>) -> Outcome<Answer> {
     };
     let zone = repository.config.time_zone;
     let text = || status_text(&status, &names, zone);
-    Ok(Answer::new(session.args.json, value, text).code_if(!status.ok, WRONG))
+    Ok(Answer::new(context.json, value, text).code_if(!status.ok, WRONG))
 }
 
 fn status_text(status: &Status, names: &Names, zone: chrono_tz::Tz) -> String {

@@ -2,31 +2,22 @@
 
 use serde_json::{Value, json};
 
+use super::Context;
 use super::answer::Answer;
-use super::args::{Customer, List};
-use super::run::Session;
+use super::params::{Because, List};
 use super::snapshots::Names;
-use super::{restore, text, times};
+use super::{text, times};
 use crate::clock::Timestamp;
 use crate::customers::{self, Filter, Flag, Listed, Shown, State};
 use crate::error::Outcome;
 use crate::forget;
 
-/// Runs a command under `customer`.
-pub(super) fn run(session: &Session<'_>, command: &Customer) -> Outcome<Answer> {
-    match command {
-        Customer::List(wanted) => list(session, wanted),
-        Customer::Show { id } => show(session, id),
-        Customer::Restore(wanted) => restore::customer(session, wanted),
-        Customer::Readmit { id, reason } => readmit(session, id, reason),
-    }
-}
-
-fn list(session: &Session<'_>, wanted: &List) -> Outcome<Answer> {
-    let repository = session.read()?;
+/// `customer list`
+pub fn list(context: &Context, wanted: &List) -> Outcome<Answer> {
+    let repository = context.read()?;
     let state = wanted
         .state
-        .map(|state| state.0)
+        .map(State::from)
         .or(wanted.hidden.then_some(State::Hidden));
     let filter = Filter {
         state,
@@ -56,7 +47,7 @@ fn list(session: &Session<'_>, wanted: &List) -> Outcome<Answer> {
         });
         text::table(&["id", "name", "state", "due", "hold"], rows)
     };
-    Ok(Answer::new(session.args.json, value, text))
+    Ok(Answer::new(context.json, value, text))
 }
 
 fn flags(flags: &[Flag]) -> Vec<&'static str> {
@@ -74,8 +65,9 @@ fn listed_json(customer: &Listed) -> Value {
     })
 }
 
-fn show(session: &Session<'_>, id: &str) -> Outcome<Answer> {
-    let repository = session.read()?;
+/// `customer show`
+pub fn show(context: &Context, id: &str) -> Outcome<Answer> {
+    let repository = context.read()?;
     let shown = customers::show(&repository, id)?;
     let names = Names::new(&repository)?;
     let value = || {
@@ -96,7 +88,7 @@ fn show(session: &Session<'_>, id: &str) -> Outcome<Answer> {
         })
     };
     let text = || shown_text(&shown, &names);
-    Ok(Answer::new(session.args.json, value, text))
+    Ok(Answer::new(context.json, value, text))
 }
 
 fn shown_text(shown: &Shown, names: &Names) -> String {
@@ -135,9 +127,10 @@ fn shown_text(shown: &Shown, names: &Names) -> String {
     out
 }
 
-fn readmit(session: &Session<'_>, id: &str, reason: &str) -> Outcome<Answer> {
-    let mut repository = session.change()?;
-    let readmitted = forget::readmit(&mut repository, id, reason)?;
+/// `customer readmit`
+pub fn readmit(context: &Context, wanted: &Because) -> Outcome<Answer> {
+    let mut repository = context.change()?;
+    let readmitted = forget::readmit(&mut repository, &wanted.id, &wanted.reason)?;
     let value = || json!({ "id": readmitted.id, "state": readmitted.state });
     let text = || {
         let id = text::printable(&readmitted.id);
@@ -145,5 +138,5 @@ fn readmit(session: &Session<'_>, id: &str, reason: &str) -> Outcome<Answer> {
             "customer {id} is in again; the next snapshot holds the present rows, and none from before\n"
         )
     };
-    Ok(Answer::new(session.args.json, value, text).chatter())
+    Ok(Answer::new(context.json, value, text).chatter())
 }

@@ -2,15 +2,21 @@
 
 use serde_json::json;
 
+use super::Context;
 use super::answer::{Answer, IN_PART};
-use super::args::{Choice, Restore, RestoreCustomer};
-use super::run::Session;
+use super::params::{Choice, Restore, RestoreCustomer};
 use super::snapshots::Names;
-use super::{later, text, times};
-use crate::error::Outcome;
+use super::{text, times};
+use crate::error::{Failure, Outcome};
 use crate::ids::SnapshotId;
 use crate::repo::Repository;
 use crate::restore::{self, Restored, RestoredSource};
+
+/// What is said of a part that this version does not have.
+fn not_yet(what: &str) -> Failure {
+    Failure::new(format!("this version cannot do `{what}` yet"))
+        .hint("`tenure --help` lists what it can do")
+}
 
 /// The snapshot that is meant.
 fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
@@ -27,15 +33,15 @@ fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
 }
 
 /// `restore`
-pub(super) fn whole(session: &Session<'_>, wanted: &Restore) -> Outcome<Answer> {
+pub fn whole(context: &Context, wanted: &Restore) -> Outcome<Answer> {
     let to = match &wanted.to {
         Some(to) if !wanted.in_place => to,
-        _ => return Err(later::not_yet("restore --in-place")),
+        _ => return Err(not_yet("restore --in-place")),
     };
-    let repository = session.read()?;
+    let repository = context.read()?;
     let id = choose(&repository, &wanted.choice)?;
     let (source, store) = (wanted.source.as_deref(), wanted.choice.store.as_ref());
-    let restored = restore::whole(&repository, to, id, source, store, session.report.as_ref())?;
+    let restored = restore::whole(&repository, to, id, source, store, context.report.as_ref())?;
     let names = Names::new(&repository)?;
     let problems = restored.sources.iter().flat_map(|source| {
         source
@@ -54,7 +60,7 @@ pub(super) fn whole(session: &Session<'_>, wanted: &Restore) -> Outcome<Answer> 
         })
     };
     let text = || restored_text(&restored, &names);
-    Ok(Answer::new(session.args.json, value, text)
+    Ok(Answer::new(context.json, value, text)
         .chatter()
         .warn(problems)
         .code_if(in_part, IN_PART))
@@ -101,12 +107,12 @@ fn restored_text(restored: &Restored, names: &Names) -> String {
 }
 
 /// `customer restore`
-pub(super) fn customer(session: &Session<'_>, wanted: &RestoreCustomer) -> Outcome<Answer> {
+pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
     let to = match &wanted.to {
         Some(to) if !wanted.live && !wanted.replace => to,
-        _ => return Err(later::not_yet("customer restore --live")),
+        _ => return Err(not_yet("customer restore --live")),
     };
-    let repository = session.read()?;
+    let repository = context.read()?;
     let id = choose(&repository, &wanted.choice)?;
     let store = wanted.choice.store.as_ref();
     let restored = restore::customer(
@@ -115,7 +121,7 @@ pub(super) fn customer(session: &Session<'_>, wanted: &RestoreCustomer) -> Outco
         to,
         id,
         store,
-        session.report.as_ref(),
+        context.report.as_ref(),
     )?;
     let names = Names::new(&repository)?;
     let value = || {
@@ -137,5 +143,5 @@ pub(super) fn customer(session: &Session<'_>, wanted: &RestoreCustomer) -> Outco
             text::size(restored.read_bytes),
         )
     };
-    Ok(Answer::new(session.args.json, value, text).chatter())
+    Ok(Answer::new(context.json, value, text).chatter())
 }
