@@ -51,7 +51,7 @@ pub struct Restore {
     /// This source alone
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
-    #[doc = ""]
+    /// Into the live places (not in this version)
     #[arg(long, hide = true)]
     pub in_place: bool,
 }

@@ -9,6 +9,7 @@ use crate::audit::AuditLog;
 use crate::audit_entry::Entry;
 use crate::catalog::TaskRecord;
 use crate::clock::Timestamp;
+use crate::config::Cron;
 use crate::error::Outcome;
 use crate::schedule::{Planner, Task};
 
@@ -63,7 +64,7 @@ pub fn schedule(context: &Context) -> Outcome<Answer> {
         let rows = rows.iter().map(|(task, record, next)| {
             json!({
                 "task": task.as_str(),
-                "schedule": task.cron(&config.schedule).map(|cron| cron.as_str()),
+                "schedule": task.cron(&config.schedule).map(Cron::as_str),
                 "last": record.and_then(|record| record.last_started),
                 "finished": record.and_then(|record| record.last_finished),
                 "last_success": record.and_then(|record| record.last_success),

@@ -50,7 +50,7 @@ pub fn plan(context: &Context, wanted: &PlanAt) -> Outcome<Answer> {
         let rows: Vec<_> = rows.collect();
         let mut out = match rows.is_empty() {
             true => String::new(),
-            false => text::table(&["id", "fate", "until", "because"], rows.into_iter()),
+            false => text::table(&["id", "fate", "until", "because"], rows),
         };
         out += &format!("{}\nplan {}\n", counts(&plan), plan.hash);
         out

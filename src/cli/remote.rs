@@ -13,7 +13,7 @@ use crate::actions::params::RestoreCustomer;
 use crate::actions::{Action, Answer};
 use crate::admin::client::{Client, ClientReply, segment};
 use crate::admin::{Event, Method};
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::daemon::wire::{Form, Progress, Sent, failure_of};
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx::FileError;
@@ -46,8 +46,9 @@ pub(super) fn perform(session: &Session<'_>, action: &Action) -> Outcome<Option<
         {
             (Some(PathBuf::from(SOCKET)), false)
         }
-        // Whoever does it here says what is wrong.
-        Err(_) => (None, true),
+        // The daemon may run with the configuration from before this one was spoiled; where none runs,
+        // whoever does it here says what is wrong.
+        Err(_) => (config::socket_in(&session.args.config), true),
     };
     // A restore writes where the person says, which the daemon may not be allowed to; and on the
     // worst day it must not depend on anything that runs.

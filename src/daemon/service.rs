@@ -1,6 +1,5 @@
 //! What the socket is asked, and who may ask it.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -89,7 +88,7 @@ impl Admin {
         Caller {
             uid: Some(peer.uid),
             name: peer.user.clone().unwrap_or_else(|| peer.uid.to_string()),
-            roles: roles.unwrap_or_else(BTreeSet::new).into_iter().collect(),
+            roles: roles.unwrap_or_default().into_iter().collect(),
         }
     }
 
