@@ -253,17 +253,18 @@ fn call(step: &[&str]) -> Outcome<bool> {
 
 /// What a person does next on the system that runs.
 fn next(installed: &Installed) -> Vec<String> {
+    let is_configured = Path::new(CONFIG).exists();
+    let is_new = installed
+        .files
+        .iter()
+        .any(|(_, fate)| *fate == Fate::Written);
     let mut next = Vec::new();
-    if !Path::new(CONFIG).exists() {
+    if !is_configured {
         next.push("tenure init --register sqlite:PATH#TABLE.KEY --store URL");
     }
     next.push("systemctl enable --now tenured.socket tenured.service");
-    if installed
-        .files
-        .iter()
-        .any(|(_, fate)| *fate == Fate::Written)
-    {
-        next.push("systemctl try-restart tenured.service    # if it ran already");
+    if is_configured && is_new {
+        next.push("systemctl try-restart tenured.service");
     }
     next.into_iter().map(str::to_owned).collect()
 }

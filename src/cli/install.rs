@@ -47,27 +47,25 @@ fn in_words(installed: &Installed, dry_run: bool) -> String {
         false => ("wrote", "ran"),
     };
     let mut out = String::new();
-    let mut same = 0;
+    let (mut same, mut documents) = (0, 0);
     for (path, fate) in &installed.files {
-        let word = match fate {
-            Fate::Written => wrote,
-            Fate::Kept => "kept",
-            Fate::Same => {
-                same += 1;
-                continue;
+        match fate {
+            Fate::Same => same += 1,
+            Fate::Written if path.extension().is_some_and(|e| e == "1") => documents += 1,
+            fate => {
+                let word = if *fate == Fate::Kept { "kept" } else { wrote };
+                let path = text::printable(&path.display().to_string());
+                out += &format!("{word:<12} {path}\n");
             }
-        };
-        out += &format!(
-            "{word:<12} {}\n",
-            text::printable(&path.display().to_string())
-        );
+        }
     }
-    if same > 0 {
-        out += &format!(
-            "{:<12} {}\n",
-            "as it was",
-            text::count(same, "file", "files")
-        );
+    for (word, number, what) in [
+        (wrote, documents, "manual pages"),
+        ("as it was", same, "files"),
+    ] {
+        if number > 0 {
+            out += &format!("{word:<12} {number} {what}\n");
+        }
     }
     for command in &installed.ran {
         out += &format!("{ran:<12} {}\n", text::printable(command));

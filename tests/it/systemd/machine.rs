@@ -143,6 +143,12 @@ impl Machine {
         out
     }
 
+    /// Writes a file anew, in place.
+    pub fn put(&self, path: &str, text: &str) {
+        let line = format!("cat > {path} <<'THE-END'\n{text}\nTHE-END");
+        self.ok(&line);
+    }
+
     fn journal(&self) -> Vec<u8> {
         let journal =
             "journalctl --no-pager --lines=60 --unit=tenured.service --unit=tenured.socket";
