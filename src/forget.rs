@@ -7,12 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Customer, Numbered};
+use crate::catalog::{Customer, Life, Numbered};
 use crate::clock::Timestamp;
-use crate::customers;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, StoreName};
 use crate::journal::{Event, Recognised};
+use crate::register;
 use crate::repo::identity::{seal_identity, seal_reason};
 use crate::repo::view::View;
 use crate::repo::{Recogniser, Repository, Settled};
@@ -37,15 +37,7 @@ pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Ou
     let last = repository.catalog.last_class()?;
     for id in ids {
         let holder = holder(repository, id)?;
-        if repository
-            .catalog
-            .life(holder.domain)?
-            .is_held(Timestamp::now())
-        {
-            let what = format!("a hold stands for customer {id:?}: nothing may erase it");
-            return Err(Failure::of(FailureKind::Refused, what)
-                .hint("`tenure customer release` ends a hold"));
-        }
+        check_free(&repository.catalog.life(holder.domain)?, id)?;
         domains.extend((1..=last.0).map(|class| Domain {
             class: Class(class),
             ..holder.domain
@@ -71,6 +63,22 @@ pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Ou
         pending: settled.pending,
         not_reached: rows_of_nobody(repository)?,
     })
+}
+
+/// That neither a hold nor a restriction forbids it.
+fn check_free(life: &Life, id: &str) -> Outcome<()> {
+    let refused = |what: &str, hint: &str| {
+        let what = format!("{what} customer {id:?}: nothing may erase it");
+        Err(Failure::of(FailureKind::Refused, what).hint(hint))
+    };
+    if life.is_held(Timestamp::now()) {
+        return refused("a hold stands for", "`tenure customer release` ends a hold");
+    }
+    if life.is_restricted() {
+        let hint = "`tenure customer unhide` ends a restriction";
+        return refused("a restriction stands for", hint);
+    }
+    Ok(())
 }
 
 /// The tables whose rows, some or all, the newest snapshot has under a domain of the table's own
@@ -109,12 +117,12 @@ pub fn holder(repository: &Repository, id: &str) -> Outcome<Customer> {
         .rsplit_once('#')
         .and_then(|(key, n)| Some((key, n.parse::<u32>().ok()?)));
     if let Some((key, number)) = numbered
-        && let Ok(holders) = customers::find(repository, key)
+        && let Ok(holders) = register::find(repository, key)
         && let Some(holder) = holders.into_iter().find(|h| h.domain.arrival == number)
     {
         return Ok(holder);
     }
-    let mut holders = customers::find(repository, id)?;
+    let mut holders = register::find(repository, id)?;
     match holders.pop() {
         Some(only) if holders.is_empty() => Ok(only),
         last => {
@@ -169,7 +177,7 @@ pub struct Readmitted {
 pub fn readmit(repository: &mut Repository, id: &str, reason: &str) -> Outcome<Readmitted> {
     let erased = repository.catalog.erased()?;
     let recogniser = Recogniser::new(repository)?;
-    let here = customers::in_register(repository, id)?.into_iter();
+    let here = register::in_register(repository, id)?.into_iter();
     let mut known = here.map(|identity| (recogniser.who(&identity), identity));
     let found = known.find(|(who, _)| erased.contains_key(who));
     let Some((who, identity)) = found else {

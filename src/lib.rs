@@ -55,6 +55,7 @@ pub mod install;
 pub mod keys;
 pub mod lifecycle;
 pub mod prune;
+pub mod register;
 pub mod repo;
 pub mod restore;
 pub mod setup;

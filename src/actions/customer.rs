@@ -8,8 +8,8 @@ use super::params::{Because, List};
 use super::snapshots::Names;
 use super::{text, times};
 use crate::clock::Timestamp;
-use crate::customers::{self, Filter, Flag, Listed, Shown, State};
-use crate::error::Outcome;
+use crate::customers::{self, Filter, Flag, Hidden, Listed, Shown, State};
+use crate::error::{Failure, FailureKind, Outcome};
 use crate::forget;
 
 /// `customer list`
@@ -19,8 +19,19 @@ pub fn list(context: &Context, wanted: &List) -> Outcome<Answer> {
         .state
         .map(State::from)
         .or(wanted.hidden.then_some(State::Hidden));
+    let hidden = match (wanted.hidden || state == Some(State::Hidden), wanted.all) {
+        (true, _) => Hidden::Only,
+        (_, true) => Hidden::With,
+        _ => Hidden::Without,
+    };
+    if hidden != Hidden::Without && !context.sees_hidden {
+        let what = "you may not see hidden customers";
+        return Err(Failure::of(FailureKind::Refused, what)
+            .hint("`see_hidden` in [admin.roles] says who may"));
+    }
     let filter = Filter {
         state,
+        hidden,
         limit: wanted.limit,
         after: wanted.after.clone(),
     };
@@ -42,7 +53,7 @@ pub fn list(context: &Context, wanted: &List) -> Outcome<Answer> {
                 customer.name.clone().unwrap_or_default(),
                 state.join(", "),
                 time(customer.due),
-                time(customer.hold),
+                customer.hold.map_or(String::new(), |hold| hold.to_string()),
             ]
         });
         text::table(&["id", "name", "state", "due", "hold"], rows)
@@ -68,7 +79,7 @@ fn listed_json(customer: &Listed) -> Value {
 /// `customer show`
 pub fn show(context: &Context, id: &str) -> Outcome<Answer> {
     let repository = context.read()?;
-    let shown = customers::show(&repository, id)?;
+    let shown = customers::show(&repository, id, context.sees_hidden)?;
     let names = Names::new(&repository)?;
     let value = || {
         let sources = shown.sources.iter().map(|source| {
@@ -83,6 +94,7 @@ pub fn show(context: &Context, id: &str) -> Outcome<Answer> {
             "flags": flags(&shown.flags),
             "due": shown.due,
             "hold": shown.hold,
+            "why": shown.why,
             "snapshots": shown.snapshots.iter().map(|id| names.json(*id)).collect::<Vec<_>>(),
             "sources": sources.collect::<Vec<_>>(),
         })

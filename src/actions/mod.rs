@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::check::{self, Severity};
 use crate::config::Config;
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 use crate::inspect::{self, Inspected};
 use crate::lifecycle;
 use crate::repo::Repository;
@@ -87,6 +87,19 @@ impl Context {
         }
         Ok(repository)
     }
+}
+
+/// That this version can do what is asked.
+fn possible(action: &Action) -> Outcome<()> {
+    let what = match action {
+        Action::CustomerHide(wanted) if wanted.mode == params::HideMode::Vault => {
+            "customer hide --mode vault"
+        }
+        Action::Restore(wanted) if wanted.in_place => "restore --in-place",
+        _ => return Ok(()),
+    };
+    Err(Failure::new(format!("this version cannot do `{what}` yet"))
+        .hint("`tenure --help` lists what it can do"))
 }
 
 /// Does what is asked, without asking who asks: see [`audited::perform`].

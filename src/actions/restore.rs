@@ -7,16 +7,10 @@ use super::answer::{Answer, IN_PART};
 use super::params::{Choice, Restore, RestoreCustomer};
 use super::snapshots::Names;
 use super::{text, times};
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::SnapshotId;
 use crate::repo::Repository;
 use crate::restore::{self, Restored, RestoredSource};
-
-/// What is said of a part that this version does not have.
-fn not_yet(what: &str) -> Failure {
-    Failure::new(format!("this version cannot do `{what}` yet"))
-        .hint("`tenure --help` lists what it can do")
-}
 
 /// The snapshot that is meant.
 fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
@@ -35,8 +29,11 @@ fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
 /// `restore`
 pub fn whole(context: &Context, wanted: &Restore) -> Outcome<Answer> {
     let to = match &wanted.to {
-        Some(to) if !wanted.in_place => to,
-        _ => return Err(not_yet("restore --in-place")),
+        Some(to) => to,
+        None => {
+            let what = "nothing says where to restore to";
+            return Err(Failure::of(FailureKind::Usage, what).hint("name a directory: `to`"));
+        }
     };
     let repository = context.read()?;
     let id = choose(&repository, &wanted.choice)?;
@@ -108,9 +105,8 @@ fn restored_text(restored: &Restored, names: &Names) -> String {
 
 /// `customer restore`
 pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
-    let to = match &wanted.to {
-        Some(to) if !wanted.live && !wanted.replace => to,
-        _ => return Err(not_yet("customer restore --live")),
+    let Some(to) = &wanted.to else {
+        return live(context, wanted);
     };
     let repository = context.read()?;
     let id = choose(&repository, &wanted.choice)?;
@@ -131,6 +127,7 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
             "rows": restored.rows,
             "files": 0,
             "read_bytes": restored.read_bytes,
+            "problems": restored.problems,
         })
     };
     let text = || {
@@ -143,5 +140,69 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
             text::size(restored.read_bytes),
         )
     };
-    Ok(Answer::new(context.json, value, text).chatter())
+    Ok(Answer::new(context.json, value, text)
+        .chatter()
+        .warn(restored.problems.iter().cloned())
+        .code_if(!restored.problems.is_empty(), IN_PART))
+}
+
+/// `customer restore --live`
+fn live(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
+    if !wanted.live {
+        let what = "nothing says where to restore to";
+        let hint = "name a directory (`to`), or say `live`";
+        return Err(Failure::of(FailureKind::Usage, what).hint(hint));
+    }
+    let repository = context.change()?;
+    let id = choose(&repository, &wanted.choice)?;
+    let report = context.report.as_ref();
+    let restored = restore::live(&repository, &wanted.id, id, wanted.replace, report)?;
+    let names = Names::new(&repository)?;
+    let sources = restored.sources.iter().map(|source| {
+        json!({
+            "name": source.name,
+            "tables": pairs(&source.put.tables),
+            "unchanged": source.put.unchanged,
+            "moved": source.put.moved,
+            "deleted": pairs(&source.put.deleted),
+            "nulled": source.put.nulled.iter().map(|n| n.rows).sum::<u64>(),
+        })
+    });
+    let value = || {
+        json!({
+            "id": restored.id,
+            "snapshot": names.json(restored.snapshot),
+            "rows": restored.rows(),
+            "files": 0,
+            "read_bytes": restored.read_bytes,
+            "sources": sources.collect::<Vec<_>>(),
+        })
+    };
+    let text = || {
+        let changed = restored
+            .sources
+            .iter()
+            .flat_map(|source| &source.put.tables);
+        let changed = changed.map(|(_, rows)| rows).sum::<u64>();
+        format!(
+            "customer {} is in the live system as snapshot {} has it: {}, of which {changed} were put back\n",
+            text::printable(&restored.id),
+            names.text(restored.snapshot),
+            text::count(restored.rows(), "row", "rows"),
+        )
+    };
+    let left_out = restored
+        .left_out
+        .iter()
+        .map(|what| format!("left out: {what}"));
+    Ok(Answer::new(context.json, value, text)
+        .chatter()
+        .warn(left_out.collect::<Vec<_>>()))
+}
+
+fn pairs(tables: &[(String, u64)]) -> Vec<serde_json::Value> {
+    let pairs = tables.iter();
+    pairs
+        .map(|(table, rows)| json!({ "table": table, "rows": rows }))
+        .collect()
 }

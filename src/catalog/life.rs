@@ -1,13 +1,13 @@
 //! What the catalog knows of customers' lives: who is hidden, held or missing, and the erasures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Catalog, Change, Result, domain, hash};
 use crate::clock::Timestamp;
 use crate::ids::{Domain, KeyedHash};
-use crate::journal::{Cause, Order};
+use crate::journal::{Cause, Entry, Event, Order};
 
 /// What was decided of one customer's life.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,63 @@ impl Life {
     pub fn is_held(&self, at: Timestamp) -> bool {
         self.held.is_some() && self.hold_until.is_none_or(|until| at <= until)
     }
+
+    /// Whether the customer has asked for restriction and is hidden for it.
+    pub fn is_restricted(&self) -> bool {
+        self.restricted && self.hidden.is_some()
+    }
+
+    /// Takes in what an entry of the journal has decided; nothing if it is about something else.
+    /// What the first of several hides in a row replaced is what will come back, and a restriction
+    /// stands until an unhide.
+    pub fn take(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Hidden {
+                former,
+                restricted,
+                reason,
+                ..
+            } => {
+                if self.hidden.is_none() {
+                    self.former = Some(former.clone());
+                    self.hidden = Some(entry.time);
+                }
+                self.restricted |= restricted;
+                self.shown = None;
+                self.hide_reason = Some(reason.clone());
+                self.hide_due = true;
+            }
+            Event::Unhidden { reason, .. } => {
+                self.hidden = None;
+                self.restricted = false;
+                self.shown = Some(entry.time);
+                self.hide_reason = Some(reason.clone());
+                self.hide_due = true;
+            }
+            Event::Held { until, reason, .. } => {
+                self.held = Some(entry.time);
+                self.hold_until = *until;
+                self.hold_reason = Some(reason.clone());
+            }
+            Event::Released { .. } => {
+                (self.held, self.hold_until, self.hold_reason) = (None, None, None);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// How somebody was erased who would be known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// The domain that the customer had.
+    pub domain: Domain,
+    /// Whether the live systems were to be reached too; if not, the keyring alone has forgotten.
+    pub ordered: bool,
+    /// Whether they were reached.
+    pub live: bool,
+    /// Whether nothing of the erasure is pending any more.
+    pub is_final: bool,
 }
 
 /// One erasure that reaches the live systems.
@@ -101,15 +158,23 @@ fn erasure(row: &Row<'_>) -> rusqlite::Result<Erasure> {
     })
 }
 
+fn life_of(connection: &Connection, domain: Domain) -> Result<Life> {
+    let sql = format!("SELECT {LIFE} FROM life WHERE inc = ? AND arrival = ?");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row(params![&domain.inc.0[..], domain.arrival], |row| {
+        life(row, 0)
+    });
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+fn millis(time: Option<Timestamp>) -> Option<i64> {
+    time.map(|time| time.0)
+}
+
 impl Catalog {
     /// What was decided of a customer's life.
     pub fn life(&self, domain: Domain) -> Result<Life> {
-        let sql = format!("SELECT {LIFE} FROM life WHERE inc = ? AND arrival = ?");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_row(params![&domain.inc.0[..], domain.arrival], |row| {
-            life(row, 0)
-        });
-        Ok(found.optional()?.unwrap_or_default())
+        life_of(&self.connection, domain)
     }
 
     /// Everybody of whose life something was decided, or whom the register lacks.
@@ -163,6 +228,33 @@ impl Catalog {
         .collect()
     }
 
+    /// Those who were erased, by what they are recognised by, and how.
+    pub fn gone(&self) -> Result<HashMap<KeyedHash, Gone>> {
+        let sql = "SELECT who, inc, arrival, erasure.entry IS NOT NULL, live IS NOT NULL,
+                          coalesce(final, 0)
+                   FROM erased LEFT JOIN erasure ON erasure.entry = erased.entry";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                (row.get(1)?, row.get(2)?),
+                (row.get(3)?, row.get(4)?, row.get(5)?),
+            ))
+        })?;
+        rows.map(|row| {
+            let (who, (inc, arrival), (ordered, live, is_final)) = row?;
+            let domain = domain(inc, arrival)?;
+            let gone = Gone {
+                domain,
+                ordered,
+                live,
+                is_final,
+            };
+            Ok((hash(who)?, gone))
+        })
+        .collect()
+    }
+
     /// How many customers retention has erased at or after a time.
     pub fn erased_since(&self, time: Timestamp) -> Result<u64> {
         let sql = "SELECT coalesce(sum(customers), 0) FROM erasure WHERE cause = 1 AND time >= ?";
@@ -188,31 +280,25 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// A customer is hidden; the live row is to show it. What the first of several hides in a row
-    /// replaced is what will come back.
-    pub fn hide(
-        &self,
-        domain: Domain,
-        since: Timestamp,
-        former: &[u8],
-        restricted: bool,
-        reason: &[u8],
-    ) -> Result<()> {
+    /// Takes in what an entry of the journal has decided of a customer's life.
+    pub fn decided(&self, domain: Domain, entry: &Entry) -> Result<()> {
+        let mut life = life_of(&self.transaction, domain)?;
+        life.take(entry);
         self.of_life(
             domain,
-            "former = CASE WHEN hidden IS NULL THEN ? ELSE former END, \
-             hidden = coalesce(hidden, ?), restricted = ?, shown = NULL, hide_reason = ?, \
-             hide_due = 1",
-            &[&former, &since.0, &restricted, &reason],
-        )
-    }
-
-    /// A customer is brought back; the live row is to show it.
-    pub fn unhide(&self, domain: Domain, time: Timestamp, reason: &[u8]) -> Result<()> {
-        self.of_life(
-            domain,
-            "hidden = NULL, restricted = 0, shown = ?, hide_reason = ?, hide_due = 1",
-            &[&time.0, &reason],
+            "hidden = ?, restricted = ?, shown = ?, former = ?, hide_due = ?, hide_reason = ?, \
+             held = ?, hold_until = ?, hold_reason = ?",
+            &[
+                &millis(life.hidden),
+                &life.restricted,
+                &millis(life.shown),
+                &life.former,
+                &life.hide_due,
+                &life.hide_reason,
+                &millis(life.held),
+                &millis(life.hold_until),
+                &life.hold_reason,
+            ],
         )
     }
 
@@ -221,30 +307,9 @@ impl Change<'_> {
         self.of_life(domain, "hide_due = 0", &[])
     }
 
-    /// A hold stands from here on.
-    pub fn hold(
-        &self,
-        domain: Domain,
-        since: Timestamp,
-        until: Option<Timestamp>,
-        reason: &[u8],
-    ) -> Result<()> {
-        self.of_life(
-            domain,
-            "held = ?, hold_until = ?, hold_reason = ?",
-            &[&since.0, &until.map(|until| until.0), &reason],
-        )
-    }
-
-    /// No hold stands any more.
-    pub fn release(&self, domain: Domain) -> Result<()> {
-        let set = "held = NULL, hold_until = NULL, hold_reason = NULL";
-        self.of_life(domain, set, &[])
-    }
-
     /// Since when the register lacks a customer; none: it has the customer.
     pub fn set_missing(&self, domain: Domain, since: Option<Timestamp>) -> Result<()> {
-        self.of_life(domain, "missing = ?", &[&since.map(|since| since.0)])
+        self.of_life(domain, "missing = ?", &[&millis(since)])
     }
 
     /// An erasure that reaches the live systems was decided.

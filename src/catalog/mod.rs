@@ -25,7 +25,7 @@ mod steps;
 mod task;
 
 pub use change::Change;
-pub use life::{Erasure, Life};
+pub use life::{Erasure, Gone, Life};
 pub use task::{Ending, TaskRecord, TaskResult};
 
 /// What can go wrong with the catalog.

@@ -123,7 +123,9 @@ pub(super) enum Cmd {
     )]
     Roles,
     /// Keep the schedule and answer on the socket, in the foreground
-    #[command(after_help = "Example:\n  systemctl enable --now tenured.service")]
+    #[command(
+        after_help = "Example:\n  tenure daemon    # under systemd: systemctl enable --now tenured.service"
+    )]
     Daemon,
     /// Install the program, its units, groups and manual pages
     #[command(

@@ -6,70 +6,12 @@ use std::collections::HashSet;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Domain, KeyedHash};
+use crate::lifecycle::Hold;
+use crate::register;
 use crate::repo::identity::open_identity;
 use crate::repo::{Recogniser, Repository};
 
-use super::{each_of_register, identity};
-
-/// Where a customer's life stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nothing is decided.
-    Active,
-    /// Out of everyday sight.
-    Hidden,
-    /// A person must decide.
-    Review,
-    /// The period has ended, and the grace has not.
-    Expired,
-    /// The erasure has been decided and is not finished.
-    Erasing,
-    /// Erased.
-    Erased,
-}
-
-impl State {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Active,
-        Self::Hidden,
-        Self::Review,
-        Self::Expired,
-        Self::Erasing,
-        Self::Erased,
-    ];
-
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Hidden => "hidden",
-            Self::Review => "review",
-            Self::Expired => "expired",
-            Self::Erasing => "erasing",
-            Self::Erased => "erased",
-        }
-    }
-}
-
-/// What is true of a customer besides the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flag {
-    /// Left the register without being erased.
-    Vanished,
-    /// Was erased, and is in the register.
-    Reappeared,
-}
-
-impl Flag {
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Vanished => "vanished",
-            Self::Reappeared => "reappeared",
-        }
-    }
-}
+use super::standing::{Flag, Standing, Standings, State};
 
 /// One customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,8 +26,30 @@ pub struct Listed {
     pub flags: Vec<Flag>,
     /// When the state changes by itself.
     pub due: Option<Timestamp>,
-    /// Until when a legal hold stands.
-    pub hold: Option<Timestamp>,
+    /// The legal hold that stands.
+    pub hold: Option<Hold>,
+}
+
+/// Whether the hidden are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hidden {
+    /// All but them.
+    #[default]
+    Without,
+    /// Them alone.
+    Only,
+    /// Them too.
+    With,
+}
+
+impl Hidden {
+    fn lets(self, hidden: bool) -> bool {
+        match self {
+            Self::Without => !hidden,
+            Self::Only => hidden,
+            Self::With => true,
+        }
+    }
 }
 
 /// Which customers are asked for.
@@ -93,6 +57,8 @@ pub struct Listed {
 pub struct Filter {
     /// Those in this state only.
     pub state: Option<State>,
+    /// With the hidden or without.
+    pub hidden: Hidden,
     /// At most so many.
     pub limit: Option<usize>,
     /// Those after this one only.
@@ -105,39 +71,19 @@ pub struct Filter {
 /// When the register cannot be read; `NotFound` when nobody is called as [`Filter::after`] says.
 pub fn list(repository: &Repository, filter: &Filter) -> Outcome<Vec<Listed>> {
     let recogniser = Recogniser::new(repository)?;
-    let erased = repository.catalog.erased()?;
+    let standings = Standings::of_all(repository)?;
     let mut chosen = Chosen::new(filter);
     let mut met = HashSet::new();
-    each_of_register(repository, &mut |row| {
+    register::each_of_register(repository, &mut |row| {
         let name = row.name.clone();
-        let identity = identity(row);
+        let identity = register::identity(row);
         let who = recogniser.who(&identity);
-        let gone = erased.contains_key(&who);
         met.insert(who);
-        chosen.offer(Listed {
-            id: identity.key.text(),
-            name,
-            state: if gone { State::Erased } else { State::Active },
-            flags: if gone {
-                vec![Flag::Reappeared]
-            } else {
-                Vec::new()
-            },
-            due: None,
-            hold: None,
-        });
+        chosen.offer(identity.key.text(), name, standings.present(&who));
         Ok(())
     })?;
-    for id in vanished(repository, &met, &chosen)? {
-        let flags = vec![Flag::Vanished];
-        chosen.offer(Listed {
-            id,
-            name: None,
-            state: State::Active,
-            flags,
-            due: None,
-            hold: None,
-        });
+    for (domain, id) in vanished(repository, &met, &chosen)? {
+        chosen.offer(id, None, standings.vanished(domain));
     }
     chosen.finish()
 }
@@ -147,7 +93,7 @@ fn vanished(
     repository: &Repository,
     met: &HashSet<KeyedHash>,
     chosen: &Chosen<'_>,
-) -> Outcome<Vec<String>> {
+) -> Outcome<Vec<(Domain, String)>> {
     if chosen.is_full() {
         return Ok(Vec::new());
     }
@@ -166,11 +112,8 @@ fn vanished(
         let Some(customer) = repository.catalog.customer(domain)? else {
             continue;
         };
-        ids.push(
-            open_identity(repository.id(), domain, &key, &customer.sealed)?
-                .key
-                .text(),
-        );
+        let identity = open_identity(repository.id(), domain, &key, &customer.sealed)?;
+        ids.push((domain, identity.key.text()));
     }
     Ok(ids)
 }
@@ -198,16 +141,25 @@ impl<'f> Chosen<'f> {
             .is_some_and(|limit| self.list.len() >= limit)
     }
 
-    fn offer(&mut self, customer: Listed) {
+    fn offer(&mut self, id: String, name: Option<String>, standing: Standing) {
         if !self.begun {
-            self.begun = self.filter.after.as_ref() == Some(&customer.id);
-        } else if !self.is_full()
+            self.begun = self.filter.after.as_ref() == Some(&id);
+            return;
+        }
+        let wanted = self.filter.hidden.lets(standing.hidden)
             && self
                 .filter
                 .state
-                .is_none_or(|state| state == customer.state)
-        {
-            self.list.push(customer);
+                .is_none_or(|state| state == standing.state);
+        if wanted && !self.is_full() {
+            self.list.push(Listed {
+                id,
+                name,
+                state: standing.state,
+                flags: standing.flags,
+                due: standing.due,
+                hold: standing.hold,
+            });
         }
     }
 
@@ -230,24 +182,20 @@ mod tests {
         let mut chosen = Chosen::new(filter);
         for (id, state) in [
             ("1", State::Active),
-            ("2", State::Erased),
+            ("2", State::Hidden),
             ("3", State::Active),
         ] {
-            let id = id.to_owned();
-            chosen.offer(Listed {
-                id,
-                name: None,
+            let standing = Standing {
                 state,
                 flags: vec![],
                 due: None,
                 hold: None,
-            });
+                hidden: state == State::Hidden,
+            };
+            chosen.offer(id.to_owned(), None, standing);
         }
-        Ok(chosen
-            .finish()?
-            .into_iter()
-            .map(|listed| listed.id)
-            .collect())
+        let list = chosen.finish()?.into_iter();
+        Ok(list.map(|listed| listed.id).collect())
     }
 
     #[test]
@@ -255,6 +203,7 @@ mod tests {
         let filter = |state, limit, after: Option<&str>| {
             chosen(&Filter {
                 state,
+                hidden: Hidden::With,
                 limit,
                 after: after.map(str::to_owned),
             })
@@ -268,5 +217,20 @@ mod tests {
         assert!(filter(None, None, Some("3")).unwrap().is_empty());
         let failure = filter(None, None, Some("4")).unwrap_err();
         assert_eq!(failure.kind(), FailureKind::NotFound);
+    }
+
+    #[test]
+    fn the_hidden_are_listed_only_when_asked_for() {
+        for (hidden, listed) in [
+            (Hidden::default(), &["1", "3"][..]),
+            (Hidden::Only, &["2"]),
+            (Hidden::With, &["1", "2", "3"]),
+        ] {
+            let filter = Filter {
+                hidden,
+                ..Filter::default()
+            };
+            assert_eq!(chosen(&filter).unwrap(), listed);
+        }
     }
 }

@@ -6,15 +6,17 @@ use crate::catalog::Customer;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, SnapshotId};
+use crate::lifecycle::{self, Hold};
 use crate::manifest::SourceState;
 use crate::page::Entry;
 use crate::piece::{Identity, RowReader};
+use crate::register;
 use crate::repo::Repository;
-use crate::repo::identity::open_identity;
+use crate::repo::identity::{open_identity, open_reason};
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 
-use super::{Flag, State, each_of_register, find, identity, keys_as_typed};
+use super::standing::{Flag, Standing, Standings, State};
 
 /// One customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +31,10 @@ pub struct Shown {
     pub flags: Vec<Flag>,
     /// When the state changes by itself.
     pub due: Option<Timestamp>,
-    /// Until when a legal hold stands.
-    pub hold: Option<Timestamp>,
+    /// The legal hold that stands.
+    pub hold: Option<Hold>,
+    /// Why the state is what it is: what the rules say, and what people have said.
+    pub why: Vec<String>,
     /// The snapshots that hold the customer, oldest first.
     pub snapshots: Vec<SnapshotId>,
     /// What the newest of them holds.
@@ -59,71 +63,112 @@ pub struct ShownTable {
 /// was. Reads of the stores about as much as the customer has in the newest snapshot.
 ///
 /// # Errors
-/// `NotFound` when nobody has the id, or only somebody who was erased.
-pub fn show(repository: &Repository, id: &str) -> Outcome<Shown> {
-    let found = find(repository, id);
-    let mut shown = Shown {
-        id: String::new(),
-        name: None,
-        state: State::Active,
-        flags: Vec::new(),
-        due: None,
-        hold: None,
-        snapshots: Vec::new(),
-        sources: Vec::new(),
-    };
-    let holder = match present(repository, id)? {
+/// `NotFound` when nobody has the id, or only somebody who was erased, or only somebody who is hidden
+/// and the hidden may not be seen.
+pub fn show(repository: &Repository, id: &str, may_see_hidden: bool) -> Outcome<Shown> {
+    let known = register::find(repository, id);
+    let (holder, mut shown) = match present(repository, id)? {
         Some((here, name)) => {
             let who = repository.who(&here)?;
-            (shown.id, shown.name) = (here.key.text(), name);
             // Whom no snapshot has met yet is known from the register alone.
-            let found = match found {
+            let known = match known {
                 Err(failure) if failure.kind() == FailureKind::NotFound => Vec::new(),
-                found => found?,
+                known => known?,
             };
-            found.into_iter().find(|holder| holder.who == who)
+            let holder = known.into_iter().find(|holder| holder.who == who);
+            let standing = match &holder {
+                Some(holder) => stands(repository, holder, &here)?,
+                None => (
+                    Standings::of_one(repository, None)?.present(&who),
+                    Vec::new(),
+                ),
+            };
+            if standing.0.state == State::Erased {
+                return Err(register::not_found(repository, id));
+            }
+            (holder, shown(here.key.text(), name, standing))
         }
         None => {
-            let last = found?.pop();
-            shown.flags.push(Flag::Vanished);
-            shown.id = last
-                .as_ref()
-                .map_or(Ok(id.to_owned()), |last| typed_key(repository, last))?;
-            last
+            let Some(last) = known?.pop() else {
+                return Err(register::not_found(repository, id));
+            };
+            let gone = identity_of(repository, &last)?;
+            let standing = stands(repository, &last, &gone)?;
+            (Some(last), shown(gone.key.text(), None, standing))
         }
     };
+    if shown.state == State::Hidden && !may_see_hidden {
+        return Err(register::not_found(repository, id));
+    }
     if let Some(holder) = holder {
         look_into_snapshots(repository, holder.domain, &mut shown)?;
     }
     Ok(shown)
 }
 
-/// Whom the live register holds under an id, and under which name; nobody who was erased.
+fn shown(id: String, name: Option<String>, (standing, why): (Standing, Vec<String>)) -> Shown {
+    Shown {
+        id,
+        name,
+        state: standing.state,
+        flags: standing.flags,
+        due: standing.due,
+        hold: standing.hold,
+        why,
+        snapshots: Vec::new(),
+        sources: Vec::new(),
+    }
+}
+
+/// How the life of somebody stands who was not erased, and why.
+fn stands(
+    repository: &Repository,
+    holder: &Customer,
+    identity: &Identity,
+) -> Outcome<(Standing, Vec<String>)> {
+    let now = Timestamp::now();
+    let domain = holder.domain;
+    let (verdict, vanished) = lifecycle::retention::verdict_on(repository, domain, identity, now)?;
+    let standings = Standings::of_one(repository, Some(&verdict))?;
+    let standing = match vanished {
+        true => standings.vanished(domain),
+        false => standings.living(Some(domain)),
+    };
+    let mut why: Vec<String> = verdict.why.iter().map(ToString::to_string).collect();
+    let lives = lifecycle::lives(repository)?;
+    if let (Some(life), Some(key)) = (lives.get(&domain), repository.keyring.forest.key(domain)) {
+        let said = [
+            ("why held", life.held.and(life.hold_reason.as_ref())),
+            ("why hidden", life.hidden.and(life.hide_reason.as_ref())),
+        ];
+        for (what, sealed) in said {
+            if let Some(sealed) = sealed {
+                let text = open_reason(repository.id(), domain, &key, sealed)?;
+                why.push(format!("{what}: {text}"));
+            }
+        }
+    }
+    Ok((standing, why))
+}
+
+/// Whom the live register holds under an id, and under which name.
 fn present(repository: &Repository, id: &str) -> Outcome<Option<(Identity, Option<String>)>> {
-    let keys = keys_as_typed(repository, id);
-    let erased = repository.catalog.erased()?;
+    let keys = register::keys_as_typed(repository, id);
     let mut present = None;
-    each_of_register(repository, &mut |row| {
+    register::each_of_register(repository, &mut |row| {
         if present.is_none() && keys.contains(&row.key) {
             let name = row.name.clone();
-            let identity = identity(row);
-            if !erased.contains_key(&repository.who(&identity)?) {
-                present = Some((identity, name));
-            }
+            present = Some((register::identity(row), name));
         }
         Ok(())
     })?;
     Ok(present)
 }
 
-fn typed_key(repository: &Repository, holder: &Customer) -> Outcome<String> {
+fn identity_of(repository: &Repository, holder: &Customer) -> Outcome<Identity> {
     let key = repository.keyring.forest.key(holder.domain);
     let key = key.ok_or_else(|| Failure::new("the customer's key is gone"))?;
-    Ok(
-        open_identity(repository.id(), holder.domain, &key, &holder.sealed)?
-            .key
-            .text(),
-    )
+    open_identity(repository.id(), holder.domain, &key, &holder.sealed)
 }
 
 /// Finds the snapshots that hold the customer, and counts the rows of the newest.

@@ -6,7 +6,7 @@
 //! their keys are gone with the entry), the keyring's next epoch is written everywhere and older ones
 //! are destroyed, and the certificate says what was seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,11 @@ use super::subject::{Subject, key};
 use crate::catalog::Erasure;
 use crate::clock::Timestamp;
 use crate::config::Source;
-use crate::customers;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain};
 use crate::journal::{Cause, Event, Order, Recognised, Sealed};
 use crate::piece::Identity;
+use crate::register;
 use crate::repo::identity::seal_reason;
 use crate::repo::{Recogniser, Repository, Settled};
 use crate::source::sqlite::{Erased as ErasedRows, Erasing, Level, Live, Remnant};
@@ -84,20 +84,19 @@ pub fn on_request(repository: &mut Repository, id: &str, wanted: &Wanted<'_>) ->
         }
         Err(failure) => return Err(failure),
     };
+    check(repository, id, subject.domain(), &subject.identity)?;
+    run(repository, vec![subject], wanted)
+}
+
+/// That nothing stands against erasing a customer on request.
+fn check(repository: &Repository, id: &str, domain: Domain, identity: &Identity) -> Outcome<()> {
     let now = Timestamp::now();
     let policy = Policy::new(
         repository.config.retention.as_ref(),
         repository.config.time_zone,
     );
-    let fact = facts::of_one(
-        repository,
-        &policy,
-        subject.domain(),
-        &subject.identity,
-        now,
-    )?;
-    may_erase(&fact, &policy, now).map_err(|against| refused(id, &against))?;
-    run(repository, vec![subject], wanted)
+    let fact = facts::of_one(repository, &policy, domain, identity, now)?;
+    may_erase(&fact, &policy, now).map_err(|against| refused(id, &against))
 }
 
 fn refused(id: &str, against: &[super::Reason]) -> Failure {
@@ -111,7 +110,7 @@ fn refused(id: &str, against: &[super::Reason]) -> Failure {
 fn again(repository: &mut Repository, id: &str, wanted: &Wanted<'_>) -> Outcome<Option<Erased>> {
     let recogniser = Recogniser::new(repository)?;
     let erased = repository.catalog.erased()?;
-    let found = customers::in_register(repository, id)?.into_iter();
+    let found = register::in_register(repository, id)?.into_iter();
     let known = found.filter_map(|identity| {
         let who = recogniser.who(&identity);
         let domain = *erased.get(&who)?;
@@ -121,9 +120,13 @@ fn again(repository: &mut Repository, id: &str, wanted: &Wanted<'_>) -> Outcome<
     if identities.is_empty() {
         return Ok(None);
     }
-    rehearse(repository, &keys(&identities))?;
+    for (one, identity) in recognised.iter().zip(&identities) {
+        check(repository, id, one.domain, identity)?;
+    }
+    let keys = register::unshared_keys(repository, &identities)?;
+    rehearse(repository, &keys)?;
     decide(repository, Vec::new(), recognised, Vec::new(), wanted)?;
-    carry_out(repository, &identities).map(Some)
+    carry_out(repository, &keys).map(Some)
 }
 
 /// Erases living customers, of whom it is known that they may be erased.
@@ -133,7 +136,8 @@ pub fn run(
     wanted: &Wanted<'_>,
 ) -> Outcome<Erased> {
     let identities: Vec<Identity> = subjects.iter().map(|s| s.identity.clone()).collect();
-    rehearse(repository, &keys(&identities))?;
+    let keys = register::unshared_keys(repository, &identities)?;
+    rehearse(repository, &keys)?;
     let (repo, last) = (repository.id(), repository.catalog.last_class()?);
     let (mut domains, mut reasons) = (Vec::new(), Vec::new());
     for subject in &subjects {
@@ -152,11 +156,7 @@ pub fn run(
     });
     let recognised = recognised.collect();
     decide(repository, domains, recognised, reasons, wanted)?;
-    carry_out(repository, &identities)
-}
-
-fn keys(identities: &[Identity]) -> Vec<CustomerKey> {
-    identities.iter().map(|i| i.key.clone()).collect()
+    carry_out(repository, &keys)
 }
 
 /// Tries it in every source and rolls it back.
@@ -206,12 +206,12 @@ fn decide(
 }
 
 /// Does what the newest entry has decided, and says what is pending.
-fn carry_out(repository: &mut Repository, identities: &[Identity]) -> Outcome<Erased> {
+fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erased> {
     let entry = repository.log().position().len;
     repository.apply_to_catalog()?;
     let mut pending = Vec::new();
     if let Some(erasure) = repository.catalog.erasure(entry)? {
-        pending.extend(in_live_systems(repository, &erasure, Some(identities)).err());
+        pending.extend(in_live_systems(repository, &erasure, Some(keys)).err());
     }
     let mut settled = Settled::default();
     repository.carry_out_decisions(&mut settled)?;
@@ -227,7 +227,7 @@ fn carry_out(repository: &mut Repository, identities: &[Identity]) -> Outcome<Er
 }
 
 /// A failure and its causes on one line.
-pub(super) fn told(failure: &Failure) -> String {
+pub fn told(failure: &Failure) -> String {
     let causes = failure.causes();
     let all = std::iter::once(failure.to_string()).chain(causes);
     all.collect::<Vec<_>>().join(": ")
@@ -242,11 +242,11 @@ pub(super) fn finish(repository: &mut Repository) -> Outcome<Vec<Failure>> {
 }
 
 /// Deletes the rows of an erasure's customers in every source, or deals once more with what was left
-/// behind. `identities` are known only to whoever has decided it: later they are found by hash.
+/// behind. `keys` are known only to whoever has decided it: later the customers are found by hash.
 fn in_live_systems(
     repository: &mut Repository,
     erasure: &Erasure,
-    identities: Option<&[Identity]>,
+    keys: Option<&[CustomerKey]>,
 ) -> Outcome<()> {
     let before: Option<LiveDone> = erasure
         .live
@@ -256,9 +256,9 @@ fn in_live_systems(
         Some(done) if done.sources.iter().all(|source| source.pending.is_empty()) => return Ok(()),
         Some(done) => swept(repository, done, erasure.vacuum)?,
         None => {
-            let keys = match identities {
-                Some(identities) => keys(identities),
-                None => keys(&recognise(repository, erasure.entry)?),
+            let keys = match keys {
+                Some(keys) => keys.to_vec(),
+                None => recognise(repository, erasure.entry)?,
             };
             deleted(repository, &keys, erasure.vacuum)?
         }
@@ -271,16 +271,16 @@ fn in_live_systems(
         .change(|change| change.set_live(erasure.entry, &text))?)
 }
 
-/// Those of an erasure who are still in the register.
-fn recognise(repository: &Repository, entry: u64) -> Outcome<Vec<Identity>> {
-    let wanted = repository.catalog.erased_by(entry)?;
+/// The keys of those of an erasure who are still in the register.
+fn recognise(repository: &Repository, entry: u64) -> Outcome<Vec<CustomerKey>> {
+    let wanted = repository.catalog.erased_by(entry)?.into_iter();
+    let wanted: HashSet<_> = wanted.map(|(who, _)| who).collect();
     let recogniser = Recogniser::new(repository)?;
     let mut found = Vec::new();
-    customers::each_of_register(repository, &mut |row| {
-        let identity = customers::identity(row);
-        let who = recogniser.who(&identity);
-        if wanted.iter().any(|(erased, _)| *erased == who) {
-            found.push(identity);
+    register::each_of_register(repository, &mut |row| {
+        let identity = register::identity(row);
+        if wanted.contains(&recogniser.who(&identity)) {
+            found.push(identity.key);
         }
         Ok(())
     })?;

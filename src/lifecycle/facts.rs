@@ -6,10 +6,10 @@ use super::policy::{Fact, Hold, Policy};
 use super::start::Start;
 use crate::catalog::Life;
 use crate::clock::Timestamp;
-use crate::customers;
 use crate::error::Outcome;
 use crate::ids::{Domain, KeyedHash};
 use crate::piece::Identity;
+use crate::register;
 use crate::repo::identity::open_identity;
 use crate::repo::{Recogniser, Repository};
 use crate::value::ValueRef;
@@ -28,8 +28,8 @@ pub struct People {
 pub fn gather(repository: &Repository, policy: &Policy, now: Timestamp) -> Outcome<People> {
     let mut gathering = Gathering::new(repository, policy, now)?;
     let columns = start_columns(policy);
-    customers::each_with(repository, &columns, &mut |row, values| {
-        gathering.met(customers::identity(row), values);
+    register::each_with(repository, &columns, &mut |row, values| {
+        gathering.met(register::identity(row), values);
         Ok(())
     })?;
     gathering.vanished(repository)?;
@@ -45,15 +45,15 @@ pub fn of_one(
     now: Timestamp,
 ) -> Outcome<Fact> {
     let mut gathering = Gathering::new(repository, policy, now)?;
-    customers::each_with(repository, &start_columns(policy), &mut |row, values| {
+    register::each_with(repository, &start_columns(policy), &mut |row, values| {
         if row.key == identity.key {
-            gathering.met(customers::identity(row), values);
+            gathering.met(register::identity(row), values);
         }
         Ok(())
     })?;
     let facts = gathering.people.facts.into_iter();
     let found = facts.into_iter().find(|fact| fact.domain == domain);
-    let life = repository.catalog.life(domain)?;
+    let life = gathering.lives.remove(&domain).unwrap_or_default();
     Ok(found.unwrap_or_else(|| missing(domain, &life, now)))
 }
 
@@ -82,7 +82,7 @@ impl<'p> Gathering<'p> {
             recogniser: Recogniser::new(repository)?,
             arrivals: repository.catalog.arrivals()?,
             erased: repository.catalog.erased()?,
-            lives: repository.catalog.lives()?,
+            lives: super::lives(repository)?,
             met: HashSet::new(),
             people: People {
                 facts: Vec::new(),
@@ -158,7 +158,7 @@ fn known(domain: Domain, life: &Life) -> Fact {
         held: life.held.map(|_| Hold {
             until: life.hold_until,
         }),
-        restricted: life.hidden.is_some() && life.restricted,
+        restricted: life.is_restricted(),
         hidden: life.hidden.is_some(),
         vanished: None,
         reappeared: false,

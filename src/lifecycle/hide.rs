@@ -10,10 +10,12 @@ use crate::config::{Hide, Source};
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::Domain;
 use crate::journal::Event;
+use crate::piece::Identity;
+use crate::register;
 use crate::repo::identity::{open_former, open_identity, seal_former, seal_reason};
 use crate::repo::{Repository, Settled};
 use crate::source::sqlite::Live;
-use crate::value::{CustomerKey, Value};
+use crate::value::Value;
 
 /// The column of the register that hides, and what hides in it.
 pub struct Flag<'c> {
@@ -93,13 +95,10 @@ pub fn hide(
     let flag = flag(&config)?;
     let subject = Subject::find(repository, id)?;
     let domain = subject.domain();
-    let live = flag.open()?;
-    let former = live.flagged(&subject.identity.key, flag.column)?;
-    let former = former.ok_or_else(|| {
+    let Some(former) = former(repository, domain, &flag, &subject)? else {
         let what = format!("customer {id:?} is not in the register any more");
-        Failure::of(FailureKind::NotFound, what)
-    })?;
-    drop(live);
+        return Err(Failure::of(FailureKind::NotFound, what));
+    };
     let (repo, key) = (repository.id(), key(repository, domain)?);
     repository.decide(Event::Hidden {
         domain,
@@ -108,6 +107,28 @@ pub fn hide(
         reason: seal_reason(repo, domain, &key, reason)?,
     })?;
     shown(repository, id, domain, true)
+}
+
+/// What stands in the column of a customer who is to be hidden; none if there is no such row.
+fn former(
+    repository: &Repository,
+    domain: Domain,
+    flag: &Flag<'_>,
+    subject: &Subject,
+) -> Outcome<Option<Value>> {
+    let live = flag.open()?;
+    if !register::holds(repository, &subject.identity)? {
+        return Ok(None);
+    }
+    let life = repository.catalog.life(domain)?;
+    match life.former {
+        // Brought back before, and the row does not show it yet.
+        Some(sealed) if life.hide_due && life.hidden.is_none() => {
+            let key = key(repository, domain)?;
+            open_former(repository.id(), domain, &key, &sealed).map(Some)
+        }
+        _ => Ok(live.flagged(&subject.identity.key, flag.column)?),
+    }
 }
 
 /// Brings a hidden customer back: the live row says again what it said before.
@@ -152,45 +173,50 @@ pub(super) fn finish(repository: &mut Repository) -> Outcome<Vec<Failure>> {
 /// Lets a live row show the last hide or unhide.
 fn show(repository: &mut Repository, domain: Domain) -> Outcome<()> {
     let life = repository.catalog.life(domain)?;
-    let Some((key, value)) = wanted(repository, domain, &life)? else {
+    let Some((identity, value)) = wanted(repository, domain, &life)? else {
         return Ok(());
     };
-    let config = repository.config.clone();
-    let flag = flag(&config)?;
-    match flag.open()?.flag(&key, flag.column, &value) {
-        // Whoever has left the register has nothing to be shown.
-        Ok(_) | Err(crate::source::sqlite::SqliteError::NoCustomer) => {}
-        Err(error) => {
-            return Err(error)
-                .failed_to(|| format!("let source {:?} show it", flag.source.name.as_str()));
-        }
+    // Whoever has left the register has nothing to be shown, and whoever has the key by now is another.
+    if register::holds(repository, &identity)? {
+        let config = repository.config.clone();
+        let flag = flag(&config)?;
+        let shown = flag.open()?.flag(&identity.key, flag.column, &value);
+        shown.failed_to(|| format!("let source {:?} show it", flag.name()))?;
     }
     Ok(repository
         .catalog
         .change(|change| change.set_hide_shown(domain))?)
 }
 
-/// What is to stand in a customer's live row, or in a restored one: none if nobody has ever decided.
-pub fn wanted(
+/// What is to stand in a customer's live row, and whose that is: none if nobody has ever decided.
+fn wanted(
     repository: &Repository,
     domain: Domain,
     life: &Life,
-) -> Outcome<Option<(CustomerKey, Value)>> {
-    let Some(key) = repository.keyring.forest.key(domain) else {
+) -> Outcome<Option<(Identity, Value)>> {
+    let (Some(customer), Some(value)) = (
+        repository.catalog.customer(domain)?,
+        decided(repository, domain, life)?,
+    ) else {
         return Ok(None);
     };
-    let (Some(customer), Some(flag)) = (
-        repository.catalog.customer(domain)?,
+    let key = key(repository, domain)?;
+    let identity = open_identity(repository.id(), domain, &key, &customer.sealed)?;
+    Ok(Some((identity, value)))
+}
+
+/// What stands in the column that hides by what was last decided of a customer: what hides, or what
+/// stood there before. None if nobody has ever decided, or if the customer was erased.
+pub fn decided(repository: &Repository, domain: Domain, life: &Life) -> Outcome<Option<Value>> {
+    let (Some(key), Some(flag)) = (
+        repository.keyring.forest.key(domain),
         Flag::of(&repository.config),
     ) else {
         return Ok(None);
     };
-    let repo = repository.id();
-    let value = match (&life.hidden, &life.former) {
-        (Some(_), _) => flag.value.clone(),
-        (None, Some(former)) => open_former(repo, domain, &key, former)?,
-        (None, None) => return Ok(None),
-    };
-    let identity = open_identity(repo, domain, &key, &customer.sealed)?;
-    Ok(Some((identity.key, value)))
+    match (&life.hidden, &life.former) {
+        (Some(_), _) => Ok(Some(flag.value.clone())),
+        (None, Some(former)) => open_former(repository.id(), domain, &key, former).map(Some),
+        (None, None) => Ok(None),
+    }
 }

@@ -48,6 +48,7 @@ mod facts;
 mod fuse;
 pub mod hide;
 pub mod hold;
+mod lives;
 mod policy;
 mod reason;
 pub mod retention;
@@ -58,6 +59,7 @@ pub use certify::{show as certificate, verify as verify_certificate};
 
 pub use clock::{Implausible, plausible};
 pub use fuse::{Blown, blown, hash};
+pub use lives::lives;
 pub use policy::{Fact, Fate, Hold, Policy, Rule, Verdict, decide, may_erase};
 pub use reason::{Day, Reason};
 pub use start::{Absurd, Start};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
+use serde::{Serialize, Serializer};
 
 use super::calendar::end;
 use super::course::{Course, no_start};
@@ -50,6 +51,22 @@ impl Fact {
 pub struct Hold {
     /// Its last moment; none if it stands until it is released.
     pub until: Option<Timestamp>,
+}
+
+/// Until when it stands: a time, or `until released`.
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.until {
+            Some(until) => until.fmt(f),
+            None => f.write_str("until released"),
+        }
+    }
+}
+
+impl Serialize for Hold {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl Hold {

@@ -2,10 +2,10 @@
 
 use crate::backup::admit;
 use crate::catalog::Customer;
-use crate::customers;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::Domain;
 use crate::piece::Identity;
+use crate::register;
 use crate::repo::identity::open_identity;
 use crate::repo::{Recogniser, Repository};
 use crate::secret::DomainKey;
@@ -58,7 +58,7 @@ pub fn key(repository: &Repository, domain: Domain) -> Outcome<DomainKey> {
 fn newcomer(repository: &mut Repository, id: &str) -> Outcome<Option<Customer>> {
     let recogniser = Recogniser::new(repository)?;
     let erased = repository.catalog.erased()?;
-    let found = customers::in_register(repository, id)?.into_iter();
+    let found = register::in_register(repository, id)?.into_iter();
     let mut found = found.filter(|identity| !erased.contains_key(&recogniser.who(identity)));
     let Some(identity) = found.next() else {
         return Ok(None);

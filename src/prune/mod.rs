@@ -13,6 +13,7 @@ use crate::repo::{Repository, Settled};
 use crate::report::Report;
 
 mod guard;
+mod held;
 pub mod keep;
 
 pub use guard::Shrunk;
@@ -73,8 +74,10 @@ pub fn plan(repository: &Repository) -> Outcome<Plan> {
         repository.config.time_zone,
     );
     let floor = facts.iter().rfind(|facts| facts.verified);
+    let free = keep(&facts, rules, zone, &|_| false);
+    let held = held::among(repository, free.iter().filter(|verdict| !verdict.is_kept()))?;
     Ok(Plan {
-        verdicts: keep(&facts, rules, zone, &|_| false),
+        verdicts: keep(&facts, rules, zone, &|id| held.contains(&id)),
         shrunk: guard::shrunk(repository, &snapshots)?,
         floor: floor.map(|facts| facts.id),
     })

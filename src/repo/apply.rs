@@ -50,7 +50,7 @@ impl Applying<'_> {
             | Event::Held { domain, .. }
             | Event::Released { domain, .. } => match self.forest.is_punctured(*domain) {
                 true => Ok(()),
-                false => life(change, *domain, entry),
+                false => Ok(change.decided(*domain, entry)?),
             },
         }
     }
@@ -91,22 +91,4 @@ impl Applying<'_> {
         };
         Ok(change.add_customer(&customer, &self.recogniser.key(&key))?)
     }
-}
-
-/// What a decision about a living customer means.
-fn life(change: &Change<'_>, domain: Domain, entry: &Entry) -> Outcome<()> {
-    let time = entry.time;
-    match &entry.event {
-        Event::Hidden {
-            former,
-            restricted,
-            reason,
-            ..
-        } => change.hide(domain, time, former, *restricted, reason)?,
-        Event::Unhidden { reason, .. } => change.unhide(domain, time, reason)?,
-        Event::Held { until, reason, .. } => change.hold(domain, time, *until, reason)?,
-        Event::Released { .. } => change.release(domain)?,
-        _ => {}
-    }
-    Ok(())
 }

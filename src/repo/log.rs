@@ -202,6 +202,11 @@ impl Log {
         &self.recent
     }
 
+    /// An entry that an interrupted command has intended, and that may stand in a store.
+    pub fn intended(&self) -> Option<&Entry> {
+        self.intended.as_ref().map(|(_, entry)| entry)
+    }
+
     /// Appends an entry: when this returns it is in at least one store and on this host. Returns the
     /// stores that did not take it; they get it when they are brought level.
     pub fn append(

@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::export::Exporter;
+use super::lives::Lives;
 use super::rows::{Resolved, Resolver, Tables, decode, resolve};
-use super::{check_empty, check_journal, fetcher};
-use crate::customers;
+use super::site::{Site, check_empty};
+use super::whole::not_hidden;
+use super::{check_journal, fetcher};
+use crate::catalog::Customer;
 use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::fsx;
 use crate::ids::{Class, Domain, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::page::Entry;
 use crate::piece::RowReader;
+use crate::register;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::source::Cell;
-use crate::source::sqlite::Builder;
+use crate::source::sqlite::{Builder, Built};
 
 /// What was restored.
 pub struct CustomerRestored {
@@ -29,8 +32,12 @@ pub struct CustomerRestored {
     pub snapshot: SnapshotId,
     /// Rows of all tables.
     pub rows: u64,
+    /// What was left out, in words.
+    pub left_out: Vec<String>,
     /// Bytes read from stores.
     pub read_bytes: u64,
+    /// What is not as it should be, with the source's name: see [`Built::problems`].
+    pub problems: Vec<String>,
 }
 
 /// Restores one customer from a snapshot into `to`, which must be empty or not there.
@@ -45,36 +52,45 @@ pub fn customer(
     check_empty(to)?;
     let fetcher = fetcher(repository, snapshot, store)?;
     let view = View::open(repository, &fetcher, snapshot)?;
-    let entries = find(repository, &view, &fetcher, id)?;
-    fsx::create_dir(to)?;
+    let (_, entries) = find(repository, &view, &fetcher, id)?;
+    let lives = Lives::new(repository, view.manifest())?;
+    let site = Site::begin(to)?;
     report.begin("restoring the customer", None, Unit::Items);
-    let rows = read_rows(repository, &fetcher, &entries)?;
-    let mut total = 0;
+    let rows = read_rows(repository, &fetcher, &lives, &entries)?;
+    let (mut total, mut problems) = (0, Vec::new());
     for state in &view.manifest().sources {
         if let Some(rows) = rows.get(&state.number) {
-            total += write(repository, to, state, rows)
+            let built = write(repository, site.work(), state, rows)
                 .failed_to(|| format!("restore from source {:?}", state.name))?;
+            total += built.rows;
+            let named = |problem| format!("source {}: {problem}", state.name);
+            problems.extend(built.problems.into_iter().map(named));
         }
     }
     report.end();
-    check_journal(repository).inspect_err(|_| {
-        // What is void is not left lying about; if it cannot be removed, the failure says enough.
-        let _ = std::fs::remove_dir_all(to);
-    })?;
+    check_journal(repository)?;
+    site.finish()?;
     Ok(CustomerRestored {
         id: id.to_owned(),
         snapshot,
         rows: total,
+        left_out: not_hidden(&lives).into_iter().collect(),
         read_bytes: fetcher.bytes_read(),
+        problems,
     })
 }
 
 /// What the snapshot has of the customer who is asked for: of the present holder of the key, else of
 /// the one before who is in the snapshot.
-fn find(repository: &Repository, view: &View, fetcher: &Fetcher, id: &str) -> Outcome<Vec<Entry>> {
+pub(super) fn find(
+    repository: &Repository,
+    view: &View,
+    fetcher: &Fetcher,
+    id: &str,
+) -> Outcome<(Customer, Vec<Entry>)> {
     let meta = repository.meta()?;
     let classes = view.manifest().classes.len() as u8;
-    for holder in customers::find(repository, id)?.into_iter().rev() {
+    for holder in register::find(repository, id)?.into_iter().rev() {
         let mut entries = Vec::new();
         for class in 1..=classes {
             let domain = Domain {
@@ -84,7 +100,7 @@ fn find(repository: &Repository, view: &View, fetcher: &Fetcher, id: &str) -> Ou
             entries.append(&mut view.find(fetcher, &meta, domain)?);
         }
         if !entries.is_empty() {
-            return Ok(entries);
+            return Ok((holder, entries));
         }
     }
     let what = format!("customer {id} is not in snapshot {}", view.id.number);
@@ -92,10 +108,11 @@ fn find(repository: &Repository, view: &View, fetcher: &Fetcher, id: &str) -> Ou
         .hint(format!("`tenure customer show {id}` tells which")))
 }
 
-/// All rows by source, as encoded.
-fn read_rows(
+/// All rows by source, as encoded and as they are to be restored.
+pub(super) fn read_rows(
     repository: &Repository,
     fetcher: &Fetcher,
+    lives: &Lives,
     entries: &[Entry],
 ) -> Outcome<BTreeMap<u32, Vec<Vec<u8>>>> {
     let mut rows: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
@@ -104,12 +121,16 @@ fn read_rows(
         let Some(key) = repository.keyring.forest.key(entry.domain) else {
             continue;
         };
+        let change = lives.of(entry.domain, entry.source);
         let mut reader = RowReader::default();
         let rows = rows.entry(entry.source).or_default();
         for piece in entry.pieces.iter().flatten() {
             let plain = fetcher.piece(piece, &key)?;
-            reader.piece(&plain, |_, bytes| -> Outcome<()> {
-                rows.push(bytes.to_vec());
+            reader.piece(&plain, |row, bytes| -> Outcome<()> {
+                rows.push(match change {
+                    Some(change) => change.apply(&row, bytes).into_owned(),
+                    None => bytes.to_vec(),
+                });
                 Ok(())
             })?;
         }
@@ -124,7 +145,7 @@ fn write(
     to: &Path,
     state: &SourceState,
     rows: &[Vec<u8>],
-) -> Outcome<u64> {
+) -> Outcome<Built> {
     let tables = Tables::new(state);
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut builder = Builder::create(&to.join(format!("{}.sqlite", state.name)), &state.schema)?;
@@ -140,7 +161,7 @@ fn write(
         });
         builder.put(index, row.rowid, &cells.collect::<Vec<_>>())?;
     }
-    builder.finish()?;
+    let built = builder.finish()?;
     exporter.finish()?;
-    Ok(rows.len() as u64)
+    Ok(built)
 }

@@ -2,9 +2,7 @@
 //!
 //! The journal comes first and last. What it has erased is not opened, whatever keyring is at hand,
 //! and before the result is handed over the journal is read once more: what was erased meanwhile
-//! makes the restore void.
-
-use std::path::Path;
+//! makes the restore void. Whoever is hidden stays hidden, also where the snapshot is older than that.
 
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
@@ -14,10 +12,14 @@ use crate::repo::objects::Fetcher;
 
 mod customer;
 mod export;
+mod live;
+mod lives;
 mod rows;
+mod site;
 mod whole;
 
 pub use customer::{CustomerRestored, customer};
+pub use live::{LiveRestored, LiveSource, live};
 pub use whole::{Restored, RestoredSource, whole};
 
 /// The snapshot that is meant: by number (`N` or `INC.N`), or the newest at a time, or the newest.
@@ -70,22 +72,6 @@ fn fetcher(repository: &Repository, id: SnapshotId, store: Option<&StoreName>) -
     // A named store has to show that it has everything: nothing is taken from the state directory.
     let state = store.is_none().then(|| repository.state.clone());
     Ok(Fetcher::new(repository.id(), stores, state))
-}
-
-/// That a directory is not there, or empty.
-fn check_empty(to: &Path) -> Outcome<()> {
-    let taken = match std::fs::read_dir(to) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(crate::fsx::FileError::new("look into", to)(error).into()),
-    };
-    if taken {
-        let what = format!("{} is not empty", to.display());
-        return Err(
-            Failure::of(FailureKind::Usage, what).hint("name a directory that is not there yet")
-        );
-    }
-    Ok(())
 }
 
 /// That nothing was erased since the repository was opened.

@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::lives::Lives;
 use super::rows::{Resolved, Resolver, Tables, decode, resolve};
-use super::{check_empty, check_journal, fetcher};
+use super::site::{Site, check_empty};
+use super::{check_journal, fetcher};
 use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
@@ -15,6 +17,7 @@ use crate::ids::{Class, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::piece::RowReader;
 use crate::repo::Repository;
+use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::seal::Decompressor;
@@ -48,7 +51,7 @@ pub struct RestoredSource {
     pub nulled: u64,
     /// Neutral rows that stand for forgotten customers where NULL is forbidden.
     pub tombstones: u64,
-    /// What `PRAGMA integrity_check` says, if it is not content.
+    /// What is not as it should be: see [`Built::problems`](crate::source::sqlite::Built::problems).
     pub problems: Vec<String>,
 }
 
@@ -66,33 +69,29 @@ pub fn whole(
     let fetcher = fetcher(repository, id, store)?;
     let view = View::open(repository, &fetcher, id)?;
     let wanted = wanted(view.manifest().sources.as_slice(), source)?;
-    fsx::create_dir(to)?;
-    let spill = tempfile::tempdir_in(to).map_err(fsx::FileError::new("make a directory in", to))?;
+    let site = Site::begin(to)?;
     let mut sorters: BTreeMap<u32, Sorter> = wanted
         .iter()
-        .map(|state| (state.number, Sorter::new(spill.path())))
+        .map(|state| (state.number, Sorter::new(site.work())))
         .collect();
-    let (forgotten, sources_left) = sort_rows(repository, &view, &fetcher, &mut sorters, report)?;
+    let lives = Lives::new(repository, view.manifest())?;
+    let (forgotten, mut left_out) =
+        sort_rows(repository, &view, &fetcher, &lives, &mut sorters, report)?;
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut sources = Vec::new();
     for state in wanted {
         let Some(sorter) = sorters.remove(&state.number) else {
             continue;
         };
-        let restored = build(to, state, sorter.finish()?, &mut resolver, report);
+        let restored = build(&site, state, sorter.finish()?, &mut resolver, report);
         sources.push(restored.failed_to(|| format!("restore source {:?}", state.name))?);
     }
-    drop(spill);
-    if let Err(failure) = check_journal(repository) {
-        for source in &sources {
-            fsx::remove(&source.path)?;
-        }
-        return Err(failure);
-    }
-    let mut left_out = sources_left;
+    check_journal(repository)?;
+    site.finish()?;
     if forgotten > 0 {
         left_out.push(format!("{forgotten} forgotten customers"));
     }
+    left_out.extend(not_hidden(&lives));
     let seconds = Timestamp::now().seconds_since(started);
     Ok(Restored {
         id,
@@ -100,6 +99,15 @@ pub fn whole(
         left_out,
         seconds,
     })
+}
+
+/// That somebody who is hidden could not be hidden in what was restored, in words.
+pub(super) fn not_hidden(lives: &Lives) -> Option<String> {
+    let hidden = lives.not_applied();
+    let what = format!(
+        "the hide of {hidden} customers: the register of this snapshot has no column that hides"
+    );
+    (hidden > 0).then_some(what)
 }
 
 fn wanted<'m>(sources: &'m [SourceState], source: Option<&str>) -> Outcome<Vec<&'m SourceState>> {
@@ -123,7 +131,8 @@ fn wanted<'m>(sources: &'m [SourceState], source: Option<&str>) -> Outcome<Vec<&
 fn sort_rows(
     repository: &Repository,
     view: &View,
-    fetcher: &crate::repo::objects::Fetcher,
+    fetcher: &Fetcher,
+    lives: &Lives,
     sorters: &mut BTreeMap<u32, Sorter>,
     report: &dyn Report,
 ) -> Outcome<(u64, Vec<String>)> {
@@ -154,6 +163,7 @@ fn sort_rows(
             }
             continue;
         };
+        let change = lives.of(entry.domain, entry.source);
         let mut reader = RowReader::default();
         for piece in entry.pieces.iter().flatten() {
             let plain = fetcher.piece_of_pack(piece, &key, &mut decompressor)?;
@@ -161,7 +171,11 @@ fn sort_rows(
             reader.piece(&plain, |row, bytes| -> Outcome<()> {
                 // Signed numbers in the order of unsigned ones.
                 let rowid = row.rowid.unwrap_or(0).cast_unsigned() ^ (1 << 63);
-                Ok(sorter.push((u64::from(row.table), rowid), bytes)?)
+                let key = (u64::from(row.table), rowid);
+                match change {
+                    Some(change) => Ok(sorter.push(key, &change.apply(&row, bytes))?),
+                    None => Ok(sorter.push(key, bytes)?),
+                }
             })?;
         }
         reader.finish()?;
@@ -171,13 +185,13 @@ fn sort_rows(
 }
 
 fn build(
-    to: &Path,
+    site: &Site,
     state: &SourceState,
     mut sorted: Sorted,
     resolver: &mut Resolver<'_>,
     report: &dyn Report,
 ) -> Outcome<RestoredSource> {
-    let folder = to.join(&state.name);
+    let folder = site.work().join(&state.name);
     fsx::create_dir(&folder)?;
     let path = folder.join(&state.file_name);
     let tables = Tables::new(state);
@@ -209,7 +223,7 @@ fn build(
         .len();
     Ok(RestoredSource {
         name: state.name.clone(),
-        path,
+        path: site.place_of(&path),
         rows: built.rows,
         bytes,
         nulled: built.nulled,

@@ -35,6 +35,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "keys",
             "prune",
             "lifecycle",
+            "register",
             "repo",
             "restore",
             "setup",

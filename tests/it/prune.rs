@@ -233,7 +233,7 @@ fn months_of_snapshots_are_thinned_and_what_is_kept_is_as_it_was() {
     assert_eq!(world.snapshot(false), 11);
     assert_eq!(world.snapshot(true), 12);
     world.is_whole(&["a", "b"]);
-    let shown = tenure::customers::show(&world.place.read(), "3").unwrap();
+    let shown = tenure::customers::show(&world.place.read(), "3", true).unwrap();
     let held: Vec<u64> = shown.snapshots.iter().map(|id| id.number).collect();
     assert_eq!(held, world.listed());
     let wanted = tenure::restore::choose(&world.place.read(), Some("3"), None);

@@ -20,7 +20,7 @@ const DOOR: u32 = 64_100;
 const DPO: u32 = 64_101;
 
 /// Whether there can be other users here, and a database of our own.
-fn can_be_others() -> bool {
+pub fn can_be_others() -> bool {
     has("root, `unshare`", &["unshare", "--mount", "true"])
         && has(
             "`setpriv`",

@@ -138,7 +138,7 @@ fn customers_are_listed_shown_restored_forgotten_and_let_in_again() {
     let (_, erased) = place.json(&["customer", "list", "--state", "erased"]);
     assert_eq!(
         (&erased[0]["id"], &erased[0]["flags"]),
-        (&json!("2"), &json!(["reappeared"]))
+        (&json!("2"), &json!(["forgotten"]))
     );
     let (code, taken) = place.json(&["snapshot"]);
     assert_eq!((code, texts(&taken["left_out"])), (3, vec!["2".to_owned()]));

@@ -41,6 +41,17 @@ impl World {
 
     /// The same, with stores of these names.
     pub fn with_stores(stores: &[&str]) -> Self {
+        Self::made(stores, "")
+    }
+
+    /// One whose customers can be hidden, with `more` at the end of the configuration, such as
+    /// `[retention]`.
+    pub fn with_lives(more: &str) -> Self {
+        let hide = "\n  [source.hide]\n  mode = \"flag\"\n  column = \"hidden\"\n  value = 1\n";
+        Self::made(&STORES, &format!("{hide}\n{more}\n"))
+    }
+
+    fn made(stores: &[&str], more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let crm = Crm::create(&dir.path().join("crm.db"), CUSTOMERS, 7).unwrap();
         let identity = Identity::generate();
@@ -55,7 +66,7 @@ impl World {
             crm,
             identity,
         };
-        let text = world.config_text(stores);
+        let text = world.config_text(stores, more);
         fs::create_dir(world.dir.path().join("etc")).unwrap();
         fs::write(world.config_path(), text).unwrap();
         fs::set_permissions(world.config_path(), fs::Permissions::from_mode(0o640)).unwrap();
@@ -64,7 +75,7 @@ impl World {
         world
     }
 
-    fn config_text(&self, stores: &[&str]) -> String {
+    fn config_text(&self, stores: &[&str], more: &str) -> String {
         let dir = self.dir.path().display();
         let mut text = format!(
             r#"# what the tests use
@@ -93,6 +104,7 @@ shared = ["country", "product"]
 "#,
             self.identity.recipient()
         );
+        text += more;
         for store in stores {
             text += &format!(
                 "\n[[store]]\nname = \"{store}\"\nurl  = \"file://{dir}/stores/{store}\"\n"

@@ -1,0 +1,152 @@
+//! The register, live, and who is meant by what a person types.
+//!
+//! Somebody who is asked for is asked for by the register's key, as a person types it. A typed key
+//! says nothing of its type (`7` may be a number or a text), so all that it can mean is looked for.
+
+use std::collections::HashSet;
+
+use crate::catalog::Customer;
+use crate::error::{Context, Failure, FailureKind, Outcome};
+use crate::piece::Identity;
+use crate::repo::Repository;
+use crate::rules::RegisterRule;
+use crate::source::RegisterRow;
+use crate::source::sqlite::Database;
+use crate::value::{CustomerKey, Value, ValueRef};
+
+mod typed;
+
+/// The customers whom an id means, as it was typed: the one who holds the key, and those who held
+/// it before. Never empty.
+///
+/// # Errors
+/// `NotFound` when nobody has it, or only somebody who was erased.
+pub fn find(repository: &Repository, id: &str) -> Outcome<Vec<Customer>> {
+    let mut found = Vec::new();
+    for key in keys_as_typed(repository, id) {
+        let hash = repository.key_hash(&key)?;
+        found.extend(repository.catalog.customers_by_key(&hash)?);
+    }
+    // The journal may be ahead of the catalog.
+    found.retain(|customer| !repository.keyring.forest.is_punctured(customer.domain));
+    if found.is_empty() {
+        Err(not_found(repository, id))
+    } else {
+        Ok(found)
+    }
+}
+
+/// All keys that an id can mean, as it was typed.
+pub fn keys_as_typed(repository: &Repository, id: &str) -> Vec<CustomerKey> {
+    typed::keys(
+        id,
+        register_rule(repository).map_or(1, |rule| rule.key.len()),
+    )
+}
+
+/// Whom the live register holds under an id, as it was typed.
+pub fn in_register(repository: &Repository, id: &str) -> Outcome<Vec<Identity>> {
+    let keys = keys_as_typed(repository, id);
+    let mut found = Vec::new();
+    each_of_register(repository, &mut |row| {
+        if keys.contains(&row.key) {
+            found.push(identity(row));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Whether the live register holds this very customer.
+pub fn holds(repository: &Repository, wanted: &Identity) -> Outcome<bool> {
+    let mut holds = false;
+    each_of_register(repository, &mut |row| {
+        holds |= row.key == wanted.key && identity(row) == *wanted;
+        Ok(())
+    })?;
+    Ok(holds)
+}
+
+/// The keys of those whose rows may be looked for in the live systems by their keys: not of whoever
+/// has left the register and whose key is another's by now.
+pub fn unshared_keys(repository: &Repository, wanted: &[Identity]) -> Outcome<Vec<CustomerKey>> {
+    let all: HashSet<&Identity> = wanted.iter().collect();
+    let keys: HashSet<&CustomerKey> = wanted.iter().map(|one| &one.key).collect();
+    let mut others = HashSet::new();
+    each_of_register(repository, &mut |row| {
+        let found = identity(row);
+        if keys.contains(&found.key) && !all.contains(&found) {
+            others.insert(found.key);
+        }
+        Ok(())
+    })?;
+    let own = keys.into_iter().filter(|key| !others.contains(*key));
+    Ok(own.cloned().collect())
+}
+
+/// By what a register row is recognised.
+pub fn identity(row: RegisterRow) -> Identity {
+    Identity {
+        key: row.key,
+        since: row.since.filter(|since| *since != Value::Null),
+    }
+}
+
+fn register_rule(repository: &Repository) -> Option<&RegisterRule> {
+    repository
+        .config
+        .source(repository.config.register.as_str())?
+        .rules
+        .register
+        .as_ref()
+}
+
+/// Reads the live register.
+pub fn each_of_register(
+    repository: &Repository,
+    each: &mut dyn FnMut(RegisterRow) -> Outcome<()>,
+) -> Outcome<()> {
+    each_with(repository, &[], &mut |row, _| each(row))
+}
+
+/// Reads the live register, and of each row the values of some columns more.
+pub fn each_with(
+    repository: &Repository,
+    columns: &[String],
+    each: &mut dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Outcome<()>,
+) -> Outcome<()> {
+    let name = repository.config.register.as_str();
+    let source = repository.config.source(name);
+    let source = source.ok_or_else(|| Failure::new(format!("there is no source {name:?}")))?;
+    let database = Database::open(&source.path, &source.rules);
+    let database = database.failed_to(|| format!("read source {name:?}"))?;
+    database.register_with(columns, each)
+}
+
+/// What is said of an id that nobody has, or nobody whom one may see. Whether it was somebody's who was erased can be told only
+/// while the register holds the row, or where nothing but the key tells who somebody is.
+pub fn not_found(repository: &Repository, id: &str) -> Failure {
+    match was_erased(repository, id) {
+        Ok(true) => Failure::of(FailureKind::NotFound, format!("customer {id:?} was erased"))
+            .hint("`customer readmit` lets somebody in again, under a new number"),
+        _ => Failure::of(
+            FailureKind::NotFound,
+            format!("there is no customer {id:?}"),
+        )
+        .hint("customers are known from the first snapshot that holds them; see `customer list`"),
+    }
+}
+
+fn was_erased(repository: &Repository, id: &str) -> Outcome<bool> {
+    let erased = repository.catalog.erased()?;
+    let by_key = keys_as_typed(repository, id)
+        .into_iter()
+        .map(|key| Identity { key, since: None });
+    let there = in_register(repository, id).unwrap_or_default();
+    for identity in by_key.chain(there) {
+        if erased.contains_key(&repository.who(&identity)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
