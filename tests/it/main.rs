@@ -33,4 +33,5 @@ mod settle;
 mod status;
 mod stores;
 mod support;
+mod systemd;
 mod verify;

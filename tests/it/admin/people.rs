@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use super::child::{Server, command, has};
+use super::child::{Server, command};
+use crate::support::programs::has;
 
 /// A user who is only here for this.
 const EVE: u32 = 64_001;

@@ -94,7 +94,6 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
         &["cat", "1", "x"],
         &["history", "1"],
         &["watch"],
-        &["install", "--prefix", "x"],
         &["drill"],
         &["replicate", "--config", "x"],
     ];
