@@ -36,8 +36,10 @@
 //! watches.
 
 // drivers: decide when and for whom; hold no backup logic
+pub mod actions;
 pub mod admin;
 pub mod cli;
+pub mod daemon;
 pub mod demo;
 pub mod schedule;
 

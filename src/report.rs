@@ -4,7 +4,7 @@
 /// any thread.
 pub trait Report: Send + Sync {
     /// A stretch of work begins: what it is called, and how much there is to do, if that is known.
-    fn begin(&self, what: &'static str, total: Option<u64>, unit: Unit);
+    fn begin(&self, what: &str, total: Option<u64>, unit: Unit);
     /// So much of it was done since the last call.
     fn advance(&self, by: u64);
     /// It is over.
@@ -26,7 +26,7 @@ pub enum Unit {
 pub struct Silent;
 
 impl Report for Silent {
-    fn begin(&self, _: &'static str, _: Option<u64>, _: Unit) {}
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
     fn advance(&self, _: u64) {}
     fn end(&self) {}
     fn note(&self, _: &str) {}

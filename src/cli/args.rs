@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Command, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::later;
-use crate::customers::State;
-use crate::ids::StoreName;
+use crate::actions::params;
 use crate::setup::spec::{RegisterSpec, StoreSpec};
 
 /// Keeps customer data for exactly as long as it may be kept: encrypted backups that can forget one
@@ -71,11 +70,7 @@ pub(super) enum Cmd {
     #[command(after_help = "Example:\n  tenure snapshot --full\n\n\
         A store that is behind is named and does not change the exit code; erased customers who are \
         met again, and tables whose owner is not settled, make it 3.")]
-    Snapshot {
-        /// Trust nothing: read and compare everything
-        #[arg(long)]
-        full: bool,
-    },
+    Snapshot(params::Snapshot),
     /// List the snapshots
     #[command(after_help = "Example:\n  tenure snapshots --json | jq '.[-1].snapshot'")]
     Snapshots,
@@ -84,24 +79,17 @@ pub(super) enum Cmd {
         after_help = "Example:\n  tenure restore --to /tmp/back --at '2026-03-01 18:00'\n\n\
         A time without a zone is meant in the configured one; a date is meant as its first moment."
     )]
-    Restore(Restore),
+    Restore(params::Restore),
     /// See that every object is there and whole
     #[command(after_help = "Example:\n  tenure verify --store offsite --data")]
-    Verify {
-        /// This store alone
-        #[arg(long, value_name = "NAME")]
-        store: Option<StoreName>,
-        /// Read, open and compare every blob as well
-        #[arg(long)]
-        data: bool,
-    },
+    Verify(params::Verify),
     /// Delete the snapshots that the keep rules let go, and what only those held
     #[command(after_help = "Example:\n  tenure prune --dry-run && tenure prune\n\n\
         The newest snapshot stays, and so do the newest that `verify --data` has found whole with all \
         since, the newest that each store holds complete, and whatever a kept one builds upon. If the newest holds far fewer customers than \
         before, nothing is deleted until it was confirmed.")]
-    Prune(Prune),
-    /// Customers: list, show, restore, readmit
+    Prune(params::Prune),
+    /// Customers: list, show, hide, hold, restore, erase
     #[command(subcommand, arg_required_else_help = true)]
     #[command(after_help = "Example:\n  tenure customer show 42")]
     Customer(Customer),
@@ -114,6 +102,29 @@ pub(super) enum Cmd {
         after_help = "Example:\n  tenure status || mail -s 'backups need a look' ops@example.org"
     )]
     Status,
+    /// What is due by the rules of retention, and doing it
+    #[command(subcommand, arg_required_else_help = true)]
+    #[command(after_help = "Example:\n  tenure retention plan")]
+    Retention(Retention),
+    /// Certificates of erasures
+    #[command(subcommand, arg_required_else_help = true)]
+    #[command(after_help = "Example:\n  tenure certificate show 12 --json > certificate-12.json")]
+    Certificate(Certificate),
+    /// The audit log: who did what
+    #[command(subcommand, arg_required_else_help = true)]
+    #[command(after_help = "Example:\n  tenure audit verify --against offsite")]
+    Audit(Audit),
+    /// List the tasks, their last results and their next times
+    #[command(after_help = "Example:\n  tenure schedule")]
+    Schedule,
+    /// List which action needs which role
+    #[command(
+        after_help = "Example:\n  tenure roles --json | jq '.[] | select(.action == \"customer.erase\")'"
+    )]
+    Roles,
+    /// Keep the schedule and answer on the socket, in the foreground
+    #[command(after_help = "Example:\n  systemctl enable --now tenured.service")]
+    Daemon,
     /// Print completions for a shell
     #[command(after_help = "Example:\n  tenure completions bash > /etc/bash_completion.d/tenure")]
     Completions {
@@ -158,132 +169,79 @@ pub(super) struct Init {
     pub(super) force: bool,
 }
 
-/// Which snapshot.
-#[derive(Debug, ClapArgs)]
-pub(super) struct Choice {
-    /// The snapshot of this number (N or INC.N); else the newest
-    #[arg(long, value_name = "N", conflicts_with = "at")]
-    pub(super) snapshot: Option<String>,
-    /// The newest snapshot at a time: RFC 3339, or YYYY-MM-DD[ HH:MM[:SS]]
-    #[arg(long, value_name = "TIME")]
-    pub(super) at: Option<String>,
-    /// Read this store alone
-    #[arg(long, value_name = "NAME")]
-    pub(super) store: Option<StoreName>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Restore {
-    /// The directory to restore into: made if it is not there, refused if it is not empty
-    #[arg(long, value_name = "DIR", required_unless_present = "in_place")]
-    pub(super) to: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) choice: Choice,
-    /// This source alone
-    #[arg(long, value_name = "NAME")]
-    pub(super) source: Option<String>,
-    #[arg(long, hide = true)]
-    pub(super) in_place: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Prune {
-    /// The newest snapshot's number: it is right that it holds far fewer customers than before
-    #[arg(long, value_name = "N")]
-    pub(super) confirm: Option<String>,
-    /// Show what would go, and why the others stay; change nothing
-    #[arg(long, conflicts_with = "confirm")]
-    pub(super) dry_run: bool,
-}
-
 #[derive(Debug, Subcommand)]
 pub(super) enum Customer {
     /// List the register with states
     #[command(after_help = "Example:\n  tenure customer list --limit 50 --after 1041")]
-    List(List),
+    List(params::List),
     /// Show one customer: state, snapshots, tables
     #[command(
         after_help = "Example:\n  tenure customer show 42\n  tenure customer show 'DE,1041'   # a composite key"
     )]
-    Show {
-        /// The customer's key; the columns of a composite one joined by commas
-        id: String,
-    },
+    Show(params::Who),
+    /// Take a customer out of everyday sight
+    #[command(
+        after_help = "Example:\n  tenure customer hide 42 --reason 'asked not to be contacted'"
+    )]
+    Hide(params::Hide),
+    /// Bring a hidden customer back, exactly
+    #[command(after_help = "Example:\n  tenure customer unhide 42 --reason 'asked to be back'")]
+    Unhide(params::Because),
+    /// Put a legal hold: nothing erases the customer while it stands
+    #[command(
+        after_help = "Example:\n  tenure customer hold 42 --reason 'case 7/2026' --until 2027-12-31"
+    )]
+    Hold(params::Hold),
+    /// Lift a legal hold
+    #[command(after_help = "Example:\n  tenure customer release 42 --reason 'case 7/2026 closed'")]
+    Release(params::Because),
+    /// Erase a customer now: live rows, and every backup that exists
+    #[command(
+        after_help = "Example:\n  tenure customer erase 42 --reason 'asked for it' --ground TICKET-77"
+    )]
+    Erase(params::Erase),
     /// Restore one customer into an empty directory
     #[command(after_help = "Example:\n  tenure customer restore 42 --to /tmp/c42 --at 2026-03-01")]
-    Restore(RestoreCustomer),
+    Restore(params::RestoreCustomer),
     /// Let an erased customer in again, under a new number
     #[command(
         after_help = "Example:\n  tenure customer readmit 42 --reason 'signed a new contract'"
     )]
-    Readmit {
-        /// The customer's key
-        id: String,
-        /// Why; sealed under the customer's key
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
+    Readmit(params::Because),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Retention {
+    /// List what is due, and why
+    #[command(after_help = "Example:\n  tenure retention plan --at 2027-01-01")]
+    Plan(params::PlanAt),
+    /// Erase what is due
+    #[command(after_help = "Example:\n  tenure retention run\n\n\
+        When the fuse has blown, or the clock is not plausible, it asks for the hash of the plan.")]
+    Run(params::Run),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Certificate {
+    /// Show the certificate of an erasure
+    #[command(after_help = "Example:\n  tenure certificate show 12")]
+    Show(params::Number),
+    /// Check a certificate's signature
+    #[command(after_help = "Example:\n  tenure certificate verify certificate-12.json")]
+    Verify {
+        /// The file
+        file: PathBuf,
     },
 }
 
-#[derive(Debug, ClapArgs)]
-pub(super) struct List {
-    /// Those out of sight only
-    #[arg(long, conflicts_with = "all")]
-    pub(super) hidden: bool,
-    /// Those out of sight too
-    #[arg(long)]
-    pub(super) all: bool,
-    /// Those in this state only
-    #[arg(long, value_enum, value_name = "STATE")]
-    pub(super) state: Option<StateArg>,
-    /// At most so many
-    #[arg(long, value_name = "N")]
-    pub(super) limit: Option<usize>,
-    /// Those after this one
-    #[arg(long, value_name = "ID")]
-    pub(super) after: Option<String>,
-}
-
-/// A state, as typed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StateArg(pub(super) State);
-
-impl ValueEnum for StateArg {
-    fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [StateArg; 6] = [
-            StateArg(State::Active),
-            StateArg(State::Hidden),
-            StateArg(State::Review),
-            StateArg(State::Expired),
-            StateArg(State::Erasing),
-            StateArg(State::Erased),
-        ];
-        &ALL
-    }
-
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        Some(clap::builder::PossibleValue::new(self.0.as_str()))
-    }
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct RestoreCustomer {
-    /// The customer's key
-    pub(super) id: String,
-    /// The directory to restore into: made if it is not there, refused if it is not empty
-    #[arg(
-        long,
-        value_name = "DIR",
-        required_unless_present = "live",
-        conflicts_with = "live"
-    )]
-    pub(super) to: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) choice: Choice,
-    #[arg(long, hide = true)]
-    pub(super) live: bool,
-    #[arg(long, hide = true)]
-    pub(super) replace: bool,
+#[derive(Debug, Subcommand)]
+pub(super) enum Audit {
+    /// Show entries, the newest last
+    #[command(after_help = "Example:\n  tenure audit log --limit 20")]
+    Log(params::AuditLog),
+    /// See that the log was not altered
+    #[command(after_help = "Example:\n  tenure audit verify --against offsite")]
+    Verify(params::AuditVerify),
 }
 
 #[derive(Debug, Subcommand)]
@@ -292,17 +250,7 @@ pub(super) enum Keys {
     #[command(
         after_help = "Example:\n  tenure keys forget 42 43\n  tenure keys forget --table call_log"
     )]
-    Forget {
-        /// The customers' keys
-        #[arg(value_name = "ID", required_unless_present = "tables")]
-        ids: Vec<String>,
-        /// A table of nobody's, or its rows that are nobody's: TABLE or SOURCE.TABLE
-        #[arg(long = "table", value_name = "NAME")]
-        tables: Vec<String>,
-        /// Ask nothing, also on a terminal
-        #[arg(long, short)]
-        yes: bool,
-    },
+    Forget(params::Forget),
     /// Show that a recovery identity opens the keyring
     #[command(after_help = "Example:\n  tenure keys prove --identity /mnt/usb/recovery.key")]
     Prove {

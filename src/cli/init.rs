@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::answer::Answer;
 use super::args::Init;
+use super::later;
 use super::run::Session;
-use super::{later, text};
+use crate::actions::Answer;
+use crate::actions::text;
 use crate::error::Outcome;
 use crate::setup::{self, Made, Wanted};
 

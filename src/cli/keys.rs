@@ -1,119 +1,20 @@
-//! `keys forget`, `prove`, `recipients`.
+//! `keys prove` and changes of the recipients: what needs an identity's file, which never leaves the
+//! process that was given it.
 
-use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::answer::{Answer, IN_PART, WRONG};
-use super::args::{Keys, Recipient, Recipients};
+use super::args::{Recipient, Recipients};
 use super::run::Session;
-use super::text;
-use crate::error::{Failure, FailureKind, Outcome};
-use crate::forget;
-use crate::fsx::FileError;
+use crate::actions::answer::{Answer, IN_PART, WRONG};
+use crate::actions::{listed, text};
+use crate::error::Outcome;
 use crate::keys::{self, Change};
 
-/// Runs a command under `keys`.
-pub(super) fn run(session: &Session<'_>, command: &Keys) -> Outcome<Answer> {
-    match command {
-        Keys::Forget { ids, tables, yes } => forget(session, ids, tables, *yes),
-        Keys::Prove { identity } => prove(session, identity),
-        Keys::Recipients { change: None } => recipients(session),
-        Keys::Recipients {
-            change: Some(Recipients::Add(named)),
-        } => change(session, Change::Add, named),
-        Keys::Recipients {
-            change: Some(Recipients::Remove(named)),
-        } => change(session, Change::Remove, named),
-    }
-}
-
-fn forget(session: &Session<'_>, ids: &[String], tables: &[String], yes: bool) -> Outcome<Answer> {
-    let mut repository = session.change()?;
-    text::warn(&consequences(ids, tables));
-    if !yes && !session.args.json && io::stdin().is_terminal() && io::stderr().is_terminal() {
-        ask()?;
-    }
-    let forgotten = forget::run(&mut repository, ids, tables)?;
-    let value = || {
-        json!({
-            "epoch": forgotten.epoch,
-            "forgotten": forgotten.forgotten,
-            "pending": forgotten.pending,
-            "not_reached": forgotten.not_reached,
-        })
-    };
-    let text = || {
-        let who = text::printable(&forgotten.forgotten.join(", "));
-        let where_ = match forgotten.pending.is_empty() {
-            true => "no store and no file here holds an older one",
-            false => "older ones are not gone everywhere yet",
-        };
-        format!(
-            "forgotten: {who}\nthe keyring is at epoch {}; {where_}\n",
-            forgotten.epoch
-        )
-    };
-    let pending = forgotten.pending.iter().map(|store| {
-        format!(
-            "pending: store {store} may still hold an older keyring; the next command that changes \
-                 something tries again"
-        )
-    });
-    let not_reached = forgotten.not_reached.iter().map(|table| {
-        let table = text::printable(table);
-        format!(
-            "not reached: rows of {table} that belong to nobody; if some are about the forgotten, \
-             settle whose they are, or forget them with --table"
-        )
-    });
-    let answer = Answer::new(session.args.json, value, text)
-        .chatter()
-        .warn(pending)
-        .warn(not_reached);
-    Ok(answer.code_if(!forgotten.pending.is_empty(), IN_PART))
-}
-
-/// What forgetting does, in plain words.
-fn consequences(ids: &[String], tables: &[String]) -> String {
-    let mut out = String::new();
-    if !ids.is_empty() {
-        let who = text::count(ids.len() as u64, "customer", "customers");
-        out += &format!(
-            "forgetting {who} ({}): once it is done, nobody can read them in any backup, in any store, \
-             ever again.\n  Their rows in the live database stay, and are left out of every snapshot.\n",
-            ids.join(", ")
-        );
-    }
-    if !tables.is_empty() {
-        out += &format!(
-            "forgetting what backups hold of {} outside customers' own rows: once it is done, nobody can \
-             read that ever again.\n  The rows in the live database stay, and are in the next snapshot \
-             again.\n",
-            tables.join(", ")
-        );
-    }
-    out + "  This cannot be undone."
-}
-
-/// Asks the person at the terminal.
-fn ask() -> Outcome<()> {
-    text::tell("Go on? [y/N]");
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.map_err(FileError::new("read", Path::new("standard input")))?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::of(
-            FailureKind::Refused,
-            "nothing was done: the answer was not yes",
-        )),
-    }
-}
-
-fn prove(session: &Session<'_>, identity: &Path) -> Outcome<Answer> {
-    let mut repository = session.change()?;
+/// `keys prove`
+pub(super) fn prove(session: &Session<'_>, identity: &Path) -> Outcome<Answer> {
+    let mut repository = session.context().change()?;
     let proved = keys::prove(&mut repository, identity)?;
     let value = || {
         let stores = proved.stores.iter().map(|(name, failure)| {
@@ -147,38 +48,28 @@ fn prove(session: &Session<'_>, identity: &Path) -> Outcome<Answer> {
     Ok(if ok { answer.chatter() } else { answer })
 }
 
-fn recipients(session: &Session<'_>) -> Outcome<Answer> {
-    let recipients = keys::recipients(&session.read()?)?;
-    Ok(listed(session, &recipients, None))
+/// `keys recipients add|remove`
+pub(super) fn recipients(session: &Session<'_>, wanted: &Recipients) -> Outcome<Answer> {
+    match wanted {
+        Recipients::Add(named) => change(session, Change::Add, named),
+        Recipients::Remove(named) => change(session, Change::Remove, named),
+    }
 }
 
 fn change(session: &Session<'_>, change: Change, named: &Recipient) -> Outcome<Answer> {
-    let mut repository = session.change()?;
+    let mut repository = session.context().change()?;
     let identity = named.identity.as_deref();
     let changed = keys::change_recipients(&mut repository, change, &named.recipient, identity)?;
-    let answer = listed(session, &changed.recipients, Some(&changed.pending)).chatter();
+    let answer = listed(
+        session.args.json,
+        &changed.recipients,
+        Some(&changed.pending),
+    )
+    .chatter();
     let is_pending = !changed.pending.is_empty();
     let warnings = changed
         .pending
         .iter()
         .map(|what| format!("pending: {}", text::printable(what)));
     Ok(answer.warn(warnings).code_if(is_pending, IN_PART))
-}
-
-fn listed(session: &Session<'_>, recipients: &[String], pending: Option<&[String]>) -> Answer {
-    let value = || {
-        let mut value =
-            json!({ "ok": pending.is_none_or(<[String]>::is_empty), "recipients": recipients });
-        if let (Some(pending), Value::Object(fields)) = (pending, &mut value) {
-            fields.insert("pending".to_owned(), json!(pending));
-        }
-        value
-    };
-    let text = || {
-        recipients
-            .iter()
-            .map(|recipient| format!("{recipient}\n"))
-            .collect()
-    };
-    Answer::new(session.args.json, value, text)
 }

@@ -8,11 +8,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::error::Failure;
 
 /// Commands of their own.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 12] = [
     "replicate",
     "recover",
-    "certificate",
-    "retention",
     "track",
     "shred",
     "ls",
@@ -23,14 +21,10 @@ const COMMANDS: [&str; 18] = [
     "watch",
     "install",
     "drill",
-    "audit",
-    "schedule",
-    "roles",
-    "daemon",
 ];
 
 /// Commands under `customer`.
-const OF_CUSTOMERS: [&str; 6] = ["hide", "unhide", "hold", "release", "export", "erase"];
+const OF_CUSTOMERS: [&str; 1] = ["export"];
 
 /// Adds them to the commands that there are.
 pub(super) fn add_to(command: Command) -> Command {

@@ -1,7 +1,7 @@
 //! The command line: arguments in, one answer out, and an exit code.
 //!
-//! `args` says what can be typed, `run` does it, and each command's answer is made in two forms, of
-//! which one is printed: text for people (`text`), or exactly one JSON document (`json`). Answers go
+//! `args` says what can be typed, `run` has it done ([`crate::actions`]), by the daemon where one runs
+//! (`remote`). Each answer is text for people, or exactly one JSON document. Answers go
 //! to standard output; everything else, errors included, to standard error, except that with
 //! `--json` a failure is an answer too.
 //!
@@ -15,27 +15,20 @@ use std::process::ExitCode;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
+use crate::actions::{Answer, json, text};
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::secret;
 
-mod answer;
 mod args;
-mod customer;
+mod ask;
 mod init;
-mod json;
 mod keys;
 mod later;
 mod pages;
 mod progress;
-mod prune;
-mod restore;
+mod remote;
 mod run;
-mod snapshots;
-mod status;
-mod text;
-mod times;
 
-use answer::Answer;
 use args::Args;
 
 /// Runs the command that this process was called with.

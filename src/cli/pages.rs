@@ -10,8 +10,8 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use serde_json::json;
 
-use super::answer::Answer;
 use super::args::{self, Args};
+use crate::actions::Answer;
 use crate::error::Outcome;
 use crate::fsx::FileError;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{text, times};
+use crate::actions::{text, times};
 use crate::report::{Report, Silent, Unit};
 
 /// How long a stretch may take without being shown.
@@ -27,7 +27,7 @@ pub(super) fn report(silent: bool) -> Box<dyn Report> {
 
 /// One stretch of work.
 struct Stretch {
-    what: &'static str,
+    what: String,
     unit: Unit,
     begun: Instant,
     done: u64,
@@ -36,12 +36,12 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn new(what: &'static str, total: Option<u64>, unit: Unit) -> Self {
+    fn new(what: &str, total: Option<u64>, unit: Unit) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         bar.set_style(style(total.is_some(), unit));
-        bar.set_message(what);
+        bar.set_message(what.to_owned());
         Self {
-            what,
+            what: what.to_owned(),
             unit,
             begun: Instant::now(),
             done: 0,
@@ -93,7 +93,7 @@ impl Bars {
 }
 
 impl Report for Bars {
-    fn begin(&self, what: &'static str, total: Option<u64>, unit: Unit) {
+    fn begin(&self, what: &str, total: Option<u64>, unit: Unit) {
         self.end();
         self.with(|stretch| *stretch = Some(Stretch::new(what, total, unit)));
     }
@@ -131,7 +131,7 @@ impl Report for Bars {
 struct Lines(Mutex<Option<Stretch>>);
 
 impl Report for Lines {
-    fn begin(&self, what: &'static str, total: Option<u64>, unit: Unit) {
+    fn begin(&self, what: &str, total: Option<u64>, unit: Unit) {
         self.end();
         let mut stretch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *stretch = Some(Stretch::new(what, total, unit));

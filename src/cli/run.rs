@@ -1,49 +1,45 @@
-//! From a command to the flow that does it.
+//! From a command to what does it: here, or in the daemon.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
-use super::answer::{Answer, MISCONFIGURED};
-use super::args::{Args, Cmd, Demo};
-use super::{customer, init, keys, pages, progress, prune, restore, snapshots, status, text};
-use crate::check::{self, Severity};
-use crate::config::Config;
+use super::args::{Args, Audit, Certificate, Cmd, Customer, Demo, Keys, Retention};
+use super::{ask, init, keys, pages, progress, remote};
+use crate::actions::audited::{Caller, perform_for};
+use crate::actions::params::{Nothing, Text};
+use crate::actions::{Action, Answer, Context};
+use crate::config::Role;
 use crate::demo;
-
-use crate::error::{Context, Outcome};
-use crate::inspect::{self, Inspected};
-use crate::repo::Repository;
+use crate::error::{Context as _, Outcome};
+use crate::fsx;
 use crate::report::{Report, Silent};
-use crate::schema::Ownership;
+use crate::{admin, daemon};
+
+/// No certificate is longer.
+const LONGEST_CERTIFICATE: u64 = 1 << 20;
 
 /// What commands need.
 pub(super) struct Session<'a> {
     pub(super) args: &'a Args,
     pub(super) runtime: Runtime,
-    pub(super) report: Box<dyn Report>,
+    pub(super) report: Arc<dyn Report>,
 }
 
 impl Session<'_> {
-    /// The configuration.
-    pub(super) fn config(&self) -> Outcome<Config> {
-        Ok(Config::load(&self.args.config)?)
-    }
-
-    /// The repository, opened for reading.
-    pub(super) fn read(&self) -> Outcome<Repository> {
-        Repository::read(self.config()?, self.runtime.handle())
-    }
-
-    /// The repository, opened for changing. What an interrupted command had begun is told.
-    pub(super) fn change(&self) -> Outcome<Repository> {
-        let (repository, settled) = Repository::change(self.config()?, self.runtime.handle())?;
-        for finished in &settled.finished {
-            self.report
-                .note(&format!("finished what was interrupted: {finished}"));
+    /// The same for an action that is done by this process.
+    pub(super) fn context(&self) -> Context {
+        Context {
+            path: self.args.config.clone(),
+            config: None,
+            json: self.args.json,
+            runtime: self.runtime.handle().clone(),
+            report: Arc::clone(&self.report),
+            // Whoever can open the state directory could read it all anyway.
+            sees_hidden: true,
         }
-        Ok(repository)
     }
 }
 
@@ -52,30 +48,92 @@ pub(super) fn run(args: &Args) -> Outcome<Answer> {
     // The stores' requests are few and large; their threads mostly wait.
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
-        .enable_time()
+        .enable_all()
         .build();
-    let runtime = runtime.failed_to(|| "start")?;
-    let report = progress::report(args.json || args.quiet);
     let session = Session {
         args,
-        runtime,
-        report,
+        runtime: runtime.failed_to(|| "start")?,
+        report: Arc::from(progress::report(args.json || args.quiet)),
     };
     match &args.command {
         Cmd::Demo(demo) => self::demo(&session, demo),
         Cmd::Init(wanted) => init::run(&session, wanted),
-        Cmd::Check => Ok(check(&session)),
-        Cmd::Inspect => inspect(&session),
-        Cmd::Snapshot { full } => snapshots::take(&session, *full),
-        Cmd::Snapshots => snapshots::list(&session),
-        Cmd::Restore(wanted) => restore::whole(&session, wanted),
-        Cmd::Verify { store, data } => status::verify(&session, store.as_ref(), *data),
-        Cmd::Prune(wanted) => prune::run(&session, wanted),
-        Cmd::Customer(command) => customer::run(&session, command),
-        Cmd::Keys(command) => keys::run(&session, command),
-        Cmd::Status => status::status(&session),
+        Cmd::Daemon => daemon::run(&args.config, session.runtime.handle())
+            .map(|()| Answer::new(args.json, || json!({ "ok": true }), String::new)),
         Cmd::Completions { shell } => pages::completions(args.json, *shell),
         Cmd::Man { to } => pages::man(args.json, to.as_deref()),
+        Cmd::Keys(Keys::Prove { identity }) => keys::prove(&session, identity),
+        Cmd::Keys(Keys::Recipients {
+            change: Some(change),
+        }) => keys::recipients(&session, change),
+        other => perform(&session, &action(other)?),
+    }
+}
+
+/// The action that a command asks for.
+fn action(command: &Cmd) -> Outcome<Action> {
+    let nothing = Nothing::default;
+    Ok(match command {
+        Cmd::Check => Action::Check(nothing()),
+        Cmd::Inspect => Action::Inspect(nothing()),
+        Cmd::Snapshot(wanted) => Action::Snapshot(wanted.clone()),
+        Cmd::Snapshots => Action::Snapshots(nothing()),
+        Cmd::Restore(wanted) => Action::Restore(wanted.clone()),
+        Cmd::Verify(wanted) => Action::Verify(wanted.clone()),
+        Cmd::Prune(wanted) => Action::Prune(wanted.clone()),
+        Cmd::Schedule => Action::Schedule(nothing()),
+        Cmd::Roles => Action::Roles(nothing()),
+        Cmd::Customer(command) => customer(command),
+        Cmd::Retention(Retention::Plan(wanted)) => Action::RetentionPlan(wanted.clone()),
+        Cmd::Retention(Retention::Run(wanted)) => Action::RetentionRun(wanted.clone()),
+        Cmd::Certificate(Certificate::Show(wanted)) => Action::CertificateShow(wanted.clone()),
+        Cmd::Certificate(Certificate::Verify { file }) => {
+            let text = fsx::read(file, LONGEST_CERTIFICATE)?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            Action::CertificateVerify(Text { text })
+        }
+        Cmd::Audit(Audit::Log(wanted)) => Action::AuditLog(wanted.clone()),
+        Cmd::Audit(Audit::Verify(wanted)) => Action::AuditVerify(wanted.clone()),
+        Cmd::Keys(Keys::Forget(wanted)) => Action::KeysForget(wanted.clone()),
+        Cmd::Keys(_) => Action::KeysRecipients(nothing()),
+        // What is no action was done before.
+        _ => Action::Status(nothing()),
+    })
+}
+
+fn customer(command: &Customer) -> Action {
+    match command {
+        Customer::List(wanted) => Action::CustomerList(wanted.clone()),
+        Customer::Show(who) => Action::CustomerShow(who.clone()),
+        Customer::Hide(wanted) => Action::CustomerHide(wanted.clone()),
+        Customer::Unhide(wanted) => Action::CustomerUnhide(wanted.clone()),
+        Customer::Hold(wanted) => Action::CustomerHold(wanted.clone()),
+        Customer::Release(wanted) => Action::CustomerRelease(wanted.clone()),
+        Customer::Restore(wanted) => Action::CustomerRestore(wanted.clone()),
+        Customer::Erase(wanted) => Action::CustomerErase(wanted.clone()),
+        Customer::Readmit(wanted) => Action::CustomerReadmit(wanted.clone()),
+    }
+}
+
+/// Does an action: in the daemon when it runs, else here.
+fn perform(session: &Session<'_>, action: &Action) -> Outcome<Answer> {
+    ask::first(session.args, action)?;
+    let action = remote::absolute(action)?;
+    match remote::perform(session, &action)? {
+        Some(answer) => Ok(answer),
+        None => perform_for(&myself(), &session.context(), &action),
+    }
+}
+
+/// Who runs this process. Access to the state directory is access to everything in it, so there are
+/// no lesser roles here.
+fn myself() -> Caller {
+    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+    let peer = admin::Peer::look_up(uid.as_raw(), gid.as_raw());
+    Caller {
+        uid: Some(peer.uid),
+        name: peer.user.unwrap_or_else(|| peer.uid.to_string()),
+        roles: vec![Role::Admin],
     }
 }
 
@@ -97,110 +155,4 @@ fn demo(session: &Session<'_>, wanted: &Demo) -> Outcome<Answer> {
     )?;
     let value = || json!({ "ok": true, "dir": dir });
     Ok(Answer::new(session.args.json, value, String::new))
-}
-
-fn check(session: &Session<'_>) -> Answer {
-    let checked = check::run(Config::load(&session.args.config), session.runtime.handle());
-    let word = |severity| match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    let value = || {
-        let problems = checked.problems.iter().map(|problem| {
-            json!({ "what": problem.what, "hint": problem.hint, "severity": word(problem.severity) })
-        });
-        json!({ "ok": checked.is_ok(), "problems": problems.collect::<Vec<_>>() })
-    };
-    let text = || {
-        let mut out = String::new();
-        for problem in &checked.problems {
-            out += &format!(
-                "{}: {}\n",
-                word(problem.severity),
-                text::printable_lines(&problem.what)
-            );
-            out.extend(
-                problem
-                    .hint
-                    .iter()
-                    .map(|hint| format!("  hint: {}\n", text::printable(hint))),
-            );
-        }
-        out + match (checked.is_ok(), checked.problems.is_empty()) {
-            (true, true) => "all is well\n",
-            (true, false) => "nothing that stops a backup\n",
-            (false, _) => "this must be mended\n",
-        }
-    };
-    Answer::new(session.args.json, value, text).code_if(!checked.is_ok(), MISCONFIGURED)
-}
-
-/// The word for how a table is owned.
-fn ownership(ownership: Ownership) -> &'static str {
-    match ownership {
-        Ownership::Register => "register",
-        Ownership::Owned => "owned",
-        Ownership::Shared => "shared",
-        Ownership::Ambiguous => "ambiguous",
-        Ownership::Unsettled => "unsettled",
-    }
-}
-
-fn inspect(session: &Session<'_>) -> Outcome<Answer> {
-    let inspected = inspect::run(&session.config()?)?;
-    let value = || {
-        let sources = inspected.iter().map(|source| {
-            let tables = source.tables.iter().map(|table| {
-                json!({
-                    "table": table.table,
-                    "rows": table.rows,
-                    "owner": ownership(table.ownership),
-                    "path": table.path,
-                    "class": table.class.as_deref().unwrap_or("customer"),
-                    "warnings": table.warnings,
-                })
-            });
-            json!({
-                "name": source.source,
-                "tables": tables.collect::<Vec<_>>(),
-                "not_restorable": source.not_restorable,
-            })
-        });
-        json!({ "sources": sources.collect::<Vec<_>>() })
-    };
-    let text = || {
-        inspected
-            .iter()
-            .map(inspected_text)
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    Ok(Answer::new(session.args.json, value, text))
-}
-
-fn inspected_text(source: &Inspected) -> String {
-    let rows = source.tables.iter().map(|table| {
-        let rows = table.rows.to_string();
-        vec![
-            table.table.clone(),
-            rows,
-            ownership(table.ownership).to_owned(),
-            table.path.clone(),
-        ]
-    });
-    let mut out = format!("source {}\n", source.source);
-    out += &text::table(&["table", ">rows", "owner", "by"], rows);
-    for table in &source.tables {
-        for warning in &table.warnings {
-            out += &format!(
-                "look at {}: {}\n",
-                text::printable(&table.table),
-                text::printable(warning)
-            );
-        }
-    }
-    for what in &source.not_restorable {
-        out += &format!("not backed up: {}\n", text::printable(what));
-    }
-    out
 }

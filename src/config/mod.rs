@@ -46,6 +46,12 @@ use places::{Kind, Place, Places};
 use problem::Problems;
 use types::HideMode;
 
+/// Where the admin socket is by a file that may be wrong otherwise; none if even that cannot be read.
+pub fn socket_in(path: &Path) -> Option<PathBuf> {
+    let table: toml::Table = fs::read_to_string(path).ok()?.parse().ok()?;
+    Some(table.get("admin")?.get("socket")?.as_str()?.into())
+}
+
 /// A configuration that has been understood.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::Task;
 use super::changes::{Changes, after, before};
 use super::cron::{last_until, next_after};
+use super::{Task, delay};
 use crate::catalog::{Ending, TaskRecord, TaskResult};
 use crate::clock::Timestamp;
-use crate::config::{Cron, Schedule};
+use crate::config::{Config, Cron, Schedule};
 use crate::ids::SourceName;
 
 /// The longest that nobody looks at the clock: it may be set meanwhile.
@@ -31,6 +31,16 @@ pub struct Due {
     pub since: Timestamp,
     /// Why.
     pub why: Why,
+}
+
+/// The jitter's delay: the same at every start of one repository, and another in another.
+fn delay_of(config: &Config) -> Duration {
+    let stores: Vec<&str> = config
+        .stores
+        .iter()
+        .map(|store| store.url.as_str())
+        .collect();
+    delay(config.schedule.jitter, stores.join(" ").as_bytes())
 }
 
 /// Why a task is due.
@@ -103,6 +113,21 @@ impl Entry {
 }
 
 impl Planner {
+    /// A planner for what the configuration says.
+    pub fn for_config(
+        config: &Config,
+        records: BTreeMap<String, TaskRecord>,
+        now: Timestamp,
+    ) -> Self {
+        let delay = delay_of(config);
+        Self::new(&config.schedule, config.time_zone, delay, records, now)
+    }
+
+    /// Goes on with a changed configuration.
+    pub fn reload(&mut self, config: &Config, now: Timestamp) {
+        self.reconfigure(&config.schedule, config.time_zone, delay_of(config), now);
+    }
+
     /// A planner for a schedule in a zone, all of it later by `delay` (see [`super::delay`]).
     ///
     /// `kept` is what the catalog keeps of each task, by name. A task that it does not know waits

@@ -22,6 +22,9 @@ use crate::value::{CustomerKey, Value, ValueRef};
 /// How long we wait for a writer that locks us out.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is called with a customer of the register, and the values of the columns asked for besides.
+pub type EachOfRegister<'f, E> = &'f mut dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E>;
+
 /// One database, seen as it was at one moment, for as long as this lives.
 pub struct Database {
     conn: Connection,
@@ -29,9 +32,6 @@ pub struct Database {
     shapes: Vec<Shape>,
     plan: Plan,
 }
-
-/// Takes a row of the register and the values of some columns more.
-type WithMore<'e, E> = dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E> + 'e;
 
 impl Database {
     /// Opens the database at `path` for reading, and settles by `rules` whose its tables are.
@@ -106,7 +106,7 @@ impl Database {
     pub fn register_with<E: From<SqliteError>>(
         &self,
         more: &[String],
-        each: &mut WithMore<'_, E>,
+        each: EachOfRegister<'_, E>,
     ) -> Result<(), E> {
         let (Some(rule), Some((table, _))) = (&self.plan.register, &self.plan.owners.register)
         else {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::Context;
 use super::answer::{Answer, IN_PART};
-use super::args;
-use super::run::Session;
+use super::params;
 use super::snapshots::Names;
 use super::{text, times};
 use crate::clock::Timestamp;
@@ -17,14 +17,14 @@ use crate::prune::{self, Plan, Pruned};
 use crate::repo::Repository;
 
 /// `prune`
-pub(super) fn run(session: &Session<'_>, wanted: &args::Prune) -> Outcome<Answer> {
+pub fn run(context: &Context, wanted: &params::Prune) -> Outcome<Answer> {
     if wanted.dry_run {
-        return dry_run(session);
+        return dry_run(context);
     }
-    let mut repository = session.change()?;
+    let mut repository = context.change()?;
     let names = Names::new(&repository)?;
     let confirm = wanted.confirm.as_deref();
-    let pruned = prune::run(&mut repository, confirm, session.report.as_ref())?;
+    let pruned = prune::run(&mut repository, confirm, context.report.as_ref())?;
     let value = || {
         json!({
             "deleted_snapshots": ids(&names, pruned.plan.going()),
@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session<'_>, wanted: &args::Prune) -> Outcome<Answer
         })
     };
     let text = || done(&names, &pruned);
-    let answer = Answer::new(session.args.json, value, text).chatter();
+    let answer = Answer::new(context.json, value, text).chatter();
     let left = pruned.left.iter().map(|(name, failure)| {
         let why = text::reasons(failure);
         format!("store {name} may still hold what should be gone: {why}")
@@ -47,8 +47,8 @@ pub(super) fn run(session: &Session<'_>, wanted: &args::Prune) -> Outcome<Answer
         .code_if(!pruned.left.is_empty(), IN_PART))
 }
 
-fn dry_run(session: &Session<'_>) -> Outcome<Answer> {
-    let repository = session.read()?;
+fn dry_run(context: &Context) -> Outcome<Answer> {
+    let repository = context.read()?;
     let names = Names::new(&repository)?;
     let plan = prune::plan(&repository)?;
     let refused = plan.shrunk.map(|shrunk| shrunk.refusal());
@@ -82,7 +82,7 @@ fn dry_run(session: &Session<'_>) -> Outcome<Answer> {
         format!("nothing would be deleted: {failure}; {hint}")
     });
     let warnings: Vec<String> = no_floor(&plan).into_iter().chain(refused).collect();
-    Ok(Answer::new(session.args.json, value, text).warn(warnings))
+    Ok(Answer::new(context.json, value, text).warn(warnings))
 }
 
 /// When each snapshot was started.

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::error::Failure;
 
 /// The document as it is printed.
-pub(super) fn document(value: &Value) -> String {
+pub fn document(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
 /// A failure.
-pub(super) fn failure(failure: &Failure) -> Value {
+pub fn failure(failure: &Failure) -> Value {
     json!({
         "error": failure.to_string(),
         "causes": failure.causes(),

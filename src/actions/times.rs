@@ -8,7 +8,7 @@ use crate::error::{Failure, FailureKind, Outcome};
 
 /// Reads RFC 3339, or `YYYY-MM-DD[ HH:MM[:SS]]` in a zone, a date being its first moment. Of two
 /// moments with one name, when clocks are set back, the later is meant: it has seen more.
-pub(super) fn read(text: &str, zone: Tz) -> Outcome<Timestamp> {
+pub fn read(text: &str, zone: Tz) -> Outcome<Timestamp> {
     if let Some(time) = Timestamp::parse(text) {
         return Ok(time);
     }
@@ -28,6 +28,17 @@ pub(super) fn read(text: &str, zone: Tz) -> Outcome<Timestamp> {
     }
 }
 
+/// Reads a time until which something lasts: a date counts to its end.
+pub fn read_end(text: &str, zone: Tz) -> Outcome<Timestamp> {
+    let Ok(date) = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d") else {
+        return read(text, zone);
+    };
+    let next = date
+        .succ_opt()
+        .map_or_else(String::new, |next| next.to_string());
+    Ok(Timestamp(read(&next, zone)?.0 - 1))
+}
+
 fn naive(text: &str) -> Option<NaiveDateTime> {
     let text = text.trim().replacen('T', " ", 1);
     let date = || {
@@ -43,7 +54,7 @@ fn naive(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// Writes a time to the second, with the zone's name.
-pub(super) fn local(time: Timestamp, zone: Tz) -> String {
+pub fn local(time: Timestamp, zone: Tz) -> String {
     match DateTime::<Utc>::from_timestamp_millis(time.0) {
         Some(utc) => utc
             .with_timezone(&zone)
@@ -54,7 +65,7 @@ pub(super) fn local(time: Timestamp, zone: Tz) -> String {
 }
 
 /// Writes a length of time.
-pub(super) fn seconds(seconds: f64) -> String {
+pub fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),
         s if s < 3600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0),

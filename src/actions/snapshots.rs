@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::Context;
 use super::answer::{Answer, IN_PART};
-use super::run::Session;
 use super::{text, times};
 use crate::backup::{self, Taken};
 use crate::catalog::Snapshot;
@@ -15,10 +15,10 @@ use crate::repo::Repository;
 use crate::value::CustomerKey;
 
 /// How snapshots are called: by number alone where that is unique.
-pub(super) struct Names(BTreeMap<u64, u64>);
+pub struct Names(BTreeMap<u64, u64>);
 
 impl Names {
-    pub(super) fn new(repository: &Repository) -> Outcome<Self> {
+    pub fn new(repository: &Repository) -> Outcome<Self> {
         Ok(Self::of(
             repository
                 .catalog
@@ -41,7 +41,7 @@ impl Names {
     }
 
     /// `N`, or `INC.N`.
-    pub(super) fn text(&self, id: SnapshotId) -> String {
+    pub fn text(&self, id: SnapshotId) -> String {
         if self.is_unique(id) {
             id.number.to_string()
         } else {
@@ -50,7 +50,7 @@ impl Names {
     }
 
     /// A number, or the text `INC.N`.
-    pub(super) fn json(&self, id: SnapshotId) -> Value {
+    pub fn json(&self, id: SnapshotId) -> Value {
         if self.is_unique(id) {
             json!(id.number)
         } else {
@@ -60,9 +60,9 @@ impl Names {
 }
 
 /// `snapshot`
-pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
-    let mut repository = session.change()?;
-    let taken = backup::take(&mut repository, full, session.report.as_ref())?;
+pub fn take(context: &Context, full: bool) -> Outcome<Answer> {
+    let mut repository = context.change()?;
+    let taken = backup::take(&mut repository, full, context.report.as_ref())?;
     let names = Names::new(&repository)?;
     let left_out: Vec<String> = taken.left_out.iter().map(CustomerKey::text).collect();
     let in_part = !left_out.is_empty() || !taken.unsettled.is_empty();
@@ -111,7 +111,7 @@ pub(super) fn take(session: &Session<'_>, full: bool) -> Outcome<Answer> {
         })
     };
     let text = || taken_text(&taken, &names);
-    let answer = Answer::new(session.args.json, value, text).chatter();
+    let answer = Answer::new(context.json, value, text).chatter();
     Ok(answer.warn(warnings).code_if(in_part, IN_PART))
 }
 
@@ -144,8 +144,8 @@ fn taken_text(taken: &Taken, names: &Names) -> String {
 }
 
 /// `snapshots`
-pub(super) fn list(session: &Session<'_>) -> Outcome<Answer> {
-    let repository = session.read()?;
+pub fn list(context: &Context) -> Outcome<Answer> {
+    let repository = context.read()?;
     let snapshots = repository.catalog.snapshots()?;
     let names = Names::new(&repository)?;
     let complete = repository.catalog.complete()?;
@@ -196,7 +196,7 @@ pub(super) fn list(session: &Session<'_>) -> Outcome<Answer> {
             rows,
         )
     };
-    Ok(Answer::new(session.args.json, value, text))
+    Ok(Answer::new(context.json, value, text))
 }
 
 #[cfg(test)]

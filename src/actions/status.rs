@@ -2,24 +2,21 @@
 
 use serde_json::json;
 
+use super::Context;
 use super::answer::{Answer, WRONG};
-use super::run::Session;
 use super::snapshots::Names;
 use super::{text, times};
+use crate::config::Config;
 use crate::error::Outcome;
 use crate::ids::StoreName;
-use crate::status::{self, Status};
+use crate::status::{self, Problem, Status};
 use crate::verify;
 
 /// `verify`
-pub(super) fn verify(
-    session: &Session<'_>,
-    store: Option<&StoreName>,
-    data: bool,
-) -> Outcome<Answer> {
-    let mut repository = session.read()?;
+pub fn verify(context: &Context, store: Option<&StoreName>, data: bool) -> Outcome<Answer> {
+    let mut repository = context.read()?;
     let names = Names::new(&repository)?;
-    let verified = verify::run(&mut repository, store, data, session.report.as_ref())?;
+    let verified = verify::run(&mut repository, store, data, context.report.as_ref())?;
     let value = || {
         let whole = verified.whole.iter().map(|id| names.json(*id));
         json!({
@@ -57,14 +54,15 @@ pub(super) fn verify(
         problems.collect::<String>() + &format!("read {objects}, {size}{blobs}: {verdict}\n")
     };
     let ok = verified.is_ok();
-    let answer = Answer::new(session.args.json, value, text).code_if(!ok, WRONG);
+    let answer = Answer::new(context.json, value, text).code_if(!ok, WRONG);
     Ok(if ok { answer.chatter() } else { answer })
 }
 
 /// `status`
-pub(super) fn status(session: &Session<'_>) -> Outcome<Answer> {
-    let repository = session.read()?;
-    let status = status::run(&repository)?;
+pub fn status(context: &Context) -> Outcome<Answer> {
+    let repository = context.read()?;
+    let mut status = status::run(&repository)?;
+    refused_configuration(context, &mut status);
     let names = Names::new(&repository)?;
     let value = || {
         let stores = status.stores.iter().map(|store| {
@@ -92,7 +90,29 @@ pub(super) fn status(session: &Session<'_>) -> Outcome<Answer> {
     };
     let zone = repository.config.time_zone;
     let text = || status_text(&status, &names, zone);
-    Ok(Answer::new(session.args.json, value, text).code_if(!status.ok, WRONG))
+    Ok(Answer::new(context.json, value, text).code_if(!status.ok, WRONG))
+}
+
+/// A daemon goes on with the configuration from before when a changed one is refused: that is told
+/// until somebody mends it.
+fn refused_configuration(context: &Context, status: &mut Status) {
+    let Some(in_force) = &context.config else {
+        return;
+    };
+    let what = match Config::load(&context.path) {
+        Ok(config) if config.text() == in_force.text() => return,
+        Ok(_) => "the configuration has changed, and is not in force yet".to_owned(),
+        Err(error) => {
+            format!("the changed configuration is refused, the one before is in force: {error}")
+        }
+    };
+    let hint =
+        "mend the file; `systemctl reload tenured` takes it over, `restart` what reload cannot";
+    status.ok = false;
+    status.problems.push(Problem {
+        what,
+        hint: Some(hint.to_owned()),
+    });
 }
 
 fn status_text(status: &Status, names: &Names, zone: chrono_tz::Tz) -> String {

@@ -16,7 +16,7 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ASIDE: Style = AnsiColor::Cyan.on_default();
 
 /// Prints a failure to standard error.
-pub(super) fn fail(failure: &Failure) {
+pub fn fail(failure: &Failure) {
     let mut lines = vec![label(ERROR, "error:", &failure.to_string())];
     lines.extend(
         failure
@@ -33,18 +33,18 @@ pub(super) fn fail(failure: &Failure) {
 }
 
 /// A failure and its causes on one line.
-pub(super) fn reasons(failure: &Failure) -> String {
+pub fn reasons(failure: &Failure) -> String {
     let all = std::iter::once(failure.to_string()).chain(failure.causes());
     printable(&all.collect::<Vec<_>>().join(": "))
 }
 
 /// Prints a warning to standard error.
-pub(super) fn warn(text: &str) {
+pub fn warn(text: &str) {
     tell(&label(WARNING, "warning:", text));
 }
 
 /// Prints a line to standard error, colours only on a terminal.
-pub(super) fn tell(line: &str) {
+pub fn tell(line: &str) {
     // If standard error is gone there is nobody to tell.
     let _ = writeln!(anstream::stderr().lock(), "{line}");
 }
@@ -54,12 +54,12 @@ fn label(style: Style, label: &str, text: &str) -> String {
 }
 
 /// Lines as they are, each without control characters.
-pub(super) fn printable_lines(text: &str) -> String {
+pub fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// A text without control characters: they are written as `\u{…}`.
-pub(super) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         // Marks that turn the direction of writing round can make a line say something else.
@@ -74,7 +74,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// Wrong arguments, as a failure like any other.
-pub(super) fn of_clap(error: &clap::Error) -> Failure {
+pub fn of_clap(error: &clap::Error) -> Failure {
     let text = error.to_string();
     let mut parts = text
         .split("\n\n")
@@ -92,7 +92,7 @@ pub(super) fn of_clap(error: &clap::Error) -> Failure {
 }
 
 /// Bytes, in the unit that people read.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
@@ -108,13 +108,13 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// A count of something, in words.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A table without borders. A heading that begins with `>` is that of a column of numbers, which
 /// stand to the right.
-pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

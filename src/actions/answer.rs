@@ -5,20 +5,21 @@ use serde_json::Value;
 use super::json;
 
 /// A command's answer, in the form that was asked for.
-pub(super) struct Answer {
+#[derive(Clone, Debug)]
+pub struct Answer {
     /// The exit code.
-    pub(super) code: u8,
+    pub code: u8,
     /// What goes to standard output.
-    pub(super) body: String,
+    pub body: String,
     /// What a person must see in any form: goes to standard error.
-    pub(super) warnings: Vec<String>,
+    pub warnings: Vec<String>,
     /// Whether the answer only says that it is done, so that `--quiet` leaves it out.
-    pub(super) is_chatter: bool,
+    pub is_chatter: bool,
 }
 
 impl Answer {
     /// An answer that was asked for, such as a list. Only the wanted one of the two forms is made.
-    pub(super) fn new(
+    pub fn new(
         as_json: bool,
         value: impl FnOnce() -> Value,
         text: impl FnOnce() -> String,
@@ -38,21 +39,21 @@ impl Answer {
 
     /// An answer that only says that it is done.
     #[must_use]
-    pub(super) fn chatter(mut self) -> Self {
+    pub fn chatter(mut self) -> Self {
         self.is_chatter = true;
         self
     }
 
     /// With something that a person must see.
     #[must_use]
-    pub(super) fn warn(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
+    pub fn warn(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
         self.warnings.extend(warnings);
         self
     }
 
     /// With an exit code other than 0, if `is` so.
     #[must_use]
-    pub(super) fn code_if(mut self, is: bool, code: u8) -> Self {
+    pub fn code_if(mut self, is: bool, code: u8) -> Self {
         if is {
             self.code = code;
         }
@@ -61,8 +62,8 @@ impl Answer {
 }
 
 /// Something was found wrong.
-pub(super) const WRONG: u8 = 1;
+pub const WRONG: u8 = 1;
 /// The configuration is wrong.
-pub(super) const MISCONFIGURED: u8 = 2;
+pub const MISCONFIGURED: u8 = 2;
 /// Done in part.
-pub(super) const IN_PART: u8 = 3;
+pub const IN_PART: u8 = 3;

@@ -1,36 +1,29 @@
 //! `customer list`, `show`, `readmit`.
 
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 
+use super::Context;
 use super::answer::Answer;
-use super::args::{Customer, List};
-use super::run::Session;
+use super::params::{Because, List, StateWord};
 use super::snapshots::Names;
-use super::{restore, text, times};
+use super::{text, times};
 use crate::clock::Timestamp;
 use crate::customers::{self, Filter, Flag, Hidden, Listed, Shown, State};
 use crate::error::Outcome;
 use crate::forget;
+use crate::lifecycle::Hold;
 
-/// Runs a command under `customer`.
-pub(super) fn run(session: &Session<'_>, command: &Customer) -> Outcome<Answer> {
-    match command {
-        Customer::List(wanted) => list(session, wanted),
-        Customer::Show { id } => show(session, id),
-        Customer::Restore(wanted) => restore::customer(session, wanted),
-        Customer::Readmit { id, reason } => readmit(session, id, reason),
-    }
-}
-
-fn list(session: &Session<'_>, wanted: &List) -> Outcome<Answer> {
-    let repository = session.read()?;
-    let state = wanted
-        .state
-        .map(|state| state.0)
-        .or(wanted.hidden.then_some(State::Hidden));
+/// `customer list`
+pub fn list(context: &Context, wanted: &List) -> Outcome<Answer> {
+    let repository = context.read()?;
     let filter = Filter {
-        state,
-        hidden: Hidden::With,
+        // Whoever asks for the hidden alone and may not see them is shown nobody.
+        state: match wanted.hidden {
+            true => Some(State::Hidden),
+            false => wanted.state.map(State::from),
+        },
+        hidden: hidden(context, wanted),
         limit: wanted.limit,
         after: wanted.after.clone(),
     };
@@ -52,12 +45,31 @@ fn list(session: &Session<'_>, wanted: &List) -> Outcome<Answer> {
                 customer.name.clone().unwrap_or_default(),
                 state.join(", "),
                 time(customer.due),
-                customer.hold.map_or(String::new(), |hold| hold.to_string()),
+                hold(customer.hold, zone),
             ]
         });
         text::table(&["id", "name", "state", "due", "hold"], rows)
     };
-    Ok(Answer::new(session.args.json, value, text))
+    Ok(Answer::new(context.json, value, text))
+}
+
+fn hold(hold: Option<Hold>, zone: Tz) -> String {
+    match hold {
+        None => String::new(),
+        Some(Hold { until: Some(until) }) => times::local(until, zone),
+        Some(hold) => hold.to_string(),
+    }
+}
+
+/// Whether the hidden are listed: when they are asked for, and only to those who may see them.
+fn hidden(context: &Context, wanted: &List) -> Hidden {
+    let asked = wanted.all || wanted.state == Some(StateWord::Hidden);
+    match wanted.hidden {
+        _ if !context.sees_hidden => Hidden::Without,
+        true => Hidden::Only,
+        false if asked => Hidden::With,
+        false => Hidden::Without,
+    }
 }
 
 fn flags(flags: &[Flag]) -> Vec<&'static str> {
@@ -75,9 +87,10 @@ fn listed_json(customer: &Listed) -> Value {
     })
 }
 
-fn show(session: &Session<'_>, id: &str) -> Outcome<Answer> {
-    let repository = session.read()?;
-    let shown = customers::show(&repository, id, true)?;
+/// `customer show`
+pub fn show(context: &Context, id: &str) -> Outcome<Answer> {
+    let repository = context.read()?;
+    let shown = customers::show(&repository, id, context.sees_hidden)?;
     let names = Names::new(&repository)?;
     let value = || {
         let sources = shown.sources.iter().map(|source| {
@@ -97,11 +110,12 @@ fn show(session: &Session<'_>, id: &str) -> Outcome<Answer> {
             "sources": sources.collect::<Vec<_>>(),
         })
     };
-    let text = || shown_text(&shown, &names);
-    Ok(Answer::new(session.args.json, value, text))
+    let zone = repository.config.time_zone;
+    let text = || shown_text(&shown, &names, zone);
+    Ok(Answer::new(context.json, value, text))
 }
 
-fn shown_text(shown: &Shown, names: &Names) -> String {
+fn shown_text(shown: &Shown, names: &Names, zone: Tz) -> String {
     let mut out = format!("customer   {}\n", text::printable(&shown.id));
     out.extend(
         shown
@@ -112,6 +126,13 @@ fn shown_text(shown: &Shown, names: &Names) -> String {
     let mut state = vec![shown.state.as_str()];
     state.extend(flags(&shown.flags));
     out += &format!("state      {}\n", state.join(", "));
+    let told = |why: &String| format!("           {}\n", text::printable(why));
+    out.extend(shown.why.iter().map(told));
+    let due = shown.due.map(|due| times::local(due, zone));
+    out.extend(due.map(|due| format!("due        {due}\n")));
+    if shown.hold.is_some() {
+        out += &format!("hold       {}\n", hold(shown.hold, zone));
+    }
     let snapshots: Vec<String> = shown.snapshots.iter().map(|id| names.text(*id)).collect();
     let snapshots = if snapshots.is_empty() {
         "none yet".to_owned()
@@ -137,9 +158,10 @@ fn shown_text(shown: &Shown, names: &Names) -> String {
     out
 }
 
-fn readmit(session: &Session<'_>, id: &str, reason: &str) -> Outcome<Answer> {
-    let mut repository = session.change()?;
-    let readmitted = forget::readmit(&mut repository, id, reason)?;
+/// `customer readmit`
+pub fn readmit(context: &Context, wanted: &Because) -> Outcome<Answer> {
+    let mut repository = context.change()?;
+    let readmitted = forget::readmit(&mut repository, &wanted.id, &wanted.reason)?;
     let value = || json!({ "id": readmitted.id, "state": readmitted.state });
     let text = || {
         let id = text::printable(&readmitted.id);
@@ -147,5 +169,5 @@ fn readmit(session: &Session<'_>, id: &str, reason: &str) -> Outcome<Answer> {
             "customer {id} is in again; the next snapshot holds the present rows, and none from before\n"
         )
     };
-    Ok(Answer::new(session.args.json, value, text).chatter())
+    Ok(Answer::new(context.json, value, text).chatter())
 }

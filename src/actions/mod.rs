@@ -1,0 +1,229 @@
+//! What the program can be asked to do, by whatever way it is asked.
+//!
+//! The command line and the admin socket both come to [`perform`] with an [`Action`] of the table
+//! (`table`), and both get the same [`Answer`] of it, in the form that they want: so the output is
+//! the same whether the daemon runs or not.
+//!
+//! `audited` says who may, and writes down who did.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use crate::check::{self, Severity};
+use crate::config::Config;
+use crate::error::Outcome;
+use crate::inspect::{self, Inspected};
+use crate::lifecycle;
+use crate::repo::Repository;
+use crate::report::Report;
+use crate::schema::Ownership;
+
+pub mod answer;
+pub mod audited;
+mod customer;
+pub mod json;
+mod keys;
+mod lives;
+pub mod params;
+mod prune;
+mod records;
+mod restore;
+mod retention;
+mod snapshots;
+mod status;
+mod table;
+pub mod text;
+pub mod times;
+
+pub use answer::Answer;
+use answer::MISCONFIGURED;
+pub use keys::{consequences, listed};
+pub use table::{Action, Kind, Parameter, ROUTES, Route};
+
+/// What actions need.
+pub struct Context {
+    /// The configuration's file.
+    pub path: PathBuf,
+    /// The configuration in force; none: the file is read.
+    pub config: Option<Arc<Config>>,
+    /// Whether the answer is wanted as JSON.
+    pub json: bool,
+    /// What asynchronous parts run on.
+    pub runtime: Handle,
+    /// Who hears how it gets on.
+    pub report: Arc<dyn Report>,
+    /// Whether hidden customers may be shown.
+    pub sees_hidden: bool,
+}
+
+impl Context {
+    /// The configuration.
+    pub fn config(&self) -> Outcome<Config> {
+        match &self.config {
+            Some(config) => Ok(Config::clone(config)),
+            None => Ok(Config::load(&self.path)?),
+        }
+    }
+
+    /// The repository, opened for reading.
+    pub fn read(&self) -> Outcome<Repository> {
+        Repository::read(self.config()?, &self.runtime)
+    }
+
+    /// The repository, opened for changing. What an interrupted command had begun is finished and
+    /// told.
+    pub fn change(&self) -> Outcome<Repository> {
+        let (mut repository, settled) = Repository::change(self.config()?, &self.runtime)?;
+        for finished in &settled.finished {
+            self.report
+                .note(&format!("finished what was interrupted: {finished}"));
+        }
+        for failure in lifecycle::finish(&mut repository)? {
+            self.report
+                .note(&format!("not finished yet: {}", text::reasons(&failure)));
+        }
+        Ok(repository)
+    }
+}
+
+/// Does what is asked, without asking who asks: see [`audited::perform`].
+pub fn perform(context: &Context, action: &Action) -> Outcome<Answer> {
+    match action {
+        Action::Status(_) => status::status(context),
+        Action::Check(_) => Ok(check(context)),
+        Action::Inspect(_) => inspect(context),
+        Action::Schedule(_) => records::schedule(context),
+        Action::Roles(_) => Ok(records::roles(context)),
+        Action::Snapshots(_) => snapshots::list(context),
+        Action::Snapshot(wanted) => snapshots::take(context, wanted.full),
+        Action::Verify(wanted) => status::verify(context, wanted.store.as_ref(), wanted.data),
+        Action::Prune(wanted) => prune::run(context, wanted),
+        Action::Restore(wanted) => restore::whole(context, wanted),
+        Action::CustomerList(wanted) => customer::list(context, wanted),
+        Action::CustomerShow(who) => customer::show(context, &who.id),
+        Action::CustomerHide(wanted) => lives::hide(context, wanted),
+        Action::CustomerUnhide(wanted) => lives::unhide(context, wanted),
+        Action::CustomerHold(wanted) => lives::hold(context, wanted),
+        Action::CustomerRelease(wanted) => lives::release(context, wanted),
+        Action::CustomerRestore(wanted) => restore::customer(context, wanted),
+        Action::CustomerErase(wanted) => lives::erase(context, wanted),
+        Action::CustomerReadmit(wanted) => customer::readmit(context, wanted),
+        Action::RetentionPlan(wanted) => retention::plan(context, wanted),
+        Action::RetentionRun(wanted) => retention::run(context, wanted),
+        Action::CertificateShow(wanted) => lives::certificate(context, wanted.number),
+        Action::CertificateVerify(wanted) => lives::verify_certificate(context, &wanted.text),
+        Action::KeysForget(wanted) => keys::forget(context, wanted),
+        Action::KeysRecipients(_) => keys::recipients(context),
+        Action::AuditLog(wanted) => records::audit_log(context, wanted),
+        Action::AuditVerify(wanted) => records::audit_verify(context, wanted),
+    }
+}
+
+fn check(context: &Context) -> Answer {
+    let checked = check::run(Config::load(&context.path), &context.runtime);
+    let word = |severity| match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let value = || {
+        let problems = checked.problems.iter().map(|problem| {
+            json!({ "what": problem.what, "hint": problem.hint, "severity": word(problem.severity) })
+        });
+        json!({ "ok": checked.is_ok(), "problems": problems.collect::<Vec<_>>() })
+    };
+    let text = || {
+        let mut out = String::new();
+        for problem in &checked.problems {
+            out += &format!(
+                "{}: {}\n",
+                word(problem.severity),
+                text::printable_lines(&problem.what)
+            );
+            out.extend(
+                problem
+                    .hint
+                    .iter()
+                    .map(|hint| format!("  hint: {}\n", text::printable(hint))),
+            );
+        }
+        out + match (checked.is_ok(), checked.problems.is_empty()) {
+            (true, true) => "all is well\n",
+            (true, false) => "nothing that stops a backup\n",
+            (false, _) => "this must be mended\n",
+        }
+    };
+    Answer::new(context.json, value, text).code_if(!checked.is_ok(), MISCONFIGURED)
+}
+
+/// The word for how a table is owned.
+fn ownership(ownership: Ownership) -> &'static str {
+    match ownership {
+        Ownership::Register => "register",
+        Ownership::Owned => "owned",
+        Ownership::Shared => "shared",
+        Ownership::Ambiguous => "ambiguous",
+        Ownership::Unsettled => "unsettled",
+    }
+}
+
+fn inspect(context: &Context) -> Outcome<Answer> {
+    let inspected = inspect::run(&context.config()?)?;
+    let value = || {
+        let sources = inspected.iter().map(|source| {
+            let tables = source.tables.iter().map(|table| {
+                json!({
+                    "table": table.table,
+                    "rows": table.rows,
+                    "owner": ownership(table.ownership),
+                    "path": table.path,
+                    "class": table.class.as_deref().unwrap_or("customer"),
+                    "warnings": table.warnings,
+                })
+            });
+            json!({
+                "name": source.source,
+                "tables": tables.collect::<Vec<_>>(),
+                "not_restorable": source.not_restorable,
+            })
+        });
+        json!({ "sources": sources.collect::<Vec<_>>() })
+    };
+    let text = || {
+        inspected
+            .iter()
+            .map(inspected_text)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    Ok(Answer::new(context.json, value, text))
+}
+
+fn inspected_text(source: &Inspected) -> String {
+    let rows = source.tables.iter().map(|table| {
+        let rows = table.rows.to_string();
+        vec![
+            table.table.clone(),
+            rows,
+            ownership(table.ownership).to_owned(),
+            table.path.clone(),
+        ]
+    });
+    let mut out = format!("source {}\n", source.source);
+    out += &text::table(&["table", ">rows", "owner", "by"], rows);
+    for table in &source.tables {
+        for warning in &table.warnings {
+            out += &format!(
+                "look at {}: {}\n",
+                text::printable(&table.table),
+                text::printable(warning)
+            );
+        }
+    }
+    for what in &source.not_restorable {
+        out += &format!("not backed up: {}\n", text::printable(what));
+    }
+    out
+}
