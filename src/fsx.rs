@@ -1,8 +1,8 @@
 //! Files, durably: what these functions have written is there after a power cut, whole.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,16 +108,31 @@ pub fn is_unfinished(path: &Path) -> bool {
 
 /// Writes a file that only the owner can read: all of it or nothing, replacing what was there.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_like(path, bytes, None)
+    write_as(path, bytes, |_| Ok(()))
+}
+
+/// Like [`write`], with the permissions that `mode` says, whatever the umask.
+pub fn write_for(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let open = |file: &File| file.set_permissions(Permissions::from_mode(mode));
+    write_as(path, bytes, open)
 }
 
 /// Like [`write`], for a file that is there: the new one keeps its owner and who may read it.
 pub fn rewrite(path: &Path, bytes: &[u8]) -> Result<()> {
     let like = fs::metadata(path).map_err(FileError::new("look at", path))?;
-    write_like(path, bytes, Some(&like))
+    write_as(path, bytes, |file| {
+        // The owner first: changing it takes some permissions away.
+        let mine = file.metadata()?;
+        if (mine.uid(), mine.gid()) != (like.uid(), like.gid()) {
+            fchown(file, Some(like.uid()), Some(like.gid()))?;
+        }
+        file.set_permissions(like.permissions())
+    })
 }
 
-fn write_like(path: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> Result<()> {
+/// Writes a file under another name, lets `open` say whose it is and who may read it, and gives it its
+/// own name.
+fn write_as(path: &Path, bytes: &[u8], open: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
     let tmp = unfinished(path);
     let put = || -> io::Result<()> {
         let mut file = OpenOptions::new()
@@ -127,14 +142,7 @@ fn write_like(path: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> Result<
             .mode(0o600)
             .open(&tmp)?;
         file.write_all(bytes)?;
-        if let Some(like) = like {
-            // The owner first: changing it takes some permissions away.
-            let mine = file.metadata()?;
-            if (mine.uid(), mine.gid()) != (like.uid(), like.gid()) {
-                fchown(&file, Some(like.uid()), Some(like.gid()))?;
-            }
-            file.set_permissions(like.permissions())?;
-        }
+        open(&file)?;
         file.sync_all()?;
         fs::rename(&tmp, path)
     };

@@ -51,6 +51,7 @@ pub mod customers;
 pub mod forget;
 pub mod init;
 pub mod inspect;
+pub mod install;
 pub mod keys;
 pub mod lifecycle;
 pub mod prune;

@@ -7,7 +7,8 @@ set -eu
 missing=
 command -v sqlite3 >/dev/null || missing="$missing sqlite3"
 command -v curl >/dev/null || missing="$missing curl"
-command -v systemd-socket-activate >/dev/null || missing="$missing systemd"
+command -v systemd-analyze >/dev/null || missing="$missing systemd"
+command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 [ -n "$missing" ] || exit 0
 

@@ -7,7 +7,7 @@
 //! Customers stand there as domain numbers alone.
 
 use super::answer::IN_PART;
-use super::{Action, Answer, Context, Kind, perform, text};
+use super::{Action, Answer, Context, Kind, perform, possible, text};
 use crate::audit::AuditLog;
 use crate::audit_entry::{Entry, Object, Phase, Who};
 use crate::clock::Timestamp;
@@ -51,6 +51,7 @@ impl Caller {
 /// `Refused` when the caller has no role that may; else what the action fails with, or that the audit
 /// log cannot be written where that must stop it.
 pub fn perform_for(caller: &Caller, context: &Context, action: &Action) -> Outcome<Answer> {
+    possible(action)?;
     let route = action.route();
     let mut record = Record::open(caller, context, action);
     if !route.allows(caller.roles.iter().copied()) {
@@ -60,25 +61,29 @@ pub fn perform_for(caller: &Caller, context: &Context, action: &Action) -> Outco
         let hint = format!("it needs one of the roles admin, {}", needed.join(", "));
         return Err(Failure::of(FailureKind::Refused, what).hint(hint));
     }
-    let begun = match route.kind.changes() {
-        true => record.begin(route.kind)?,
+    let begun = match action.kind().changes() {
+        true => record.begin(action.kind())?,
         false => None,
     };
     let outcome = visible(context, action).and_then(|()| perform(context, action));
     let mut told = Vec::new();
-    if route.kind != Kind::Look || outcome.is_err() {
+    let is_refused = outcome
+        .as_ref()
+        .is_err_and(|failure| failure.kind() == FailureKind::Refused);
+    if action.kind() != Kind::Look || is_refused {
         told.extend(record.end(&outcome, begun).err());
     }
-    if route.kind.changes() {
+    if action.kind().changes() {
         told.extend(checkpoint(context).err());
     }
+    let notes = context.notes();
     let warnings = told.iter().map(|failure| {
         format!(
             "the audit log is not as it should be: {}",
             text::reasons(failure)
         )
     });
-    outcome.map(|answer| answer.warn(warnings))
+    outcome.map(|answer| answer.warn(notes).warn(warnings))
 }
 
 /// Notes a request that never became an action.

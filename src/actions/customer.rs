@@ -1,29 +1,37 @@
 //! `customer list`, `show`, `readmit`.
 
-use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 use super::Context;
 use super::answer::Answer;
-use super::params::{Because, List, StateWord};
+use super::params::{Because, List};
 use super::snapshots::Names;
 use super::{text, times};
 use crate::clock::Timestamp;
 use crate::customers::{self, Filter, Flag, Hidden, Listed, Shown, State};
-use crate::error::Outcome;
+use crate::error::{Failure, FailureKind, Outcome};
 use crate::forget;
-use crate::lifecycle::Hold;
 
 /// `customer list`
 pub fn list(context: &Context, wanted: &List) -> Outcome<Answer> {
     let repository = context.read()?;
+    let state = wanted
+        .state
+        .map(State::from)
+        .or(wanted.hidden.then_some(State::Hidden));
+    let hidden = match (wanted.hidden || state == Some(State::Hidden), wanted.all) {
+        (true, _) => Hidden::Only,
+        (_, true) => Hidden::With,
+        _ => Hidden::Without,
+    };
+    if hidden != Hidden::Without && !context.sees_hidden {
+        let what = "you may not see hidden customers";
+        return Err(Failure::of(FailureKind::Refused, what)
+            .hint("`see_hidden` in [admin.roles] says who may"));
+    }
     let filter = Filter {
-        // Whoever asks for the hidden alone and may not see them is shown nobody.
-        state: match wanted.hidden {
-            true => Some(State::Hidden),
-            false => wanted.state.map(State::from),
-        },
-        hidden: hidden(context, wanted),
+        state,
+        hidden,
         limit: wanted.limit,
         after: wanted.after.clone(),
     };
@@ -41,35 +49,16 @@ pub fn list(context: &Context, wanted: &List) -> Outcome<Answer> {
             let mut state = vec![customer.state.as_str()];
             state.extend(customer.flags.iter().map(|flag| flag.as_str()));
             vec![
-                customer.id.clone(),
+                customer.label.as_ref().unwrap_or(&customer.id).clone(),
                 customer.name.clone().unwrap_or_default(),
                 state.join(", "),
                 time(customer.due),
-                hold(customer.hold, zone),
+                customer.hold.map_or(String::new(), |hold| hold.to_string()),
             ]
         });
         text::table(&["id", "name", "state", "due", "hold"], rows)
     };
     Ok(Answer::new(context.json, value, text))
-}
-
-fn hold(hold: Option<Hold>, zone: Tz) -> String {
-    match hold {
-        None => String::new(),
-        Some(Hold { until: Some(until) }) => times::local(until, zone),
-        Some(hold) => hold.to_string(),
-    }
-}
-
-/// Whether the hidden are listed: when they are asked for, and only to those who may see them.
-fn hidden(context: &Context, wanted: &List) -> Hidden {
-    let asked = wanted.all || wanted.state == Some(StateWord::Hidden);
-    match wanted.hidden {
-        _ if !context.sees_hidden => Hidden::Without,
-        true => Hidden::Only,
-        false if asked => Hidden::With,
-        false => Hidden::Without,
-    }
 }
 
 fn flags(flags: &[Flag]) -> Vec<&'static str> {
@@ -79,6 +68,7 @@ fn flags(flags: &[Flag]) -> Vec<&'static str> {
 fn listed_json(customer: &Listed) -> Value {
     json!({
         "id": customer.id,
+        "label": customer.label,
         "name": customer.name,
         "state": customer.state.as_str(),
         "flags": flags(&customer.flags),
@@ -110,12 +100,11 @@ pub fn show(context: &Context, id: &str) -> Outcome<Answer> {
             "sources": sources.collect::<Vec<_>>(),
         })
     };
-    let zone = repository.config.time_zone;
-    let text = || shown_text(&shown, &names, zone);
+    let text = || shown_text(&shown, &names);
     Ok(Answer::new(context.json, value, text))
 }
 
-fn shown_text(shown: &Shown, names: &Names, zone: Tz) -> String {
+fn shown_text(shown: &Shown, names: &Names) -> String {
     let mut out = format!("customer   {}\n", text::printable(&shown.id));
     out.extend(
         shown
@@ -126,13 +115,6 @@ fn shown_text(shown: &Shown, names: &Names, zone: Tz) -> String {
     let mut state = vec![shown.state.as_str()];
     state.extend(flags(&shown.flags));
     out += &format!("state      {}\n", state.join(", "));
-    let told = |why: &String| format!("           {}\n", text::printable(why));
-    out.extend(shown.why.iter().map(told));
-    let due = shown.due.map(|due| times::local(due, zone));
-    out.extend(due.map(|due| format!("due        {due}\n")));
-    if shown.hold.is_some() {
-        out += &format!("hold       {}\n", hold(shown.hold, zone));
-    }
     let snapshots: Vec<String> = shown.snapshots.iter().map(|id| names.text(*id)).collect();
     let snapshots = if snapshots.is_empty() {
         "none yet".to_owned()

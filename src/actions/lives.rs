@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::answer::{Answer, IN_PART};
-use super::params::{Because, Erase, Hide, HideMode, Hold};
+use super::params::{Because, Erase, Hide, Hold};
 use super::{Context, text, times};
 use crate::clock::Timestamp;
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
 use crate::journal::Cause;
 use crate::lifecycle::erase::{self, Wanted};
 use crate::lifecycle::hide::{self, Hidden};
@@ -15,10 +15,6 @@ use crate::lifecycle::{certificate as shown, verify_certificate as verified};
 
 /// `customer hide`
 pub fn hide(context: &Context, wanted: &Hide) -> Outcome<Answer> {
-    if wanted.mode == HideMode::Vault {
-        let what = "this version cannot do `customer hide --mode vault` yet";
-        return Err(Failure::new(what).hint("use `--mode flag`"));
-    }
     let mut repository = context.change()?;
     let (id, reason) = (&wanted.id, &wanted.reason);
     let hidden = hide::hide(&mut repository, id, reason, wanted.restriction)?;

@@ -7,14 +7,14 @@
 //! `audited` says who may, and writes down who did.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::check::{self, Severity};
 use crate::config::Config;
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 use crate::inspect::{self, Inspected};
 use crate::lifecycle;
 use crate::repo::Repository;
@@ -57,6 +57,8 @@ pub struct Context {
     pub report: Arc<dyn Report>,
     /// Whether hidden customers may be shown.
     pub sees_hidden: bool,
+    /// What repositories had to say when they were opened.
+    pub notes: Mutex<Vec<String>>,
 }
 
 impl Context {
@@ -70,13 +72,34 @@ impl Context {
 
     /// The repository, opened for reading.
     pub fn read(&self) -> Outcome<Repository> {
-        Repository::read(self.config()?, &self.runtime)
+        let repository = Repository::read(self.config()?, &self.runtime)?;
+        self.heed(&repository);
+        Ok(repository)
+    }
+
+    /// Keeps what a repository has to say when it is opened, for whoever is answered.
+    fn heed(&self, repository: &Repository) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        for note in &repository.notes {
+            let hint = note.next_step();
+            let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+            let told = text::reasons(note) + &hint;
+            if !notes.contains(&told) {
+                notes.push(told);
+            }
+        }
+    }
+
+    /// What was kept, once.
+    fn notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The repository, opened for changing. What an interrupted command had begun is finished and
     /// told.
     pub fn change(&self) -> Outcome<Repository> {
         let (mut repository, settled) = Repository::change(self.config()?, &self.runtime)?;
+        self.heed(&repository);
         for finished in &settled.finished {
             self.report
                 .note(&format!("finished what was interrupted: {finished}"));
@@ -87,6 +110,19 @@ impl Context {
         }
         Ok(repository)
     }
+}
+
+/// That this version can do what is asked.
+fn possible(action: &Action) -> Outcome<()> {
+    let what = match action {
+        Action::CustomerHide(wanted) if wanted.mode == params::HideMode::Vault => {
+            "customer hide --mode vault"
+        }
+        Action::Restore(wanted) if wanted.in_place => "restore --in-place",
+        _ => return Ok(()),
+    };
+    Err(Failure::new(format!("this version cannot do `{what}` yet"))
+        .hint("`tenure --help` lists what it can do"))
 }
 
 /// Does what is asked, without asking who asks: see [`audited::perform`].

@@ -1,7 +1,5 @@
 //! `restore` and `customer restore`.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::Context;
@@ -12,13 +10,7 @@ use super::{text, times};
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::SnapshotId;
 use crate::repo::Repository;
-use crate::restore::{self, LiveSource, Restored, RestoredSource};
-
-/// What is said of a part that this version does not have.
-fn not_yet(what: &str) -> Failure {
-    Failure::new(format!("this version cannot do `{what}` yet"))
-        .hint("`tenure --help` lists what it can do")
-}
+use crate::restore::{self, Restored, RestoredSource};
 
 /// The snapshot that is meant.
 fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
@@ -29,16 +21,24 @@ fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
     let at = choice
         .at
         .as_deref()
-        .map(|at| times::read(at, repository.config.time_zone))
+        .map(|at| times::read_through(at, repository.config.time_zone))
         .transpose()?;
+    if choice.snapshot.is_none() && at.is_none() {
+        let (id, why) = restore::newest(repository, choice.store.as_ref())?;
+        why.iter().for_each(|why| text::warn(why));
+        return Ok(id);
+    }
     restore::choose(repository, choice.snapshot.as_deref(), at)
 }
 
 /// `restore`
 pub fn whole(context: &Context, wanted: &Restore) -> Outcome<Answer> {
     let to = match &wanted.to {
-        Some(to) if !wanted.in_place => to,
-        _ => return Err(not_yet("restore --in-place")),
+        Some(to) => to,
+        None => {
+            let what = "nothing says where to restore to";
+            return Err(Failure::of(FailureKind::Usage, what).hint("name a directory: `to`"));
+        }
     };
     let repository = context.read()?;
     let id = choose(&repository, &wanted.choice)?;
@@ -102,20 +102,17 @@ fn restored_text(restored: &Restored, names: &Names) -> String {
             );
         }
     }
-    out.extend(left_out(&restored.left_out));
+    for what in &restored.left_out {
+        out += &format!("  left out: {}\n", text::printable(what));
+    }
     out
 }
 
 /// `customer restore`
 pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
-    match &wanted.to {
-        Some(to) if !wanted.live && !wanted.replace => beside(context, wanted, to),
-        _ => live(context, wanted),
-    }
-}
-
-/// `customer restore --to`
-fn beside(context: &Context, wanted: &RestoreCustomer, to: &Path) -> Outcome<Answer> {
+    let Some(to) = &wanted.to else {
+        return live(context, wanted);
+    };
     let repository = context.read()?;
     let id = choose(&repository, &wanted.choice)?;
     let store = wanted.choice.store.as_ref();
@@ -136,102 +133,82 @@ fn beside(context: &Context, wanted: &RestoreCustomer, to: &Path) -> Outcome<Ans
             "files": 0,
             "left_out": restored.left_out,
             "read_bytes": restored.read_bytes,
+            "problems": restored.problems,
         })
     };
     let text = || {
-        let mut out = format!(
+        format!(
             "restored {} of customer {} from snapshot {} into {}, reading {}\n",
             text::count(restored.rows, "row", "rows"),
             text::printable(&restored.id),
             names.text(restored.snapshot),
             text::printable(&to.display().to_string()),
             text::size(restored.read_bytes),
-        );
-        out.extend(left_out(&restored.left_out));
-        out
+        )
     };
-    Ok(Answer::new(context.json, value, text).chatter())
-}
-
-fn left_out(what: &[String]) -> impl Iterator<Item = String> {
-    what.iter()
-        .map(|what| format!("  left out: {}\n", text::printable(what)))
+    Ok(Answer::new(context.json, value, text)
+        .chatter()
+        .warn(restored.problems.iter().chain(&restored.left_out).cloned())
+        .code_if(!restored.problems.is_empty(), IN_PART))
 }
 
 /// `customer restore --live`
 fn live(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
-    if wanted.choice.store.is_some() {
-        let what = "`--store` is for restores beside the live systems";
-        return Err(Failure::of(FailureKind::Usage, what).hint("leave it out"));
+    if !wanted.live {
+        let what = "nothing says where to restore to";
+        let hint = "name a directory (`to`), or say `live`";
+        return Err(Failure::of(FailureKind::Usage, what).hint(hint));
     }
     let repository = context.change()?;
     let id = choose(&repository, &wanted.choice)?;
-    let (who, report) = (&wanted.id, context.report.as_ref());
-    let restored = restore::live(&repository, who, id, wanted.replace, report)?;
+    let report = context.report.as_ref();
+    let restored = restore::live(&repository, &wanted.id, id, wanted.replace, report)?;
     let names = Names::new(&repository)?;
+    let sources = restored.sources.iter().map(|source| {
+        json!({
+            "name": source.name,
+            "tables": pairs(&source.put.tables),
+            "unchanged": source.put.unchanged,
+            "moved": source.put.moved,
+            "deleted": pairs(&source.put.deleted),
+            "nulled": source.put.nulled.iter().map(|n| n.rows).sum::<u64>(),
+        })
+    });
     let value = || {
         json!({
             "id": restored.id,
             "snapshot": names.json(restored.snapshot),
             "rows": restored.rows(),
             "files": 0,
-            "sources": restored.sources.iter().map(live_json).collect::<Vec<_>>(),
-            "left_out": restored.left_out,
             "read_bytes": restored.read_bytes,
+            "sources": sources.collect::<Vec<_>>(),
         })
     };
     let text = || {
-        let mut out = format!(
-            "put {} of customer {} back from snapshot {}\n",
-            text::count(restored.rows(), "row", "rows"),
+        let changed = restored
+            .sources
+            .iter()
+            .flat_map(|source| &source.put.tables);
+        let changed = changed.map(|(_, rows)| rows).sum::<u64>();
+        format!(
+            "customer {} is in the live system as snapshot {} has it: {}, of which {changed} were put back\n",
             text::printable(&restored.id),
             names.text(restored.snapshot),
-        );
-        out.extend(restored.sources.iter().map(live_text));
-        out.extend(left_out(&restored.left_out));
-        out
+            text::count(restored.rows(), "row", "rows"),
+        )
     };
-    Ok(Answer::new(context.json, value, text).chatter())
+    let left_out = restored
+        .left_out
+        .iter()
+        .map(|what| format!("left out: {what}"));
+    Ok(Answer::new(context.json, value, text)
+        .chatter()
+        .warn(left_out.collect::<Vec<_>>()))
 }
 
-fn live_json(source: &LiveSource) -> serde_json::Value {
-    let put = &source.put;
-    let by_table = |tables: &[(String, u64)]| {
-        let tables = tables.iter();
-        let tables = tables.map(|(table, rows)| (table.clone(), json!(rows)));
-        serde_json::Value::Object(tables.collect())
-    };
-    let nulled = put.nulled.iter();
-    let nulled = nulled.map(|n| (format!("{}.{}", n.table, n.column), json!(n.rows)));
-    json!({
-        "name": source.name,
-        "rows": source.rows,
-        "written": by_table(&put.tables),
-        "unchanged": put.unchanged,
-        "moved": put.moved,
-        "deleted": by_table(&put.deleted),
-        "nulled": serde_json::Value::Object(nulled.collect()),
-        "lost": source.lost,
-    })
-}
-
-fn live_text(source: &LiveSource) -> String {
-    let put = &source.put;
-    let sum = |tables: &[(String, u64)]| tables.iter().map(|(_, rows)| rows).sum::<u64>();
-    let parts = [
-        (sum(&put.tables), "written"),
-        (put.unchanged, "there already"),
-        (put.moved, "under another rowid"),
-        (sum(&put.deleted), "deleted that came since"),
-        (source.lost, "references to the forgotten, which are NULL"),
-        (
-            put.nulled.iter().map(|nulled| nulled.rows).sum(),
-            "references to deleted rows, which are NULL",
-        ),
-    ];
-    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    format!("  {}: {}\n", source.name, parts.join(", "))
+fn pairs(tables: &[(String, u64)]) -> Vec<serde_json::Value> {
+    let pairs = tables.iter();
+    pairs
+        .map(|(table, rows)| json!({ "table": table, "rows": rows }))
+        .collect()
 }

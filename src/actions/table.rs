@@ -221,6 +221,14 @@ impl Action {
             .expect("every action has a row")
     }
 
+    /// What it does: a trial changes nothing.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Prune(prune) if prune.dry_run => Kind::Look,
+            _ => self.route().kind,
+        }
+    }
+
     /// The customers whom it names, as typed.
     pub fn ids(&self) -> &[String] {
         use std::slice::from_ref;

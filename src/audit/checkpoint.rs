@@ -58,6 +58,8 @@ impl AuditLog {
         self.keep(&checkpoint, &note)?;
         let path = path(self.inc, checkpoint.size);
         let puts = on_all(stores, |store| {
+            // What a crash has left of one that was being put.
+            store.sweep("audit")?;
             store.put_new(&path, note.clone())?;
             store.read_back(&path, &note)
         });

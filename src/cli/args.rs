@@ -123,8 +123,17 @@ pub(super) enum Cmd {
     )]
     Roles,
     /// Keep the schedule and answer on the socket, in the foreground
-    #[command(after_help = "Example:\n  systemctl enable --now tenured.service")]
+    #[command(
+        after_help = "Example:\n  tenure daemon    # under systemd: systemctl enable --now tenured.service"
+    )]
     Daemon,
+    /// Install the program, its units, groups and manual pages
+    #[command(
+        after_help = "Example:\n  cargo build --release && sudo target/release/tenure install\n\n\
+        Can be repeated. Units go to PREFIX/lib for /usr and /usr/local, else to /etc, where a changed file \
+        stays as it is. With --root nothing is run: for packages and images."
+    )]
+    Install(Install),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  tenure completions bash > /etc/bash_completion.d/tenure")]
     Completions {
@@ -145,8 +154,9 @@ pub(super) struct Demo {
     /// Where to build it; if not said, the first free `tenure-demo` here
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
-    /// How many customers the sample has
+    /// How many customers the sample has, 100 or more
     #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(100..))]
     pub(super) customers: u32,
 }
 
@@ -167,6 +177,19 @@ pub(super) struct Init {
     /// Replace the configuration, if there is one; never keys
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Install {
+    /// Below what everything goes
+    #[arg(long, value_name = "DIR", default_value = "/usr/local")]
+    pub(super) prefix: PathBuf,
+    /// The directory that is to be `/` one day; if not said, the system that runs
+    #[arg(long, value_name = "DIR")]
+    pub(super) root: Option<PathBuf>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::error::Failure;
 
 /// Commands of their own.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 11] = [
     "replicate",
     "recover",
     "track",
@@ -19,7 +19,6 @@ const COMMANDS: [&str; 12] = [
     "cat",
     "history",
     "watch",
-    "install",
     "drill",
 ];
 

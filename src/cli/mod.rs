@@ -22,6 +22,7 @@ use crate::secret;
 mod args;
 mod ask;
 mod init;
+mod install;
 mod keys;
 mod later;
 mod pages;

@@ -2,11 +2,12 @@
 //!
 //! Work that takes less than a second shows nothing: a bar that flashes tells nobody anything.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::actions::{text, times};
 use crate::report::{Report, Silent, Unit};
@@ -68,9 +69,9 @@ fn template(has_total: bool, unit: Unit) -> &'static str {
         (true, Unit::Bytes) => {
             "{msg:22} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
         }
-        (true, Unit::Items) => "{msg:22} [{bar:30}] {pos} of {len}, {per_sec}, {eta} left",
+        (true, Unit::Items) => "{msg:22} [{bar:30}] {human_pos} of {human_len}, {rate}, {eta} left",
         (false, Unit::Bytes) => "{msg:22} {spinner} {bytes}, {bytes_per_sec}, {elapsed}",
-        (false, Unit::Items) => "{msg:22} {spinner} {pos}, {per_sec}, {elapsed}",
+        (false, Unit::Items) => "{msg:22} {spinner} {human_pos}, {rate}, {elapsed}",
     }
 }
 
@@ -78,7 +79,16 @@ fn style(has_total: bool, unit: Unit) -> ProgressStyle {
     let style = ProgressStyle::with_template(template(has_total, unit));
     style
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            // There is nobody to tell that a line could not be formatted.
+            let _ = write!(out, "{}", rate(state.per_sec()));
+        })
         .progress_chars("=> ")
+}
+
+/// Items a second, in whole numbers.
+fn rate(per_second: f64) -> String {
+    format!("{}/s", HumanCount(per_second.round() as u64))
 }
 
 /// Bars on a terminal.
@@ -169,6 +179,15 @@ mod tests {
             (false, Unit::Items),
         ] {
             assert!(ProgressStyle::with_template(template(has_total, unit)).is_ok());
+        }
+    }
+
+    #[test]
+    fn rates_are_whole_numbers() {
+        assert_eq!(rate(490_420.572_4), "490,421/s");
+        assert_eq!(rate(0.0), "0/s");
+        for has_total in [true, false] {
+            assert!(template(has_total, Unit::Items).contains("{rate}"));
         }
     }
 

@@ -1,13 +1,13 @@
 //! From a command to what does it: here, or in the daemon.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Args, Audit, Certificate, Cmd, Customer, Demo, Keys, Retention};
-use super::{ask, init, keys, pages, progress, remote};
+use super::{ask, init, install, keys, pages, progress, remote};
 use crate::actions::audited::{Caller, perform_for};
 use crate::actions::params::{Nothing, Text};
 use crate::actions::{Action, Answer, Context};
@@ -39,6 +39,7 @@ impl Session<'_> {
             report: Arc::clone(&self.report),
             // Whoever can open the state directory could read it all anyway.
             sees_hidden: true,
+            notes: Mutex::default(),
         }
     }
 }
@@ -58,6 +59,7 @@ pub(super) fn run(args: &Args) -> Outcome<Answer> {
     match &args.command {
         Cmd::Demo(demo) => self::demo(&session, demo),
         Cmd::Init(wanted) => init::run(&session, wanted),
+        Cmd::Install(wanted) => install::run(&session, wanted),
         Cmd::Daemon => daemon::run(&args.config, session.runtime.handle())
             .map(|()| Answer::new(args.json, || json!({ "ok": true }), String::new)),
         Cmd::Completions { shell } => pages::completions(args.json, *shell),
@@ -117,7 +119,7 @@ fn customer(command: &Customer) -> Action {
 
 /// Does an action: in the daemon when it runs, else here.
 fn perform(session: &Session<'_>, action: &Action) -> Outcome<Answer> {
-    ask::first(session.args, action)?;
+    ask::first(session, action)?;
     let action = remote::absolute(action)?;
     match remote::perform(session, &action)? {
         Some(answer) => Ok(answer),

@@ -116,8 +116,9 @@ fn member(check: &mut Check<'_, '_>, text: &Text) -> Option<Member> {
         Some(name) => (true, name),
         None => (false, written.as_str()),
     };
-    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | ':' | '/' | ',');
-    if name.is_empty() || name.contains(bad) {
+    // A name with its domain, as a directory service gives it, has an @ inside.
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | ',');
+    if name.is_empty() || name.starts_with('@') || name.contains(bad) {
         let what = format!("{written:?} is not a user or a group");
         check
             .problems

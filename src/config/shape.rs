@@ -17,7 +17,8 @@ use super::raw;
 pub(super) fn read(text: &str, problems: &mut Problems<'_>) -> Option<raw::File> {
     let (mut document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        problems.refused(error.span().as_ref(), syntax(error.message()));
+        let key = error.span().and_then(|span| text.get(span));
+        problems.refused(error.span().as_ref(), syntax(error.message(), key));
     }
     if !errors.is_empty() {
         return None;
@@ -35,8 +36,17 @@ pub(super) fn read(text: &str, problems: &mut Problems<'_>) -> Option<raw::File>
     }
 }
 
-fn syntax(message: &str) -> String {
-    format!("this is not TOML: {message}")
+/// What a syntax error says of the text `at` its place.
+fn syntax(message: &str, at: Option<&str>) -> String {
+    match at {
+        Some(key) if message == "duplicate key" => {
+            format!(
+                "this is not TOML: {message} {:?}",
+                key.trim_matches(['"', '\''])
+            )
+        }
+        _ => format!("this is not TOML: {message}"),
+    }
 }
 
 /// Notes one refusal of the deserializer; `found` is the type of what was refused.
@@ -145,6 +155,19 @@ mod tests {
         assert!(found.len() >= 2, "{found:#?}");
         assert_eq!(found[0].0, Some(1));
         assert!(found[0].1.starts_with("this is not TOML: "));
+    }
+
+    #[test]
+    fn a_duplicate_key_is_named() {
+        for (text, key) in [
+            ("a = 1\na = 2\n", "a"),
+            ("[keys]\nb = 1\n[keys]\n", "keys"),
+            ("[x]\n'of it' = 1\n\"of it\" = 2\n", "of it"),
+        ] {
+            let found = complaints(text);
+            let expected = format!("this is not TOML: duplicate key {key:?}");
+            assert_eq!(found[0].1, expected);
+        }
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub struct Draft {
     pub sources: Vec<DraftSource>,
     /// The stores.
     pub stores: Vec<DraftStore>,
+    /// The admin socket.
+    pub socket: String,
+    /// The user who may do everything; none: the groups that `tenure install` makes.
+    pub admin: Option<String>,
 }
 
 /// One SQLite database of a [`Draft`].
@@ -73,6 +77,7 @@ pub fn render(draft: &Draft) -> String {
         );
     }
     out.push_str(TAIL);
+    admin(&mut out, draft);
     out
 }
 
@@ -80,7 +85,42 @@ const TAIL: &str = "
 [snapshots]
 keep = { daily = 14, weekly = 5, monthly = 12 }
 dead_for = \"90d\"       # how long a dead blob may stay in a pack that is otherwise alive
+
+# What the daemon does by itself: second, minute, hour, day of the month, month, day of the week.
+[schedule]
+incremental = \"0 0 2 * * Mon-Sat\"
+full        = \"0 0 2 * * Sun\"
+retention   = \"0 30 3 * * *\"
+prune       = \"0 30 4 * * Sun\"
+verify      = \"0 0 5 * * Sun\"
 ";
+
+/// The roles of a system-wide configuration.
+const ROLES: &str = "\
+admin    = [\"root\", \"@tenure-admin\"]
+dpo      = [\"@tenure-dpo\"]
+operator = [\"@tenure-operator\"]
+auditor  = [\"@tenure-auditor\"]
+viewer   = [\"@tenure\"]
+";
+
+fn admin(out: &mut String, draft: &Draft) {
+    let _ = write!(
+        out,
+        "\n# Who may ask the daemon for what (`tenure roles`): users, and groups with an @.\n\
+         [admin]\nsocket = {}\n[admin.roles]\n",
+        quoted(&draft.socket),
+    );
+    match &draft.admin {
+        Some(user) => {
+            let _ = writeln!(out, "admin = [{}]", quoted(user));
+        }
+        None => out.push_str(ROLES),
+    }
+    out.push_str(
+        "see_hidden = [\"admin\", \"dpo\"]     # the roles that may see hidden customers\n",
+    );
+}
 
 fn head(out: &mut String, draft: &Draft) {
     let register = &draft.register;
@@ -175,7 +215,7 @@ fn comment(out: &mut String, text: &str) {
 mod tests {
     use std::path::Path;
 
-    use super::super::Config;
+    use super::super::{Config, Member, Role};
     use super::*;
 
     fn recipient() -> String {
@@ -206,6 +246,8 @@ mod tests {
                 name: "local".parse().unwrap(),
                 url: "file:///srv/backup".into(),
             }],
+            socket: "/run/tenure/admin.sock".into(),
+            admin: None,
         }
     }
 
@@ -233,6 +275,31 @@ mod tests {
         assert!(config.stores[0].keys);
         assert_eq!(config.snapshots, super::super::Snapshots::default());
         assert!(text.contains("# READ THIS LIST."));
+    }
+
+    /// What the sample says, which people are told to read, is what they get.
+    #[test]
+    fn schedule_and_roles_are_those_of_the_sample() {
+        let path = Path::new("/etc/tenure/tenure.toml");
+        let sample = include_str!("../../config/tenure.toml");
+        let sample = Config::parse(path, sample).unwrap();
+        let fresh = Config::parse(path, &render(&draft())).unwrap();
+        assert_eq!(fresh.schedule, sample.schedule);
+        assert_eq!(fresh.admin, sample.admin);
+    }
+
+    #[test]
+    fn a_private_configuration_is_its_owners() {
+        let mut draft = draft();
+        draft.socket = "/home/kim/tenure/admin.sock".into();
+        draft.admin = Some("kim".into());
+        let config = Config::parse(Path::new("/home/kim/tenure/tenure.toml"), &render(&draft));
+        let admin = config.unwrap().admin.unwrap();
+        assert_eq!(admin.socket, Path::new(&draft.socket));
+        for (role, members) in admin.roles {
+            let kim = vec![Member::User("kim".to_owned())];
+            assert_eq!(members, if role == Role::Admin { kim } else { Vec::new() });
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub fn start() {
             .with(
                 tracing_subscriber::fmt::layer()
                     .with_writer(std::io::stderr)
-                    .with_target(false),
+                    .with_target(false)
+                    .with_ansi(is_terminal),
             )
             .try_init(),
     };

@@ -21,6 +21,7 @@ use crate::{forget, keys, restore, verify};
 
 mod compare;
 pub mod crm;
+mod daemon;
 mod random;
 mod words;
 
@@ -113,7 +114,9 @@ impl Demo<'_> {
         self.restore_one(customer)?;
         self.forget_one(customer)?;
         self.nobody_gives_back(customer)?;
-        self.verify()
+        self.say("\n9. Everything is read back, opened and compared.")?;
+        self.verify_all()?;
+        self.tell_of_the_daemon(&crm, customer)
     }
 
     fn make_crm(&mut self, customers: u32) -> Outcome<Crm> {
@@ -355,8 +358,7 @@ impl Demo<'_> {
         }
     }
 
-    fn verify(&mut self) -> Outcome<()> {
-        self.say("\n9. Everything is read back, opened and compared.")?;
+    fn verify_all(&mut self) -> Outcome<()> {
         let verified = verify::run(&mut self.read()?, None, true, self.report)?;
         if let Some(problem) = verified.problems.first() {
             return Err(Failure::new(format!(
@@ -385,15 +387,16 @@ impl Demo<'_> {
         let dir = self.shown(&self.dir);
         let dir = if dir.is_empty() { ".".to_owned() } else { dir };
         self.say(&format!(
-            "\nThe folder is yours to play with. The live CRM still has the forgotten customer, so the next\n\
-             snapshot leaves that one out, says so, and ends with code 3. Try:\n\n    \
+            "\nThe folder is yours to play with. Try:\n\n    \
              export TENURE_CONFIG={dir}/tenure.toml\n    \
              tenure status\n    \
              tenure inspect\n    \
              tenure snapshots\n    \
              tenure customer list --limit 5\n    \
-             tenure snapshot\n    \
-             tenure restore --to {dir}/mine\n\n\
+             tenure retention plan\n    \
+             tenure audit log\n    \
+             tenure restore --to {dir}/mine\n    \
+             tenure daemon\n\n\
              (`tenure` is target/release/tenure, or `cargo run --release --`.)"
         ))
     }

@@ -7,11 +7,11 @@ use std::path::Path;
 use super::export::Exporter;
 use super::lives::Lives;
 use super::rows::{Resolved, Resolver, Tables, decode, resolve};
+use super::site::{Site, check_empty};
 use super::whole::not_hidden;
-use super::{check_empty, check_journal, fetcher};
+use super::{check_journal, fetcher};
 use crate::catalog::Customer;
 use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::fsx;
 use crate::ids::{Class, Domain, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::page::Entry;
@@ -22,7 +22,7 @@ use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::source::Cell;
-use crate::source::sqlite::Builder;
+use crate::source::sqlite::{Builder, Built};
 
 /// What was restored.
 pub struct CustomerRestored {
@@ -36,6 +36,8 @@ pub struct CustomerRestored {
     pub left_out: Vec<String>,
     /// Bytes read from stores.
     pub read_bytes: u64,
+    /// What is not as it should be, with the source's name: see [`Built::problems`].
+    pub problems: Vec<String>,
 }
 
 /// Restores one customer from a snapshot into `to`, which must be empty or not there.
@@ -52,27 +54,29 @@ pub fn customer(
     let view = View::open(repository, &fetcher, snapshot)?;
     let (_, entries) = find(repository, &view, &fetcher, id)?;
     let lives = Lives::new(repository, view.manifest())?;
-    fsx::create_dir(to)?;
+    let site = Site::begin(to)?;
     report.begin("restoring the customer", None, Unit::Items);
     let rows = read_rows(repository, &fetcher, &lives, &entries)?;
-    let mut total = 0;
+    let (mut total, mut problems) = (0, Vec::new());
     for state in &view.manifest().sources {
         if let Some(rows) = rows.get(&state.number) {
-            total += write(repository, to, state, rows)
+            let built = write(repository, site.work(), state, rows)
                 .failed_to(|| format!("restore from source {:?}", state.name))?;
+            total += built.rows;
+            let named = |problem| format!("source {}: {problem}", state.name);
+            problems.extend(built.problems.into_iter().map(named));
         }
     }
     report.end();
-    check_journal(repository).inspect_err(|_| {
-        // What is void is not left lying about; if it cannot be removed, the failure says enough.
-        let _ = std::fs::remove_dir_all(to);
-    })?;
+    check_journal(repository)?;
+    site.finish()?;
     Ok(CustomerRestored {
         id: id.to_owned(),
         snapshot,
         rows: total,
         left_out: not_hidden(&lives).into_iter().collect(),
         read_bytes: fetcher.bytes_read(),
+        problems,
     })
 }
 
@@ -86,7 +90,7 @@ pub(super) fn find(
 ) -> Outcome<(Customer, Vec<Entry>)> {
     let meta = repository.meta()?;
     let classes = view.manifest().classes.len() as u8;
-    for holder in register::find(repository, id)?.into_iter().rev() {
+    for holder in register::holders(repository, id)?.into_iter().rev() {
         let mut entries = Vec::new();
         for class in 1..=classes {
             let domain = Domain {
@@ -141,7 +145,7 @@ fn write(
     to: &Path,
     state: &SourceState,
     rows: &[Vec<u8>],
-) -> Outcome<u64> {
+) -> Outcome<Built> {
     let tables = Tables::new(state);
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut builder = Builder::create(&to.join(format!("{}.sqlite", state.name)), &state.schema)?;
@@ -157,7 +161,7 @@ fn write(
         });
         builder.put(index, row.rowid, &cells.collect::<Vec<_>>())?;
     }
-    builder.finish()?;
+    let built = builder.finish()?;
     exporter.finish()?;
-    Ok(rows.len() as u64)
+    Ok(built)
 }

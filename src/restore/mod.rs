@@ -4,8 +4,6 @@
 //! and before the result is handed over the journal is read once more: what was erased meanwhile
 //! makes the restore void. Whoever is hidden stays hidden, also where the snapshot is older than that.
 
-use std::path::Path;
-
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{SnapshotId, StoreName};
@@ -17,6 +15,7 @@ mod export;
 mod live;
 mod lives;
 mod rows;
+mod site;
 mod whole;
 
 pub use customer::{CustomerRestored, customer};
@@ -54,6 +53,47 @@ pub fn choose(
     })
 }
 
+/// The newest snapshot, for whoever names none; with a store the newest that it holds complete, and if
+/// that is another one, why.
+///
+/// # Errors
+/// When the newest is complete on no store that can be reached: the hint says which are.
+pub fn newest(
+    repository: &Repository,
+    store: Option<&StoreName>,
+) -> Outcome<(SnapshotId, Option<String>)> {
+    let newest = choose(repository, None, None)?;
+    if let Some(store) = store {
+        let last_good = repository.catalog.last_good(store)?;
+        return Ok(match last_good.map(|snapshot| snapshot.id) {
+            Some(id) if id != newest => {
+                let (held, newest) = (id.number, newest.number);
+                let why = format!(
+                    "store {store} does not hold the newest snapshot, {newest}, complete: this is {held}"
+                );
+                (id, Some(why))
+            }
+            _ => (newest, None),
+        });
+    }
+    let mut held = Vec::new();
+    for store in &repository.stores {
+        if let Some(snapshot) = repository.catalog.last_good(store.name())? {
+            if snapshot.id == newest {
+                return Ok((newest, None));
+            }
+            let (number, store) = (snapshot.id.number, store.name());
+            held.push(format!("--snapshot {number} (complete on {store})"));
+        }
+    }
+    let number = newest.number;
+    let what = format!("snapshot {number} is not complete on any store that can be reached");
+    held.push(format!(
+        "--snapshot {number} to try it from what all stores have together"
+    ));
+    Err(Failure::new(what).hint(format!("say which: {}", held.join(", "))))
+}
+
 /// A fetcher from the store that is meant, or from all that can be reached: those first that had the
 /// snapshot complete when they were last looked at.
 fn fetcher(repository: &Repository, id: SnapshotId, store: Option<&StoreName>) -> Outcome<Fetcher> {
@@ -73,22 +113,6 @@ fn fetcher(repository: &Repository, id: SnapshotId, store: Option<&StoreName>) -
     // A named store has to show that it has everything: nothing is taken from the state directory.
     let state = store.is_none().then(|| repository.state.clone());
     Ok(Fetcher::new(repository.id(), stores, state))
-}
-
-/// That a directory is not there, or empty.
-fn check_empty(to: &Path) -> Outcome<()> {
-    let taken = match std::fs::read_dir(to) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(crate::fsx::FileError::new("look into", to)(error).into()),
-    };
-    if taken {
-        let what = format!("{} is not empty", to.display());
-        return Err(
-            Failure::of(FailureKind::Usage, what).hint("name a directory that is not there yet")
-        );
-    }
-    Ok(())
 }
 
 /// That nothing was erased since the repository was opened.

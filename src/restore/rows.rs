@@ -92,7 +92,12 @@ pub fn decode<'b>(record: &'b [u8], tables: &Tables<'_>) -> Outcome<(usize, piec
     let row = piece::decode_row(&mut Decoder::new(record))?;
     let index = tables.index(row.table)?;
     let table = tables.table(index);
-    if row.cells.len() != table.columns.len() || row.rowid.is_some() != table.has_rowid {
+    // Rowids are kept unless columns take all three of their names; an alias is always one.
+    let rowid_fits = match row.rowid {
+        Some(_) => table.has_rowid,
+        None => table.rowid_alias.is_none(),
+    };
+    if row.cells.len() != table.columns.len() || !rowid_fits {
         return Err(Failure::new(format!(
             "a row does not fit table {:?}",
             table.name

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 use super::lives::Lives;
 use super::rows::{Resolved, Resolver, Tables, decode, resolve};
-use super::{check_empty, check_journal, fetcher};
+use super::site::{Site, check_empty};
+use super::{check_journal, fetcher};
 use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{Class, SnapshotId, StoreName};
-use crate::manifest::SourceState;
+use crate::manifest::{Manifest, SourceState};
+use crate::page::Entry;
 use crate::piece::RowReader;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
@@ -50,7 +52,7 @@ pub struct RestoredSource {
     pub nulled: u64,
     /// Neutral rows that stand for forgotten customers where NULL is forbidden.
     pub tombstones: u64,
-    /// What `PRAGMA integrity_check` says, if it is not content.
+    /// What is not as it should be: see [`Built::problems`](crate::source::sqlite::Built::problems).
     pub problems: Vec<String>,
 }
 
@@ -68,11 +70,10 @@ pub fn whole(
     let fetcher = fetcher(repository, id, store)?;
     let view = View::open(repository, &fetcher, id)?;
     let wanted = wanted(view.manifest().sources.as_slice(), source)?;
-    fsx::create_dir(to)?;
-    let spill = tempfile::tempdir_in(to).map_err(fsx::FileError::new("make a directory in", to))?;
+    let site = Site::begin(to)?;
     let mut sorters: BTreeMap<u32, Sorter> = wanted
         .iter()
-        .map(|state| (state.number, Sorter::new(spill.path())))
+        .map(|state| (state.number, Sorter::new(site.work())))
         .collect();
     let lives = Lives::new(repository, view.manifest())?;
     let (forgotten, mut left_out) =
@@ -83,18 +84,14 @@ pub fn whole(
         let Some(sorter) = sorters.remove(&state.number) else {
             continue;
         };
-        let restored = build(to, state, sorter.finish()?, &mut resolver, report);
+        let restored = build(&site, state, sorter.finish()?, &mut resolver, report);
         sources.push(restored.failed_to(|| format!("restore source {:?}", state.name))?);
     }
-    drop(spill);
-    if let Err(failure) = check_journal(repository) {
-        for source in &sources {
-            fsx::remove(&source.path)?;
-        }
-        return Err(failure);
-    }
+    check_journal(repository)?;
+    site.finish()?;
     if forgotten > 0 {
-        left_out.push(format!("{forgotten} forgotten customers"));
+        let s = if forgotten == 1 { "" } else { "s" };
+        left_out.push(format!("{forgotten} forgotten customer{s}"));
     }
     left_out.extend(not_hidden(&lives));
     let seconds = Timestamp::now().seconds_since(started);
@@ -159,10 +156,7 @@ fn sort_rows(
         };
         let Some(key) = keys.key(entry.domain) else {
             if entry.domain.class == Class::OWN {
-                tables.push(format!(
-                    "forgotten rows of a table (domain {})",
-                    entry.domain
-                ));
+                tables.push(own_rows(view.manifest(), &entry));
             } else {
                 forgotten.insert((entry.domain.inc, entry.domain.arrival));
             }
@@ -189,14 +183,31 @@ fn sort_rows(
     Ok((forgotten.len() as u64, tables))
 }
 
+/// What is said of a table's domain that was forgotten.
+fn own_rows(manifest: &Manifest, entry: &Entry) -> String {
+    let mut sources = manifest.sources.iter();
+    let source = sources.find(|source| source.number == entry.source);
+    let named = source.and_then(|source| {
+        let mut tables = source.schema.tables.iter().zip(&source.tables);
+        let (table, _) =
+            tables.find(|(_, state)| [state.whole, state.orphans].contains(&Some(entry.domain)))?;
+        Some(format!("{}.{}", source.name, table.name))
+    });
+    match named {
+        Some(table) => format!("forgotten rows of table {table}"),
+        // It was settled since the base of the snapshot was taken.
+        None => format!("forgotten rows of a table (domain {})", entry.domain),
+    }
+}
+
 fn build(
-    to: &Path,
+    site: &Site,
     state: &SourceState,
     mut sorted: Sorted,
     resolver: &mut Resolver<'_>,
     report: &dyn Report,
 ) -> Outcome<RestoredSource> {
-    let folder = to.join(&state.name);
+    let folder = site.work().join(&state.name);
     fsx::create_dir(&folder)?;
     let path = folder.join(&state.file_name);
     let tables = Tables::new(state);
@@ -228,7 +239,7 @@ fn build(
         .len();
     Ok(RestoredSource {
         name: state.name.clone(),
-        path,
+        path: site.place_of(&path),
         rows: built.rows,
         bytes,
         nulled: built.nulled,

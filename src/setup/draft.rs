@@ -40,6 +40,9 @@ const NAME: [&str; 5] = [
 /// Columns that will do where there is none of these, first of all one that is never empty.
 const OTHER_NAME: [&str; 4] = ["company", "lastname", "surname", "username"];
 
+/// The admin socket of a system-wide configuration, as tenured.socket has it.
+const SOCKET: &str = "/run/tenure/admin.sock";
+
 /// A configuration to be, all but the recipients.
 pub(super) struct Planned {
     pub(super) draft: Draft,
@@ -62,14 +65,19 @@ impl Planned {
             None
         };
         let folder = path.parent().unwrap_or(Path::new("/"));
+        let system = path.starts_with("/etc");
         let (state_dir, host_key, time_zone) = match old {
             Some(old) => (old.state_dir, old.host_key, old.time_zone),
-            None if path.starts_with("/etc") => (
+            None if system => (
                 "/var/lib/tenure".into(),
                 folder.join("host.key"),
                 zone::local(),
             ),
             None => (folder.join("state"), folder.join("host.key"), zone::local()),
+        };
+        let (socket, admin) = match system {
+            true => (SOCKET.into(), None),
+            false => (folder.join("admin.sock"), Some(user())),
         };
         let draft = Draft {
             state_dir: text(&state_dir)?,
@@ -80,6 +88,8 @@ impl Planned {
             host_key: text(&host_key)?,
             sources: vec![source],
             stores: stores(wanted)?,
+            socket: text(&socket)?,
+            admin,
         };
         Ok(Self { draft })
     }
@@ -103,6 +113,13 @@ impl Planned {
         }
         Ok(())
     }
+}
+
+/// The user who runs this; root where the system knows no name.
+fn user() -> String {
+    let user = uzers::get_user_by_uid(rustix::process::geteuid().as_raw());
+    let name = user.and_then(|user| user.name().to_str().map(str::to_owned));
+    name.unwrap_or_else(|| "root".to_owned())
 }
 
 fn text(path: &Path) -> Outcome<String> {

@@ -35,6 +35,8 @@ struct Found {
     bytes: u64,
     blobs: u64,
     forgotten: u64,
+    /// Bytes of the pack at hand that progress was told of.
+    told: u64,
     /// Path and what is wrong, one for each bad pack.
     problems: Vec<(String, String)>,
 }
@@ -131,7 +133,9 @@ impl Reader<'_> {
             if let Err(what) = self.pack(&path, &work, &mut decompressor, &mut found) {
                 found.problems.push((path, what));
             }
-            self.report.advance(work.wanted.pack.size);
+            let told = std::mem::take(&mut found.told);
+            self.report
+                .advance(work.wanted.pack.size.saturating_sub(told));
         }
     }
 
@@ -196,6 +200,9 @@ impl Reader<'_> {
             };
             let plain = open_piece(self.repo, &piece, &key, pack.blob(slot)?, decompressor)?;
             found.blobs += 1;
+            // A pack may take seconds: it is told of by its blobs.
+            found.told += u64::from(slot.len);
+            self.report.advance(u64::from(slot.len));
             let rows = whole_rows(&plain)?;
             while let Some(said) = expected.next_if(|said| said.slot.offset <= slot.offset) {
                 let counted = rows.is_none_or(|rows| rows == u64::from(said.rows));

@@ -13,6 +13,7 @@ use world::{World, get, long_call, raw, read_all, refused, say, wait_for};
 mod abuse;
 mod child;
 mod people;
+pub use people::can_be_others;
 mod sockets;
 mod world;
 

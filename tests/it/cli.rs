@@ -12,9 +12,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tenure::demo::crm::Crm;
 
+mod forgotten;
 mod init;
 mod life;
+mod odd;
 mod prune;
+mod restore;
 mod usage;
 mod wrong;
 
@@ -54,6 +57,37 @@ impl Place {
         ]);
         assert_eq!(code, 0, "{answer:#}");
         place
+    }
+
+    /// A repository around a database `x` of its own, made by `sql`, with the register `TABLE.KEY`.
+    fn with_database(sql: &str, register: &str) -> Self {
+        let place = Self::new();
+        let db = rusqlite::Connection::open(place.at("x.db")).unwrap();
+        db.execute_batch(sql).unwrap();
+        drop(db);
+        let (near, far) = (place.path("near"), place.path("far"));
+        let register = format!("sqlite:{}#{register}", place.path("x.db"));
+        let arguments = [
+            "init",
+            "--register",
+            &register,
+            "--store",
+            &near,
+            "--store",
+            &far,
+        ];
+        let (code, answer) = place.json(&arguments);
+        assert_eq!(code, 0, "{answer:#}");
+        place
+    }
+
+    /// Says that the rows of a table belong to whom a column names.
+    fn own(&self, table: &str, column: &str) {
+        let mut text = fs::read_to_string(self.at("tenure.toml")).unwrap();
+        let rule = format!("\n[[source.owns]]\ntable = \"{table}\"\nby = \"{column}\"\n");
+        let at = text.find("[[store]]").unwrap();
+        text.insert_str(at, &rule);
+        fs::write(self.at("tenure.toml"), text).unwrap();
     }
 
     /// With a first snapshot as well.

@@ -31,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "forget",
             "init",
             "inspect",
+            "install",
             "keys",
             "prune",
             "lifecycle",

@@ -11,9 +11,12 @@
 )]
 
 mod admin;
+mod ahead;
+mod catalog;
 mod cli;
 mod config;
 mod crashes;
+mod daemon;
 mod damage;
 mod demo;
 mod exact;
@@ -30,4 +33,5 @@ mod settle;
 mod status;
 mod stores;
 mod support;
+mod systemd;
 mod verify;

@@ -6,21 +6,23 @@
 //! and triggers last, so that nothing fires. Rows that need somebody to refer to in place of a
 //! customer who is gone wait in tables of ours until all keys in use are known.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::types::{ToSqlOutput, ValueRef as Stored};
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::SqliteError;
+use super::insert::Insert;
 use super::late;
+use super::misfit::Misfit;
 use super::schema::{PRAGMAS, violations};
 use super::shape::{Shape, shape};
-use super::sql::{internal, quote, same};
+use super::sql::{internal, same};
 use super::tombstone::Tombstones;
-use crate::schema::{Schema, Statement, Table};
+use super::unfinished::Unfinished;
+use super::uniques;
+use super::wide::Wide;
+use crate::schema::{Schema, Statement};
 use crate::source::Cell;
 use crate::value::ValueRef;
 
@@ -29,9 +31,13 @@ pub struct Builder {
     schema: Schema,
     shapes: Vec<Shape>,
     /// One INSERT for each table.
-    inserts: Vec<String>,
-    /// Which tables have rows that wait for a tombstone.
-    waiting: Vec<bool>,
+    inserts: Vec<Insert>,
+    /// For each table whose rows wait for a tombstone, where they wait.
+    waiting: Vec<Option<String>>,
+    /// What the names of those places begin with.
+    prefix: String,
+    /// In which tables two NULLs may be one too many; looked up when something is lost.
+    wary: Option<Vec<bool>>,
     built: Built,
     // The connection goes before the file that it stands on.
     conn: Connection,
@@ -47,9 +53,10 @@ pub struct Built {
     pub nulled: u64,
     /// Neutral rows made because a reference to a forgotten customer may not be NULL.
     pub tombstones: u64,
-    /// Rows that do not meet a CHECK of their table: they did not before, or no neutral value does.
+    /// Rows that do not meet a CHECK of their table, as they did not before.
     pub unchecked: u64,
-    /// What `PRAGMA integrity_check` found: nothing, if all is well.
+    /// What is not as it should be, in words: what stands for the forgotten against the schema or not
+    /// at all, and what `PRAGMA integrity_check` found. Nothing, if all is well.
     pub problems: Vec<String>,
     /// Foreign keys that lead nowhere: how many rows of each table that has any.
     pub violations: Vec<(String, u64)>,
@@ -70,18 +77,23 @@ impl Builder {
             path: file.path.clone(),
             source,
         })?;
-        create_tables(&conn, schema)?;
+        let prefix = late::free_prefix(schema);
+        create_tables(&conn, schema, &prefix)?;
         let mut shapes = Vec::new();
         for table in &schema.tables {
             let shape =
                 shape(&conn, &schema.tables, table).map_err(SqliteError::writing(&table.name))?;
             shapes.push(shape);
         }
-        let inserts = schema.tables.iter().zip(&shapes);
-        let inserts: Vec<String> = inserts.map(|(table, shape)| insert(table, shape)).collect();
+        let (inserts, wide) = (schema.tables.iter().zip(&shapes), Wide::of(schema));
+        let inserts: Vec<Insert> = inserts
+            .map(|(table, shape)| Insert::new(table, shape, wide))
+            .collect();
         conn.set_prepared_statement_cache_capacity(inserts.len() + 64);
         Ok(Self {
-            waiting: vec![false; inserts.len()],
+            waiting: vec![None; inserts.len()],
+            prefix,
+            wary: None,
             built: Built::default(),
             schema: schema.clone(),
             shapes,
@@ -126,12 +138,12 @@ impl Builder {
             Cell::Lost(_) => ValueRef::Null,
         });
         let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
-        match insert_row(&self.conn, &self.inserts[table], rowid, values.clone()) {
+        match self.inserts[table].run(&self.conn, rowid, values.clone()) {
             // The row was like this before: it is not for us to judge it.
             Err(error) if is_check(&error) => {
                 self.built.unchecked += 1;
                 unchecked(&self.conn, || {
-                    insert_row(&self.conn, &self.inserts[table], rowid, values)
+                    self.inserts[table].run(&self.conn, rowid, values)
                 })
                 .map_err(fail)
             }
@@ -146,32 +158,44 @@ impl Builder {
         rowid: Option<i64>,
         cells: &[Cell<'_>],
     ) -> Result<(), SqliteError> {
+        let wary = match &self.wary {
+            Some(wary) => wary[table],
+            None => {
+                let fail = SqliteError::writing("the indexes");
+                let wary = uniques::wary(&self.schema).map_err(fail)?;
+                self.wary.insert(wary)[table]
+            }
+        };
         let entry = &self.schema.tables[table];
         let nullable = |(cell, column): (&Cell<'_>, &crate::schema::Column)| match cell {
             Cell::Kept(_) => true,
             Cell::Lost(_) => !column.not_null,
         };
         let fail = |error| SqliteError::writing(&entry.name)(error);
-        if cells.iter().zip(&entry.columns).all(nullable) {
+        if !wary && cells.iter().zip(&entry.columns).all(nullable) {
             let values = cells.iter().map(|cell| match cell {
                 Cell::Kept(value) => *value,
                 Cell::Lost(_) => ValueRef::Null,
             });
-            match insert_row(&self.conn, &self.inserts[table], rowid, values) {
+            match self.inserts[table].run(&self.conn, rowid, values) {
                 Ok(()) => {
                     let lost = cells.iter().filter(|cell| matches!(cell, Cell::Lost(_)));
                     self.built.nulled += lost.count() as u64;
                     return Ok(());
                 }
-                Err(error) if is_constraint(&error) => {}
+                Err(error) if is_refusal(&error) => {}
                 Err(error) => return Err(fail(error)),
             }
         }
-        if !self.waiting[table] {
-            late::create(&self.conn, table, cells.len()).map_err(fail)?;
-            self.waiting[table] = true;
-        }
-        late::keep(&self.conn, table, rowid, cells).map_err(fail)
+        let room = match &self.waiting[table] {
+            Some(room) => room,
+            None => {
+                let room = format!("{}_{table}", self.prefix);
+                late::create(&self.conn, &room, cells.len()).map_err(fail)?;
+                self.waiting[table].insert(room)
+            }
+        };
+        late::keep(&self.conn, room, rowid, cells).map_err(fail)
     }
 
     /// Makes tombstones, indexes, views, triggers and counters, checks the whole, and makes it
@@ -181,7 +205,7 @@ impl Builder {
     /// When SQLite refuses a part of the schema, or the file cannot be made durable.
     pub fn finish(mut self) -> Result<Built, SqliteError> {
         let fail = |what: &'static str| SqliteError::writing(what);
-        self.make(&["index"])?;
+        self.make_indexes(|_| true)?;
         self.put_waiting()?;
         self.set_sequences().map_err(fail("sqlite_sequence"))?;
         self.make(&["view", "trigger"])?;
@@ -191,7 +215,8 @@ impl Builder {
         for name in ["user_version", "application_id"] {
             set_pragma(&self.conn, &self.schema, name).map_err(fail("the pragmas"))?;
         }
-        self.built.problems = problems(&self.conn).map_err(fail("the check of the whole"))?;
+        let found = problems(&self.conn).map_err(fail("the check of the whole"))?;
+        self.built.problems.extend(found);
         self.built.violations = violations(&self.conn, &self.schema);
         set_pragma(&self.conn, &self.schema, "journal_mode").map_err(fail("the pragmas"))?;
         self.conn
@@ -213,6 +238,24 @@ impl Builder {
         Ok(())
     }
 
+    /// Makes the indexes that are `wanted` by their names. One that cannot be made takes no row with it:
+    /// it is told.
+    fn make_indexes(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), SqliteError> {
+        let statements = self.schema.statements.iter();
+        for index in statements.filter(|s| s.kind == "index" && wanted(&s.name)) {
+            match self.conn.execute_batch(&index.sql) {
+                Err(error) if is_refusal(&error) => {
+                    let problem = format!("the index {} was not made: {error}", index.name);
+                    self.built.problems.push(problem);
+                }
+                made => {
+                    made.map_err(SqliteError::writing(format!("the index {}", index.name)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn put_waiting(&mut self) -> Result<(), SqliteError> {
         let mut tombstones = Tombstones::new(
             &self.conn,
@@ -221,23 +264,31 @@ impl Builder {
             &self.inserts,
             &self.waiting,
         );
-        for table in (0..self.waiting.len()).filter(|table| self.waiting[*table]) {
+        let rooms = || self.waiting.iter().enumerate();
+        let rooms = || rooms().filter_map(|(table, room)| Some((table, room.as_ref()?)));
+        for (table, room) in rooms() {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
             let mut after = 0;
-            while let Some(row) = late::next(&self.conn, table, after).map_err(fail)? {
+            while let Some(row) = late::next(&self.conn, room, after).map_err(fail)? {
                 after = row.number;
                 tombstones.put(table, &row).map_err(fail)?;
             }
         }
         // Dropped only now: keys of rows that wait are keys in use.
-        for table in (0..self.waiting.len()).filter(|table| self.waiting[*table]) {
+        for (table, room) in rooms() {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
-            late::drop(&self.conn, table).map_err(fail)?;
+            late::drop(&self.conn, room).map_err(fail)?;
         }
         self.built.nulled += tombstones.nulled;
         self.built.tombstones += tombstones.made;
-        self.built.unchecked += tombstones.unchecked;
-        Ok(())
+        let told = |((table, misfit), rows): (&(usize, Misfit), &u64)| {
+            misfit.told(&self.schema.tables[*table].name, *rows)
+        };
+        self.built
+            .problems
+            .extend(tombstones.misfits.iter().map(told));
+        let loosened = tombstones.loosened;
+        self.make_indexes(|name| loosened.iter().any(|index| index == name))
     }
 
     fn set_sequences(&self) -> rusqlite::Result<()> {
@@ -295,7 +346,7 @@ fn set_pragma(conn: &Connection, schema: &Schema, name: &str) -> rusqlite::Resul
     }
 }
 
-fn create_tables(conn: &Connection, schema: &Schema) -> Result<(), SqliteError> {
+fn create_tables(conn: &Connection, schema: &Schema, prefix: &str) -> Result<(), SqliteError> {
     for statement in schema
         .statements
         .iter()
@@ -305,9 +356,9 @@ fn create_tables(conn: &Connection, schema: &Schema) -> Result<(), SqliteError> 
         // SQLite makes its own tables, this one for the first AUTOINCREMENT: which may have been
         // dropped since.
         let sql = match internal(&statement.name) {
-            true if same(&statement.name, "sqlite_sequence") => {
-                "CREATE TABLE tenure_counted(id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE tenure_counted"
-            }
+            true if same(&statement.name, "sqlite_sequence") => &format!(
+                "CREATE TABLE {prefix}(id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE {prefix}"
+            ),
             true => continue,
             false => &statement.sql,
         };
@@ -317,47 +368,24 @@ fn create_tables(conn: &Connection, schema: &Schema) -> Result<(), SqliteError> 
     Ok(())
 }
 
-/// `OR ABORT` overrules what a table's own ON CONFLICT would do, such as replacing another's row.
-fn insert(table: &Table, shape: &Shape) -> String {
-    let columns = table.columns.iter().map(|column| quote(&column.name));
-    let columns: Vec<String> = shape.rowid.clone().into_iter().chain(columns).collect();
-    let values: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
-    let (name, columns, values) = (quote(&table.name), columns.join(", "), values.join(", "));
-    format!("INSERT OR ABORT INTO {name}({columns}) VALUES ({values})")
-}
-
-/// Runs a table's INSERT. The rowid is left to SQLite where the table's rowid has no name.
-pub(super) fn insert_row<'v>(
-    conn: &Connection,
-    sql: &str,
-    rowid: Option<i64>,
-    values: impl ExactSizeIterator<Item = ValueRef<'v>>,
-) -> rusqlite::Result<()> {
-    let mut statement = conn.prepare_cached(sql)?;
-    let named = statement.parameter_count() - values.len();
-    if named > 0 {
-        statement.raw_bind_parameter(1, rowid)?;
-    }
-    for (at, value) in values.enumerate() {
-        statement.raw_bind_parameter(at + 1 + named, Bound(value))?;
-    }
-    statement.raw_execute().map(drop)
-}
-
 /// Runs `put` with CHECK constraints ignored.
-pub(super) fn unchecked(
+pub(super) fn unchecked<T>(
     conn: &Connection,
-    put: impl FnOnce() -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
+    put: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     conn.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     let result = put();
     conn.execute_batch("PRAGMA ignore_check_constraints = OFF")?;
     result
 }
 
-/// Whether SQLite refused a row for what is in it.
-pub(super) fn is_constraint(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+/// Whether SQLite refused a row for what is in it: a constraint, a type, or (plain errors) what an
+/// expression of the schema cannot work with.
+pub(super) fn is_refusal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::Unknown)
+    )
 }
 
 /// Whether it was a CHECK that refused it.
@@ -366,77 +394,10 @@ pub(super) fn is_check(error: &rusqlite::Error) -> bool {
     code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_CHECK)
 }
 
-/// A value on its way into a statement, in the storage class that it has. Text goes as bytes, since
-/// it need not be UTF-8.
-pub(super) struct Bound<'v>(pub ValueRef<'v>);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self.0 {
-            ValueRef::Null => Stored::Null,
-            ValueRef::Int(i) => Stored::Integer(i),
-            ValueRef::Real(r) => Stored::Real(r),
-            ValueRef::Text(t) => Stored::Text(t),
-            ValueRef::Blob(b) => Stored::Blob(b),
-        }))
-    }
-}
-
 fn problems(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut prepared = conn.prepare("PRAGMA integrity_check")?;
     let found: Vec<String> = prepared
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     Ok(found.into_iter().filter(|line| line != "ok").collect())
-}
-
-/// A file that is removed again unless it is made durable.
-struct Unfinished {
-    path: PathBuf,
-    durable: bool,
-}
-
-impl Unfinished {
-    fn create(path: PathBuf) -> Result<Self, SqliteError> {
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path);
-        match made {
-            Ok(_) => Ok(Self {
-                path,
-                durable: false,
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(SqliteError::Exists { path })
-            }
-            Err(source) => Err(SqliteError::Make { path, source }),
-        }
-    }
-
-    /// Syncs the file and its directory. No connection may be open to it any more.
-    fn make_durable(&mut self) -> Result<(), SqliteError> {
-        let directory = self.path.parent().unwrap_or(Path::new("/"));
-        let sync = |path: &Path| {
-            let synced = File::open(path).and_then(|file| file.sync_all());
-            synced.map_err(|source| SqliteError::Make {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        sync(&self.path)?;
-        sync(directory)?;
-        self.durable = true;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.durable {
-            // Whoever dropped it unfinished has an error of its own to tell of.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }

@@ -239,6 +239,10 @@ impl SqliteError {
                     .into()
             }
             Self::Busy { .. } => "find who holds a lock on it, or try again later".into(),
+            Self::NoTable { tables, .. } if tables.is_empty() => {
+                "the database has no tables: check `path` of the source".into()
+            }
+            Self::NoColumn { columns, .. } if columns.is_empty() => return None,
             Self::NoTable { tables: names, .. } | Self::NoColumn { columns: names, .. } => {
                 format!("there are: {}", names.join(", "))
             }

@@ -6,7 +6,7 @@
 use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::build::Bound;
+use super::insert::Bound;
 use super::sql::{Affinity, affinity};
 use crate::value::Value;
 
@@ -85,7 +85,7 @@ impl KeySpace {
         })
     }
 
-    /// Keys that no row has, best first: for numbers a negative one, made of `number` if that can
+    /// Keys that no row has, best first and never none: for numbers a negative one, made of `number` if that can
     /// be, then a positive one; for others the one that `number` makes, or one like it.
     pub(super) fn free(&self, conn: &Connection, number: u64) -> rusqlite::Result<Vec<Value>> {
         let make: fn(u64, u64) -> Value = match self.class {
@@ -110,10 +110,19 @@ impl KeySpace {
                 free.push(key);
             }
         }
+        let mut further = wished;
+        while free.is_empty() {
+            further = further.wrapping_sub(1 << 32);
+            let key = Value::Int(further);
+            if !self.taken(conn, &key)? {
+                free.push(key);
+            }
+        }
         Ok(free)
     }
 
-    fn taken(&self, conn: &Connection, key: &Value) -> rusqlite::Result<bool> {
+    /// Whether a row has this key.
+    pub(super) fn taken(&self, conn: &Connection, key: &Value) -> rusqlite::Result<bool> {
         for Place { table, column } in &self.places {
             let sql = format!("SELECT 1 FROM {table} WHERE {column} = ?1 LIMIT 1");
             if conn.prepare_cached(&sql)?.exists([Bound(key.as_ref())])? {

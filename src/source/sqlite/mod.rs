@@ -4,8 +4,8 @@
 //! whose its rows are (`plan`, in SQL that `edges` writes), and the rows (`read`). [`Builder`] makes
 //! a database again that is equal to the one that was read: schema text, storage classes, values, rowids,
 //! counters and pragmas. Where a row referred to somebody who has been forgotten, it puts NULL, or a
-//! neutral row that stands for the one who is gone (`tombstone`,
-//! `neutral`, `keyspace`).
+//! neutral row that stands for the one who is gone (`placing`, `tombstone`,
+//! `neutral`, `shaped`, `keyspace`).
 //!
 //! [`Live`] alone writes into a source: it flags, erases and puts back single customers, in one
 //! transaction each that checks itself (`live`).
@@ -17,15 +17,20 @@
 mod build;
 mod edges;
 mod error;
+mod insert;
 mod keyspace;
 mod late;
 mod live;
+mod misfit;
 mod neutral;
 mod personal;
+mod placing;
 mod plan;
 mod read;
 mod schema;
 mod shape;
+mod shaped;
+mod slots;
 mod sql;
 #[cfg(test)]
 #[allow(
@@ -34,6 +39,9 @@ mod sql;
 )]
 mod tests;
 mod tombstone;
+mod unfinished;
+mod uniques;
+mod wide;
 
 pub use build::{Builder, Built};
 pub use error::SqliteError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Row as Record};
 
 use super::edges::Edge;
 use super::error::SqliteError;
@@ -15,6 +15,7 @@ use super::plan::{Plan, settle};
 use super::schema;
 use super::shape::Shape;
 use super::sql::quote;
+use super::wide::{self, Wide};
 use crate::schema::{Ownership, Schema, Table};
 use crate::source::{Owner, RegisterRow, Row, Rules};
 use crate::value::{CustomerKey, Value, ValueRef};
@@ -22,16 +23,17 @@ use crate::value::{CustomerKey, Value, ValueRef};
 /// How long we wait for a writer that locks us out.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is called with a customer of the register, and the values of the columns asked for besides.
-pub type EachOfRegister<'f, E> = &'f mut dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E>;
-
 /// One database, seen as it was at one moment, for as long as this lives.
 pub struct Database {
     conn: Connection,
     schema: Schema,
     shapes: Vec<Shape>,
     plan: Plan,
+    wide: Option<Wide>,
 }
+
+/// Takes a row of the register and the values of some columns more.
+type WithMore<'e, E> = dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E> + 'e;
 
 impl Database {
     /// Opens the database at `path` for reading, and settles by `rules` whose its tables are.
@@ -43,6 +45,7 @@ impl Database {
         let (mut schema, shapes) = schema::read(&conn)?;
         let plan = settle(&conn, rules, &mut schema, &shapes)?;
         Ok(Self {
+            wide: Wide::of(&schema),
             conn,
             schema,
             shapes,
@@ -106,7 +109,7 @@ impl Database {
     pub fn register_with<E: From<SqliteError>>(
         &self,
         more: &[String],
-        each: EachOfRegister<'_, E>,
+        each: &mut WithMore<'_, E>,
     ) -> Result<(), E> {
         let (Some(rule), Some((table, _))) = (&self.plan.register, &self.plan.owners.register)
         else {
@@ -189,11 +192,19 @@ impl Database {
         let owned = matches!(entry.ownership, Ownership::Register | Ownership::Owned);
         let mut prepared = self.conn.prepare(&self.select(table)).map_err(fail)?;
         let mut rows = prepared.query([]).map_err(fail)?;
-        let mut buffer = Vec::with_capacity(entry.columns.len() + entry.references.len());
+        let width = entry.columns.len() + entry.references.len();
+        let mut buffer = Vec::with_capacity(width);
         while let Some(row) = rows.next().map_err(fail)? {
+            let texts = match self.wide {
+                Some(wide) => texts(row, wide, width + 2).map_err(fail)?,
+                None => Vec::new(),
+            };
             let mut values = emptied(buffer);
-            for at in 0..entry.columns.len() + entry.references.len() {
-                values.push(borrowed(row.get_ref(at + 2).map_err(fail)?));
+            for at in 0..width {
+                values.push(match texts.get(at) {
+                    Some(Some(text)) => ValueRef::Text(text),
+                    _ => borrowed(row.get_ref(at + 2).map_err(fail)?),
+                });
             }
             let (cells, targets) = values.split_at(entry.columns.len());
             let owner = match borrowed(row.get_ref(1).map_err(fail)?) {
@@ -213,7 +224,8 @@ impl Database {
         Ok(())
     }
 
-    /// The query for the rows of a table: rowid, owner, the stored columns, the targets' owners.
+    /// The query for the rows of a table: rowid, owner, the stored columns, the targets' owners; in a
+    /// UTF-16 database also which columns hold text.
     pub(super) fn select(&self, table: usize) -> String {
         let entry = &self.schema.tables[table];
         let owners = &self.plan.owners;
@@ -224,14 +236,19 @@ impl Database {
                 .map_or("NULL".into(), |name| format!("t0.{name}")),
             owners.of_row(table, 0),
         ];
-        columns.extend(
-            entry
-                .columns
-                .iter()
-                .map(|column| format!("t0.{}", quote(&column.name))),
-        );
+        let stored = entry.columns.iter();
+        let stored: Vec<String> = stored
+            .map(|column| format!("t0.{}", quote(&column.name)))
+            .collect();
+        match self.wide {
+            Some(_) => columns.extend(stored.iter().map(|column| wide::exact(column))),
+            None => columns.extend(stored.iter().cloned()),
+        }
         let target = |edge: &Edge| owners.along(edge, 0);
         columns.extend(self.plan.references[table].iter().map(target));
+        if self.wide.is_some() {
+            columns.push(wide::marks(&stored));
+        }
         let (name, order) = (quote(&entry.name), self.order(table));
         format!("SELECT {} FROM {name} AS t0{order}", columns.join(", "))
     }
@@ -304,6 +321,17 @@ fn text(stored: Stored<'_>) -> Option<String> {
             other => Some(CustomerKey(vec![other]).text()),
         },
     }
+}
+
+/// The texts of a row of a UTF-16 database, each in the place of its column. Which are, column `marks`
+/// says.
+fn texts(row: &Record<'_>, wide: Wide, marks: usize) -> rusqlite::Result<Vec<Option<Vec<u8>>>> {
+    let marks = row.get_ref(marks)?.as_str()?;
+    let text = |(at, mark): (usize, char)| match mark {
+        '1' => Ok(Some(wide.text(row.get_ref(at + 2)?.as_blob()?))),
+        _ => Ok(None),
+    };
+    marks.chars().enumerate().map(text).collect()
 }
 
 /// The same allocation for values of another row: nothing is in it, so nothing outlives its row.

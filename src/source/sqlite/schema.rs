@@ -1,8 +1,8 @@
 //! What a database is made of, as its own schema table and pragmas tell.
 //!
 //! Everything is read through table-valued pragmas with bound names, so that no name needs care.
-//! Virtual tables and their shadow tables are named as not restorable and otherwise left out, as is
-//! everything whose name begins with `tenure_`.
+//! Virtual tables and their shadow tables are named as not restorable and otherwise left out. What
+//! Tenure itself has made is left out and not named.
 
 use rusqlite::{Connection, Row};
 
@@ -24,7 +24,8 @@ pub(super) const PRAGMAS: [&str; 6] = [
 /// The whole schema, with every table still unsettled, and the shapes of its tables.
 pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteError> {
     let fail = |what: &'static str| SqliteError::reading(what);
-    let listed = list(conn).map_err(fail("the list of tables"))?;
+    let own = own_tables(conn).map_err(fail("the list of tables"))?;
+    let listed = list(conn, &own).map_err(fail("the list of tables"))?;
     let hidden = |name: &str| {
         listed
             .iter()
@@ -52,9 +53,9 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
     let schema = Schema {
         engine: format!("SQLite {}", rusqlite::version()),
         pragmas: pragmas(conn).map_err(fail("the pragmas"))?,
-        statements: statements(conn, hidden).map_err(fail("the schema"))?,
+        statements: statements(conn, &own, hidden).map_err(fail("the schema"))?,
         tables,
-        sequences: sequences(conn).map_err(fail("sqlite_sequence"))?,
+        sequences: sequences(conn, &own).map_err(fail("sqlite_sequence"))?,
         not_restorable: virtual_tables(conn, &listed).map_err(fail("the virtual tables"))?,
     };
     Ok((schema, shapes))
@@ -93,7 +94,25 @@ impl Listed {
     }
 }
 
-fn list(conn: &Connection) -> rusqlite::Result<Vec<Listed>> {
+/// The tables that Tenure has made.
+fn own_tables(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql IS NOT NULL";
+    let entry = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let all: Vec<(String, String)> = conn
+        .prepare(sql)?
+        .query_map([], entry)?
+        .collect::<Result<_, _>>()?;
+    let own = all
+        .into_iter()
+        .filter(|(name, sql)| ours("table", name, sql));
+    Ok(own.map(|(name, _)| name).collect())
+}
+
+fn is_own(own: &[String], name: &str) -> bool {
+    own.iter().any(|table| same(table, name))
+}
+
+fn list(conn: &Connection, own: &[String]) -> rusqlite::Result<Vec<Listed>> {
     // The schema table gives the order; `table_list` has none that is promised.
     let sql = "SELECT l.name, l.type, l.wr FROM pragma_table_list AS l \
                JOIN sqlite_schema AS s ON s.name = l.name AND s.type IN ('table', 'view') \
@@ -109,12 +128,13 @@ fn list(conn: &Connection) -> rusqlite::Result<Vec<Listed>> {
         .prepare(sql)?
         .query_map([], listed)?
         .collect::<Result<_, _>>()?;
-    all.retain(|entry| !ours(&entry.name));
+    all.retain(|entry| !is_own(own, &entry.name));
     Ok(all)
 }
 
 fn statements(
     conn: &Connection,
+    own: &[String],
     hidden: impl Fn(&str) -> bool,
 ) -> rusqlite::Result<Vec<Statement>> {
     let sql =
@@ -123,16 +143,14 @@ fn statements(
     let mut rows = prepared.query([])?;
     let mut statements = Vec::new();
     while let Some(row) = rows.next()? {
-        let (name, of): (String, String) = (row.get(1)?, row.get(2)?);
+        let (kind, name, of): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let sql: String = row.get(3)?;
+        let own = is_own(own, &of) || ours(&kind, &name, &sql);
         let statistics = internal(&name) && !same(&name, "sqlite_sequence");
-        if ours(&name) || ours(&of) || hidden(&of) || statistics {
+        if own || hidden(&of) || statistics {
             continue;
         }
-        statements.push(Statement {
-            kind: row.get(0)?,
-            name,
-            sql: row.get(3)?,
-        });
+        statements.push(Statement { kind, name, sql });
     }
     Ok(statements)
 }
@@ -150,7 +168,7 @@ fn pragmas(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     PRAGMAS.into_iter().map(read).collect()
 }
 
-fn sequences(conn: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
+fn sequences(conn: &Connection, own: &[String]) -> rusqlite::Result<Vec<(String, i64)>> {
     let there = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'";
     if !conn.prepare(there)?.exists([])? {
         return Ok(Vec::new());
@@ -162,7 +180,7 @@ fn sequences(conn: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
         .prepare(sql)?
         .query_map([], pair)?
         .collect::<Result<_, _>>()?;
-    all.retain(|(name, _)| !ours(name));
+    all.retain(|(name, _)| !is_own(own, name));
     Ok(all)
 }
 

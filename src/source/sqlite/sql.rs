@@ -15,12 +15,24 @@ pub(super) fn internal(name: &str) -> bool {
     has_prefix(name, "sqlite_")
 }
 
-/// Whether a name is one of Tenure's own (change tracking), which is never read nor restored.
-pub(super) fn ours(name: &str) -> bool {
-    has_prefix(name, "tenure_")
+/// What the SQL of everything that Tenure itself makes in a source has in it.
+pub(super) const MARK: &str = "/* made by tenure */";
+
+/// Whether an entry of the schema is Tenure's own (change tracking), which is never read nor restored. A
+/// name alone does not make it so: somebody's table may be called `tenure_changes`.
+pub(super) fn ours(kind: &str, name: &str, sql: &str) -> bool {
+    let named = match kind {
+        "table" => ["tenure_changes", "tenure_lineage"]
+            .iter()
+            .any(|own| same(own, name)),
+        "trigger" => has_prefix(name, "tenure_"),
+        _ => false,
+    };
+    named && sql.contains(MARK)
 }
 
-fn has_prefix(name: &str, prefix: &str) -> bool {
+/// Whether a name begins so, to SQLite.
+pub(super) fn has_prefix(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len())
         .is_some_and(|start| same(start, prefix))
 }
@@ -132,8 +144,17 @@ mod tests {
     fn names_are_quoted_and_compared_as_sqlite_does() {
         assert_eq!(quote("a \"b\" c"), "\"a \"\"b\"\" c\"");
         assert!(same("Customer", "CUSTOMER") && !same("é", "É"));
-        assert!(ours("Tenure_changes") && !ours("tenured") && internal("sqlite_stat1"));
-        assert!(!ours("tenur客") && !internal("客户"));
+        assert!(internal("sqlite_stat1") && !internal("客户"));
+    }
+
+    #[test]
+    fn what_is_ours_has_our_name_and_our_mark() {
+        let ours = |kind, name, mark| ours(kind, name, &format!("CREATE {mark} x"));
+        assert!(ours("table", "Tenure_changes", MARK) && ours("table", "tenure_lineage", MARK));
+        assert!(ours("trigger", "tenure_customers_update", MARK));
+        assert!(!ours("table", "tenure_changes", "") && !ours("trigger", "tenure_note", ""));
+        assert!(!ours("table", "tenure_log", MARK) && !ours("trigger", "note", MARK));
+        assert!(!ours("trigger", "tenur客", MARK) && !ours("view", "tenure_changes", MARK));
     }
 
     #[test]

@@ -6,55 +6,87 @@
 //! to, so that what was different stays different and UNIQUE columns hold. If the schema makes such
 //! a row refer on, it refers to a tombstone where customers' rows are meant, and else to any row.
 //!
-use std::collections::{HashMap, HashSet};
+//! Where the schema takes no such row, one is put in against its CHECKs; where it cannot be at all, the
+//! reference leads nowhere. Either is told.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::build::{Bound, insert_row, is_constraint, unchecked};
-use super::keyspace::{KeySpace, Place};
-use super::late::{self, Late, LateCell};
-use super::neutral::{Choice, Slot, neutral, try_all};
+use super::build::unchecked;
+use super::insert::{Bound, Insert};
+use super::keyspace::KeySpace;
+use super::misfit::Misfit;
+use super::neutral::{Choice, Slot, try_all};
 use super::shape::{ForeignKey, Kept, Shape, place};
-use super::sql::{literals, quote};
-use crate::schema::{Column, Ownership, ParentColumn, Reference, Schema};
+use super::sql::quote;
+use crate::schema::{Ownership, ParentColumn, Schema};
 use crate::value::Value;
 
 /// How far one tombstone may lead to another: more than any schema needs.
 const DEEPEST: usize = 32;
-/// The first number for what several numbers stand for: beyond all that rows come with.
-const JOINED: u64 = 1 << 40;
+/// How many numbers one row is tried with.
+const NUMBERS: usize = 16;
+/// How many tries that come to nothing one row may cost with one number, and all rows of a table.
+const TRIES: (u64, u64) = (5_000, 100_000);
 
 /// A row that was referred to and is no more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Gone {
-    table: usize,
-    number: u64,
+pub(super) struct Gone {
+    pub table: usize,
+    pub number: u64,
     /// Columns of it that are known, since the row that refers to it holds them as its own.
-    known: Vec<(ParentColumn, Value)>,
+    pub known: Vec<(ParentColumn, Value)>,
 }
 
 /// The columns that others refer to, with their values.
-type Key = HashMap<ParentColumn, Value>;
+pub(super) type Key = HashMap<ParentColumn, Value>;
+
+/// What was learnt from a table's earlier rows about what it takes.
+pub(super) struct Learnt {
+    /// What the last row was made with.
+    start: Option<Vec<usize>>,
+    /// Whether a row without meaning can meet the CHECKs, as far as is known.
+    checked: bool,
+    /// The last number that a row was tried with.
+    number: u64,
+    /// Tries left, with CHECKs and without.
+    tries: [u64; 2],
+}
+
+impl Default for Learnt {
+    fn default() -> Self {
+        Self {
+            start: None,
+            checked: true,
+            number: 0,
+            tries: [TRIES.1; 2],
+        }
+    }
+}
 
 /// All tombstones of one database.
 pub(super) struct Tombstones<'a> {
-    conn: &'a Connection,
-    schema: &'a Schema,
-    shapes: &'a [Shape],
-    inserts: &'a [String],
-    waiting: &'a [bool],
-    spaces: HashMap<(usize, ParentColumn), KeySpace>,
+    pub conn: &'a Connection,
+    pub schema: &'a Schema,
+    pub shapes: &'a [Shape],
+    pub inserts: &'a [Insert],
+    pub waiting: &'a [Option<String>],
+    pub spaces: HashMap<(usize, ParentColumn), KeySpace>,
     keys: HashMap<Gone, Key>,
-    /// Numbers of rows that several numbers together stand for: see [`Self::number`].
-    joined: HashMap<Vec<u64>, u64>,
+    /// Numbers of rows that several numbers together stand for.
+    pub joined: HashMap<Vec<u64>, u64>,
+    learnt: HashMap<usize, Learnt>,
     depth: usize,
     /// Neutral rows made.
     pub made: u64,
     /// Values that are NULL now.
     pub nulled: u64,
-    /// Rows that do not meet a CHECK.
-    pub unchecked: u64,
+    /// How many rows of which table are not as they should be.
+    pub misfits: BTreeMap<(usize, Misfit), u64>,
+    /// UNIQUE indexes that are not there any more, because rows could not be put in under them.
+    pub loosened: Vec<String>,
 }
 
 impl<'a> Tombstones<'a> {
@@ -62,8 +94,8 @@ impl<'a> Tombstones<'a> {
         conn: &'a Connection,
         schema: &'a Schema,
         shapes: &'a [Shape],
-        inserts: &'a [String],
-        waiting: &'a [bool],
+        inserts: &'a [Insert],
+        waiting: &'a [Option<String>],
     ) -> Self {
         Self {
             conn,
@@ -74,141 +106,23 @@ impl<'a> Tombstones<'a> {
             spaces: HashMap::new(),
             keys: HashMap::new(),
             joined: HashMap::new(),
+            learnt: HashMap::new(),
             depth: 0,
             made: 0,
             nulled: 0,
-            unchecked: 0,
+            misfits: BTreeMap::new(),
+            loosened: Vec::new(),
         }
     }
 
-    /// Puts a row that has waited: with NULL where that is allowed, else with tombstones' keys, and
-    /// if a CHECK still refuses it, without the CHECK.
-    ///
-    /// Who had been forgotten before the row was read left one number for all of theirs. Where two
-    /// rows may not refer to the same, the second one gets tombstones of its own.
-    pub(super) fn put(&mut self, table: usize, row: &Late) -> rusqlite::Result<()> {
-        match self.try_put(table, row, false) {
-            Err(error) if is_constraint(&error) => self.try_put(table, row, true),
-            done => done,
-        }
+    /// Takes note of a row that is not as it should be.
+    pub(super) fn note(&mut self, table: usize, misfit: Misfit) {
+        *self.misfits.entry((table, misfit)).or_default() += 1;
     }
 
-    fn try_put(&mut self, table: usize, row: &Late, apart: bool) -> rusqlite::Result<()> {
-        let sql = &self.inserts[table];
-        let mut values = Vec::new();
-        for with_nulls in [true, false] {
-            let nulled;
-            (values, nulled) = self.fill(table, row, with_nulls, apart)?;
-            match insert_row(self.conn, sql, row.rowid, values.iter().map(Value::as_ref)) {
-                Ok(()) => {
-                    self.nulled += nulled;
-                    return Ok(());
-                }
-                Err(error) if is_constraint(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let values = values.iter().map(Value::as_ref);
-        unchecked(self.conn, || insert_row(self.conn, sql, row.rowid, values))?;
-        self.unchecked += 1;
-        Ok(())
-    }
-
-    /// The row's values, and how many of them are NULL in place of what is lost.
-    fn fill(
-        &mut self,
-        table: usize,
-        row: &Late,
-        with_nulls: bool,
-        apart: bool,
-    ) -> rusqlite::Result<(Vec<Value>, u64)> {
-        let schema = self.schema;
-        let columns = &schema.tables[table].columns;
-        let gives_way = |at: &usize| {
-            with_nulls && !columns[*at].not_null && matches!(row.cells[*at], LateCell::Lost(_))
-        };
-        let (mut values, mut nulled) = (Vec::new(), 0);
-        for (at, cell) in row.cells.iter().enumerate() {
-            if let LateCell::Kept(value) = cell {
-                values.push(value.clone());
-                continue;
-            }
-            if gives_way(&at) {
-                nulled += 1;
-                values.push(Value::Null);
-                continue;
-            }
-            let reference = schema.tables[table]
-                .references
-                .iter()
-                .find(|r| r.columns.contains(&at));
-            values.push(match reference {
-                // With a NULL in it, a composite key refers to nothing: any value will do here.
-                Some(reference) if !reference.columns.iter().any(gives_way) => {
-                    let apart = apart.then_some(table);
-                    let number = self.number(reference, row, apart);
-                    self.stand_in(reference, at, number, row)?
-                }
-                _ => Value::Int(0),
-            });
-        }
-        Ok((values, nulled))
-    }
-
-    /// The number of the row that `reference` leads to. Each column of a composite key was sealed, and
-    /// so was numbered, by itself: together they are one row. With `apart`, the table that the row
-    /// is of, it is a row that no other row refers to.
-    fn number(&mut self, reference: &Reference, row: &Late, apart: Option<usize>) -> u64 {
-        let lost = |at: &usize| match row.cells[*at] {
-            LateCell::Lost(number) => Some(number),
-            LateCell::Kept(_) => None,
-        };
-        let mut numbers: Vec<u64> = reference.columns.iter().filter_map(lost).collect();
-        match apart {
-            None if numbers.windows(2).all(|pair| pair[0] == pair[1]) => return numbers[0],
-            None => numbers.insert(0, 0),
-            Some(table) => numbers
-                .splice(0..0, [1, table as u64, row.number.cast_unsigned()])
-                .for_each(drop),
-        }
-        numbers.push(reference.parent as u64);
-        let next = JOINED + self.joined.len() as u64;
-        *self.joined.entry(numbers).or_insert(next)
-    }
-
-    /// What column `at` holds when `reference` leads to a tombstone.
-    fn stand_in(
-        &mut self,
-        reference: &Reference,
-        at: usize,
-        number: u64,
-        row: &Late,
-    ) -> rusqlite::Result<Value> {
-        let known = reference
-            .kept
-            .iter()
-            .filter_map(|(own, parent)| match &row.cells[*own] {
-                LateCell::Kept(value) if *value != Value::Null => Some((*parent, value.clone())),
-                _ => None,
-            });
-        let key = self.key(Gone {
-            table: reference.parent,
-            number,
-            known: known.collect(),
-        })?;
-        let pairs = reference.columns.iter().zip(&reference.parent_columns);
-        let parent = pairs
-            .into_iter()
-            .find(|(own, _)| **own == at)
-            .map(|(_, parent)| parent);
-        Ok(parent
-            .and_then(|parent| key.get(parent))
-            .cloned()
-            .unwrap_or(Value::Int(0)))
-    }
-
-    /// The key of the tombstone for a row that is gone; made on first demand.
-    fn key(&mut self, gone: Gone) -> rusqlite::Result<Key> {
+    /// The key of the tombstone for a row that is gone; made on first demand. Where none can be made it
+    /// is a key that no row has.
+    pub(super) fn key(&mut self, gone: Gone) -> rusqlite::Result<Key> {
         if let Some(key) = self.keys.get(&gone) {
             return Ok(key.clone());
         }
@@ -223,18 +137,15 @@ impl<'a> Tombstones<'a> {
         let first = candidates
             .iter()
             .filter_map(|(column, all)| Some((*column, all.first()?.clone())));
-        let key = first.chain(fixed.clone()).collect();
-        self.keys.insert(gone.clone(), key);
+        let key: Key = first.chain(fixed.clone()).collect();
+        self.keys.insert(gone.clone(), key.clone());
         self.refer_on(&gone, &candidates, &mut fixed)?;
-        let slots = self.slots(&gone, &fixed, &candidates);
-        let (chosen, checked) = try_all(self.conn, &self.schema.tables[gone.table].name, &slots)?;
-        self.made += 1;
-        self.unchecked += u64::from(!checked);
-        let value = |(slot, at): (&Slot, &usize)| match &slot.choices[*at] {
-            Choice::Value(value) => Some((slot.column, value.clone())),
-            Choice::Default => None,
-        };
-        let key: Key = slots.iter().zip(&chosen).filter_map(value).collect();
+        let made = self.make(&gone, &fixed, &candidates)?;
+        match made {
+            Some(_) => self.made += 1,
+            None => self.note(gone.table, Misfit::Nobody),
+        }
+        let key = made.unwrap_or(key);
         for (column, value) in &key {
             if let Some(space) = self.spaces.get_mut(&(gone.table, *column)) {
                 space.note(value);
@@ -242,6 +153,73 @@ impl<'a> Tombstones<'a> {
         }
         self.keys.insert(gone, key.clone());
         Ok(key)
+    }
+
+    /// Makes the tombstone; none if the table takes no such row.
+    fn make(
+        &mut self,
+        gone: &Gone,
+        fixed: &Key,
+        candidates: &HashMap<ParentColumn, Vec<Value>>,
+    ) -> rusqlite::Result<Option<Key>> {
+        let table = gone.table;
+        if !self.learnt.contains_key(&table) {
+            // Most tables take the first thing that comes to mind.
+            let slots = self.slots(gone, fixed, candidates, None)?;
+            let first = vec![0; slots.len()];
+            let name = &self.schema.tables[table].name;
+            if try_all(self.conn, name, &slots, Some(&first), &mut 0)?.is_some() {
+                return Ok(Some(key_of(&slots, &first)));
+            }
+        }
+        let found = self.search(table, |tombstones, number| {
+            tombstones.slots(gone, fixed, candidates, Some(number))
+        })?;
+        Ok(found.map(|(key, checked)| {
+            if !checked {
+                self.note(table, Misfit::Unmet);
+            }
+            key
+        }))
+    }
+
+    /// Tries a row with one number after the other: so that it meets all CHECKs, and if none does,
+    /// without them. Says what it holds, and whether it meets them.
+    pub(super) fn search(
+        &mut self,
+        table: usize,
+        slots: impl Fn(&mut Self, u64) -> rusqlite::Result<Vec<Slot>>,
+    ) -> rusqlite::Result<Option<(Key, bool)>> {
+        let conn = self.conn;
+        let name = &self.schema.tables[table].name;
+        let mut learnt = self.learnt.remove(&table).unwrap_or_default();
+        let mut found = None;
+        'found: for checked in [true, false] {
+            if checked && !learnt.checked {
+                continue;
+            }
+            for _ in 0..NUMBERS {
+                learnt.number += 1;
+                let slots = slots(self, learnt.number)?;
+                let left = &mut learnt.tries[usize::from(checked)];
+                let allowed = TRIES.0.min(*left);
+                let (start, mut tries) = (learnt.start.as_ref(), allowed);
+                let tries = &mut tries;
+                let chosen = match checked {
+                    true => try_all(conn, name, &slots, start, tries)?,
+                    false => unchecked(conn, || try_all(conn, name, &slots, start, tries))?,
+                };
+                *left -= allowed - *tries;
+                if let Some(chosen) = chosen {
+                    found = Some((key_of(&slots, &chosen), checked));
+                    learnt.checked = checked;
+                    learnt.start = Some(chosen);
+                    break 'found;
+                }
+            }
+        }
+        self.learnt.insert(table, learnt);
+        Ok(found)
     }
 
     fn place(&self, table: usize, name: &str) -> Option<ParentColumn> {
@@ -370,84 +348,15 @@ impl<'a> Tombstones<'a> {
             .query_row(&sql, rusqlite::params_from_iter(bound), row)
             .optional()
     }
+}
 
-    /// Values for a key column that no row of `table` has, best first.
-    fn free_keys(
-        &mut self,
-        table: usize,
-        column: ParentColumn,
-        number: u64,
-    ) -> rusqlite::Result<Vec<Value>> {
-        if let Some(space) = self.spaces.get(&(table, column)) {
-            return space.free(self.conn, number);
-        }
-        let entry = &self.schema.tables[table];
-        let found = match column {
-            ParentColumn::Rowid => entry.rowid_alias.as_ref(),
-            ParentColumn::Column(at) => entry.columns.get(at),
-        };
-        let Some(found) = found else {
-            return Ok(Vec::new());
-        };
-        let mut places = vec![Place {
-            table: quote(&entry.name),
-            column: quote(&found.name),
-        }];
-        if self.waiting[table] {
-            places.push(late::place(self.conn, table, column)?);
-        }
-        let counters = &self.schema.sequences;
-        let counter = counters.iter().find(|(name, _)| *name == entry.name);
-        let counter = counter.map_or(0, |(_, counter)| *counter);
-        let space = KeySpace::new(self.conn, places, &found.declared, counter)?;
-        let free = space.free(self.conn, number);
-        self.spaces.insert((table, column), space);
-        free
-    }
-
-    /// All columns of a tombstone with what may be put into them.
-    fn slots(
-        &self,
-        gone: &Gone,
-        fixed: &Key,
-        candidates: &HashMap<ParentColumn, Vec<Value>>,
-    ) -> Vec<Slot> {
-        let table = &self.schema.tables[gone.table];
-        let statement = self
-            .schema
-            .statements
-            .iter()
-            .find(|s| s.kind == "table" && s.name == table.name);
-        let words = statement
-            .map(|statement| literals(&statement.sql))
-            .unwrap_or_default();
-        let alias = table
-            .rowid_alias
-            .iter()
-            .map(|column| (ParentColumn::Rowid, column));
-        let columns = table
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| (ParentColumn::Column(at), column));
-        let slot = |(place, column): (ParentColumn, &Column)| {
-            let value = |value: &Value| Choice::Value(value.clone());
-            let choices = match (fixed.get(&place), candidates.get(&place)) {
-                (Some(known), _) => vec![value(known)],
-                (_, Some(free)) if !free.is_empty() => free.iter().map(value).collect(),
-                _ => {
-                    let default = self.shapes[gone.table].defaults.contains(&column.name);
-                    neutral(column, default, gone.number, &words)
-                }
-            };
-            Slot {
-                column: place,
-                name: quote(&column.name),
-                choices,
-            }
-        };
-        alias.chain(columns).map(slot).collect()
-    }
+/// What the columns hold that were given a value.
+fn key_of(slots: &[Slot], chosen: &[usize]) -> Key {
+    let value = |(slot, at): (&Slot, &usize)| match &slot.choices[*at] {
+        Choice::Value(value) => Some((slot.column, value.clone())),
+        Choice::Exact(_) | Choice::Default | Choice::Taken => None,
+    };
+    slots.iter().zip(chosen).filter_map(value).collect()
 }
 
 fn owned(stored: Stored<'_>) -> Value {

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::tempdir;
 
-use super::child::{PATIENCE, Server, command, has};
+use super::child::{PATIENCE, Server, command};
 use super::world::{refused, wait_for};
+use crate::support::programs::has;
 
 const EVE: u32 = 64_001;
 const KIM: u32 = 64_002;

@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use super::child::{Server, command, has};
+use super::child::{Server, command};
+use crate::support::programs::has;
 
 /// A user who is only here for this.
 const EVE: u32 = 64_001;
@@ -19,7 +20,7 @@ const DOOR: u32 = 64_100;
 const DPO: u32 = 64_101;
 
 /// Whether there can be other users here, and a database of our own.
-fn can_be_others() -> bool {
+pub fn can_be_others() -> bool {
     has("root, `unshare`", &["unshare", "--mount", "true"])
         && has(
             "`setpriv`",

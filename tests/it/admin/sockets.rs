@@ -9,8 +9,9 @@ use tempfile::tempdir;
 use tenure::admin::{Client, Listener, Method};
 use tenure::error::FailureKind;
 
-use super::child::{Server, command, has};
+use super::child::{Server, command};
 use super::world::{get, long_call, wait_for};
+use crate::support::programs::has;
 
 #[test]
 fn what_a_dead_daemon_left_is_replaced() {

@@ -63,7 +63,7 @@ fn global_flags_stand_anywhere() {
 fn what_this_version_cannot_do_is_understood_and_fails() {
     let place = Place::with_snapshot();
     let before = place.tree();
-    let cases: [&[&str]; 33] = [
+    let cases: &[&[&str]] = &[
         &["replicate"],
         &[
             "recover",
@@ -75,17 +75,6 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
             "d",
         ],
         &["customer", "hide", "1", "--reason", "x", "--mode", "vault"],
-        &["customer", "unhide", "1", "--reason", "x"],
-        &[
-            "customer",
-            "hold",
-            "1",
-            "--reason",
-            "x",
-            "--until",
-            "2030-01-01",
-        ],
-        &["customer", "release", "1", "--reason", "x"],
         &[
             "customer",
             "export",
@@ -95,15 +84,8 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
             "--recipient",
             "age1x",
         ],
-        &["customer", "erase", "1", "--reason", "x", "--yes"],
-        &["customer", "restore", "1", "--live"],
-        &["customer", "restore", "1", "--live", "--replace"],
         &["restore", "--in-place"],
         &["restore", "--in-place", "--to", "x"],
-        &["certificate", "show", "1"],
-        &["certificate", "verify", "f"],
-        &["retention", "plan", "--at", "2030-01-01"],
-        &["retention", "run", "--confirm", "x"],
         &["track", "crm", "--dry-run"],
         &["shred", "f", "--pattern", "zero"],
         &["ls", "1"],
@@ -112,14 +94,7 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
         &["cat", "1", "x"],
         &["history", "1"],
         &["watch"],
-        &["install", "--prefix", "x"],
         &["drill"],
-        &["audit", "log"],
-        &["audit", "verify"],
-        &["schedule"],
-        &["roles"],
-        &["daemon"],
-        &["daemon", "--some-day"],
         &["replicate", "--config", "x"],
     ];
     for arguments in cases {

@@ -11,5 +11,6 @@ pub mod compare;
 pub mod crash;
 pub mod history;
 pub mod place;
+pub mod programs;
 pub mod raw;
 pub mod world;

@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 
 use super::Work;
-use crate::source::sqlite::build::Bound;
 use crate::source::sqlite::error::SqliteError;
+use crate::source::sqlite::insert::Bound;
 use crate::source::sqlite::sql::quote;
 use crate::value::CustomerKey;
 

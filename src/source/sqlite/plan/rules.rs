@@ -60,7 +60,7 @@ impl<'a> Planner<'a> {
             .ok_or_else(|| SqliteError::NoTable {
                 role: role.into(),
                 table: name.into(),
-                tables: self.owners.names.clone(),
+                tables: tables.iter().map(|table| table.name.clone()).collect(),
             })
     }
 

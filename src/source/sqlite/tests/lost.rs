@@ -125,21 +125,6 @@ fn a_check_against_null_gets_a_tombstone() {
 }
 
 #[test]
-fn what_no_neutral_value_satisfies_stays_and_is_counted() {
-    let (_dir, path) = database(
-        "CREATE TABLE c(id INTEGER PRIMARY KEY, iban TEXT NOT NULL CHECK(length(iban) = 22));
-         CREATE TABLE t(id INTEGER PRIMARY KEY, c INT REFERENCES c, also INT NOT NULL CHECK(also = 2));
-         INSERT INTO c VALUES (1, printf('%022d', 1)), (2, printf('%022d', 2)); INSERT INTO t VALUES (1, 1, 2);",
-    );
-    let mut rules = register("c", &["id"]);
-    rules.owns = vec![also("t", "also")];
-    let (copy, built) = rebuild(&path, &rules, &["2"]);
-    assert_eq!(ask(&copy, "SELECT * FROM t"), ["1 1 -1"]);
-    assert_eq!((built.unchecked, built.problems.len()), (2, 2));
-    assert_eq!(built.violations, Vec::<(String, u64)>::new());
-}
-
-#[test]
 fn a_tombstone_of_an_order_has_a_tombstone_of_a_customer() {
     let (_dir, path) = database(
         "CREATE TABLE c(id INTEGER PRIMARY KEY, boss INT NOT NULL REFERENCES c);

@@ -18,6 +18,7 @@ mod oddities;
 mod opening;
 mod ownership;
 mod random;
+mod unfit;
 
 /// A directory with one database made by `sql`.
 fn database(sql: &str) -> (TempDir, PathBuf) {

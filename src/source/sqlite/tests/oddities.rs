@@ -117,15 +117,17 @@ fn rows_come_in_the_order_of_rowids_and_primary_keys() {
 }
 
 #[test]
-fn virtual_tables_are_named_and_ours_are_never_read() {
+fn virtual_tables_are_named_and_what_is_ours_is_never_read() {
     let (_dir, path) = database(
         "CREATE TABLE customers(id INTEGER PRIMARY KEY, name);
          CREATE VIRTUAL TABLE docs USING fts5(body); CREATE VIRTUAL TABLE docs2 USING fts5(body);
          CREATE VIRTUAL TABLE spots USING rtree(id, x0, x1);
          CREATE TABLE docs_of_people(customer REFERENCES customers);
-         CREATE TABLE tenure_changed(id); CREATE INDEX of_ours ON tenure_changed(id);
-         CREATE TABLE Tenure_log(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO tenure_log VALUES (1);
-         CREATE TRIGGER tenure_note AFTER INSERT ON customers BEGIN INSERT INTO tenure_changed VALUES (1); END;
+         CREATE TABLE tenure_changes(/* made by tenure */ id); CREATE INDEX of_ours ON tenure_changes(id);
+         CREATE TABLE Tenure_lineage(id INTEGER PRIMARY KEY AUTOINCREMENT /* made by tenure */);
+         INSERT INTO tenure_lineage VALUES (1);
+         CREATE TRIGGER tenure_note AFTER INSERT ON customers
+            BEGIN /* made by tenure */ INSERT INTO tenure_changes VALUES (1); END;
          INSERT INTO customers VALUES (1, 'a'); ANALYZE;",
     );
     let db = open(&path, &register("customers", &["id"]));
@@ -154,6 +156,30 @@ fn virtual_tables_are_named_and_ours_are_never_read() {
     let (copy, _) = rebuild(&path, &register("customers", &["id"]), &[]);
     let left = "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'";
     assert_eq!(ask(&copy, left), ["'customers'", "'docs_of_people'"]);
+}
+
+#[test]
+fn tables_that_are_only_named_like_ours_are_tables_like_any_other() {
+    let (_dir, path) = database(
+        "CREATE TABLE tenure_staff(id INTEGER PRIMARY KEY AUTOINCREMENT);
+         CREATE TABLE tenure_changes(id INTEGER PRIMARY KEY, staff INT REFERENCES tenure_staff, other INT NOT NULL REFERENCES tenure_staff);
+         CREATE TABLE tenure_late(x); CREATE TABLE Tenure_late_1(x); CREATE INDEX tenure_late_1_row ON tenure_late(x);
+         CREATE TRIGGER tenure_note AFTER INSERT ON tenure_late BEGIN DELETE FROM tenure_late_1; END;
+         CREATE VIEW tenure_view AS SELECT * FROM tenure_late;
+         INSERT INTO tenure_staff VALUES (1), (2); INSERT INTO tenure_changes VALUES (1, 1, 2);
+         INSERT INTO tenure_late VALUES (1); INSERT INTO tenure_late_1 VALUES (2);",
+    );
+    let mut rules = register("tenure_staff", &["id"]);
+    rules.owns = vec![owns("tenure_changes", key(&["staff"]))];
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "tenure_changes"), ["1"]);
+    drop(db);
+    expect_exact(&path, &rules);
+    let (copy, built) = rebuild(&path, &rules, &["2"]);
+    assert_eq!((built.tombstones, built.problems.len()), (1, 0));
+    assert_eq!(ask(&copy, "SELECT * FROM tenure_changes"), ["1 1 -1"]);
+    let names = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'tenure%'";
+    assert_eq!(ask(&copy, names), ask(&path, names));
 }
 
 #[test]

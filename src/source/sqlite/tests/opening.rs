@@ -30,6 +30,19 @@ fn what_is_no_database_is_refused_with_a_hint() {
 }
 
 #[test]
+fn where_there_is_nothing_the_hint_offers_nothing() {
+    let (_dir, path) = database("PRAGMA user_version = 1");
+    let mut rules = register("customers", &["id"]);
+    rules.register = None;
+    rules.shared = strings(&["country"]);
+    let hint = refused(&path, &rules).hint().unwrap();
+    assert_eq!(
+        hint,
+        "the database has no tables: check `path` of the source"
+    );
+}
+
+#[test]
 fn a_missing_register_table_or_column_is_named_with_those_that_are_there() {
     let (_dir, path) =
         database("CREATE TABLE customers(id INTEGER PRIMARY KEY, name); CREATE TABLE t(a)");

@@ -1,0 +1,133 @@
+//! What may stand in each column of a tombstone.
+
+use std::collections::HashMap;
+
+use super::keyspace::{KeySpace, Place};
+use super::late;
+use super::neutral::{Choice, Slot, neutral};
+use super::shaped::shaped;
+use super::sql::{Literal, literals, quote};
+use super::tombstone::{Gone, Key, Tombstones};
+use crate::schema::ParentColumn;
+use crate::value::Value;
+
+impl Tombstones<'_> {
+    /// Values for a key column that no row of `table` has, best first.
+    pub(super) fn free_keys(
+        &mut self,
+        table: usize,
+        column: ParentColumn,
+        number: u64,
+    ) -> rusqlite::Result<Vec<Value>> {
+        if let Some(space) = self.spaces.get(&(table, column)) {
+            return space.free(self.conn, number);
+        }
+        let entry = &self.schema.tables[table];
+        let found = match column {
+            ParentColumn::Rowid => entry.rowid_alias.as_ref(),
+            ParentColumn::Column(at) => entry.columns.get(at),
+        };
+        let Some(found) = found else {
+            return Ok(Vec::new());
+        };
+        let mut places = vec![Place {
+            table: quote(&entry.name),
+            column: quote(&found.name),
+        }];
+        if let Some(room) = &self.waiting[table] {
+            places.push(late::place(self.conn, room, column)?);
+        }
+        let counters = &self.schema.sequences;
+        let counter = counters.iter().find(|(name, _)| *name == entry.name);
+        let counter = counter.map_or(0, |(_, counter)| *counter);
+        let space = KeySpace::new(self.conn, places, &found.declared, counter)?;
+        let free = space.free(self.conn, number);
+        self.spaces.insert((table, column), space);
+        free
+    }
+
+    /// Values for a key column in the shapes that the table asks for; those that a row has are not
+    /// to be had.
+    pub(super) fn more_keys(
+        &mut self,
+        table: usize,
+        column: ParentColumn,
+        number: u64,
+    ) -> rusqlite::Result<Vec<Choice>> {
+        let entry = &self.schema.tables[table];
+        let found = match column {
+            ParentColumn::Rowid => entry.rowid_alias.as_ref(),
+            ParentColumn::Column(at) => entry.columns.get(at),
+        };
+        let declared = found.map_or("INTEGER", |column| column.declared.as_str());
+        let values = shaped(declared, number, &self.words(table));
+        let Some(space) = self.spaces.get(&(table, column)) else {
+            return Ok(values.into_iter().map(Choice::Value).collect());
+        };
+        let choice = |value| {
+            Ok(match space.taken(self.conn, &value)? {
+                true => Choice::Taken,
+                false => Choice::Value(value),
+            })
+        };
+        values.into_iter().map(choice).collect()
+    }
+
+    /// The literals of a table's own SQL.
+    pub(super) fn words(&self, table: usize) -> Vec<Literal> {
+        let name = &self.schema.tables[table].name;
+        let mut statements = self.schema.statements.iter();
+        let statement = statements.find(|s| s.kind == "table" && s.name == *name);
+        statement.map_or_else(Vec::new, |statement| literals(&statement.sql))
+    }
+
+    /// All columns of a tombstone with what may be put into them: with `number`, also what it makes.
+    pub(super) fn slots(
+        &mut self,
+        gone: &Gone,
+        fixed: &Key,
+        candidates: &HashMap<ParentColumn, Vec<Value>>,
+        number: Option<u64>,
+    ) -> rusqlite::Result<Vec<Slot>> {
+        let table = &self.schema.tables[gone.table];
+        let words = self.words(gone.table);
+        let alias = table
+            .rowid_alias
+            .iter()
+            .map(|column| (ParentColumn::Rowid, column));
+        let columns = table
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| (ParentColumn::Column(at), column));
+        let mut slots = Vec::new();
+        for (place, column) in alias.chain(columns) {
+            let value = |value: &Value| Choice::Value(value.clone());
+            let choices = match (fixed.get(&place), candidates.get(&place)) {
+                (Some(known), _) => vec![value(known)],
+                (_, Some(free)) if !free.is_empty() => {
+                    let mut choices: Vec<Choice> = free.iter().map(value).collect();
+                    if let Some(number) = number {
+                        choices.append(&mut self.more_keys(gone.table, place, number)?);
+                    }
+                    choices
+                }
+                _ => {
+                    let default = self.shapes[gone.table].defaults.contains(&column.name);
+                    let mut choices = neutral(column, default, gone.number, &words);
+                    if let Some(number) = number {
+                        let more = shaped(&column.declared, number, &words);
+                        choices.extend(more.into_iter().map(Choice::Value));
+                    }
+                    choices
+                }
+            };
+            slots.push(Slot {
+                column: place,
+                name: quote(&column.name),
+                choices,
+            });
+        }
+        Ok(slots)
+    }
+}
