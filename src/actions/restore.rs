@@ -128,6 +128,7 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
             "snapshot": names.json(restored.snapshot),
             "rows": restored.rows,
             "files": 0,
+            "left_out": restored.left_out,
             "read_bytes": restored.read_bytes,
             "problems": restored.problems,
         })
@@ -144,7 +145,7 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
     };
     Ok(Answer::new(context.json, value, text)
         .chatter()
-        .warn(restored.problems.iter().cloned())
+        .warn(restored.problems.iter().chain(&restored.left_out).cloned())
         .code_if(!restored.problems.is_empty(), IN_PART))
 }
 

@@ -258,7 +258,15 @@ fn sweep_store(
     known: &HashSet<String>,
     freed: &mut u64,
 ) -> Outcome<()> {
-    for folder in ["packs", "pages", "snapshots", "journal", "writer", ""] {
+    for folder in [
+        "packs",
+        "pages",
+        "snapshots",
+        "journal",
+        "writer",
+        "audit",
+        "",
+    ] {
         *freed += store.sweep(folder)?;
     }
     let manifests = store.list("snapshots")?;
