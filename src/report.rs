@@ -9,6 +9,9 @@ pub trait Report: Send + Sync {
     fn advance(&self, by: u64);
     /// It is over.
     fn end(&self);
+    /// Nothing is locked at this moment: what is more urgent may go first, and is done when this
+    /// returns.
+    fn breathe(&self) {}
     /// Something that a person should know now. Never names a customer.
     fn note(&self, text: &str);
 }

@@ -101,9 +101,11 @@ fn doubts(plan: &Plan) -> Vec<String> {
 
 /// `retention run`
 pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
-    let mut repository = context.change()?;
-    let confirm = wanted.confirm.as_deref();
-    let run = retention::run(&mut repository, confirm, &*context.report)?;
+    let mut run = retention::begin(&context.change()?, wanted.confirm.as_deref())?;
+    // Between two batches nothing is locked: a hold that waits goes first, and is seen by the next.
+    while run.step(&mut context.change()?, &*context.report)? {
+        context.report.breathe();
+    }
     let waits = |what: &String| !what.contains("recovery identity");
     let is_part = run.pending.iter().any(waits);
     let fates: BTreeMap<&str, usize> = [Fate::Keep, Fate::Expired, Fate::Review]

@@ -146,12 +146,17 @@ fn again(outcome: Option<&Outcome<Answer>>) -> Outcome<Answer> {
 }
 
 /// Lets a job hear of the work's progress.
-pub struct JobReport(pub Arc<Job>);
+pub struct JobReport {
+    /// The job.
+    pub job: Arc<Job>,
+    /// Does what is more urgent than the job.
+    pub urgent: Box<dyn Fn() + Send + Sync>,
+}
 
 impl JobReport {
     fn change(&self, change: impl FnOnce(&mut Progress)) {
         PULSE.fetch_add(1, Ordering::Relaxed);
-        self.0.progress.send_modify(change);
+        self.job.progress.send_modify(change);
     }
 }
 
@@ -172,8 +177,12 @@ impl Report for JobReport {
 
     fn end(&self) {}
 
+    fn breathe(&self) {
+        (self.urgent)();
+    }
+
     fn note(&self, text: &str) {
-        tracing::info!(job = self.0.id, action = self.0.action, "{text}");
+        tracing::info!(job = self.job.id, action = self.job.action, "{text}");
         self.change(|progress| progress.notes.push(text.to_owned()));
     }
 }

@@ -1,8 +1,8 @@
 //! The one thread that changes things: one job at a time, a hold before everything else, what people ask for
 //! before what the schedule asks for.
 //!
-//! A job runs to its end. Long erasures are cut into turns by whoever asks for them, so that a hold
-//! waits for one turn at most.
+//! A job runs to its end. A run of retention has a moment between two batches at which nothing is
+//! locked ([`Report::breathe`]): there a hold that waits goes first.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,7 +50,7 @@ impl Worker {
     /// Starts the thread.
     pub fn start() -> Outcome<Arc<Self>> {
         let worker = Arc::new(Self::default());
-        let own = Arc::clone(&worker);
+        let own: Arc<Self> = Arc::clone(&worker);
         std::thread::Builder::new()
             .name("worker".into())
             .spawn(move || own.run())
@@ -132,18 +132,36 @@ impl Worker {
         true
     }
 
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         while let Some((job, work)) = self.next() {
-            job.begin();
-            let report: Arc<dyn Report> = Arc::new(JobReport(Arc::clone(&job)));
-            let done = catch_unwind(AssertUnwindSafe(|| work(report)));
-            let outcome = done.unwrap_or_else(|_| {
-                Err(Failure::new("it has stopped at an error in this program")
-                    .hint("the next command finishes what was begun; please report this"))
-            });
+            self.work(&job, work);
             self.inner().running = None;
-            job.end(outcome);
             self.changed.notify_all();
+        }
+    }
+
+    fn work(self: &Arc<Self>, job: &Arc<Job>, work: Work) {
+        job.begin();
+        let own = Arc::clone(self);
+        let report: Arc<dyn Report> = Arc::new(JobReport {
+            job: Arc::clone(job),
+            urgent: Box::new(move || own.do_holds()),
+        });
+        let done = catch_unwind(AssertUnwindSafe(|| work(report)));
+        job.end(done.unwrap_or_else(|_| {
+            Err(Failure::new("it has stopped at an error in this program")
+                .hint("the next command finishes what was begun; please report this"))
+        }));
+    }
+
+    /// Does the holds that wait, in the midst of a job that has nothing locked.
+    fn do_holds(self: &Arc<Self>) {
+        let next = || -> Option<(Arc<Job>, Work)> {
+            let mut inner = self.inner();
+            inner.queues.get_mut(&Rank::Hold)?.pop_front()
+        };
+        while let Some((job, work)) = next() {
+            self.work(&job, work);
         }
     }
 
@@ -222,6 +240,35 @@ mod tests {
             job.wait().unwrap();
         }
         assert_eq!(*order.lock().unwrap(), ["hold", "person", "task"]);
+    }
+
+    #[test]
+    fn a_hold_goes_first_in_the_midst_of_a_job_that_lets_it() {
+        let worker = Worker::start().unwrap();
+        let (told, order) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let own = told.clone();
+        let long = worker.submit(Rank::Task, "long", None, move |report| {
+            held.recv().unwrap();
+            report.breathe();
+            own.send("long").unwrap();
+            answer()
+        });
+        let mut jobs = vec![long.unwrap()];
+        for (rank, name) in [(Rank::Person, "person"), (Rank::Hold, "hold")] {
+            let told = told.clone();
+            let job = worker.submit(rank, name, None, move |_| {
+                told.send(name).unwrap();
+                answer()
+            });
+            jobs.push(job.unwrap());
+        }
+        release.send(()).unwrap();
+        for job in jobs {
+            job.wait().unwrap();
+        }
+        let order: Vec<_> = order.try_iter().collect();
+        assert_eq!(order, ["hold", "long", "person"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the same moment says, in batches, each with an entry of its own in the journal; whatever is
 //! decided about somebody meanwhile, a hold above all, is seen before the next batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::erase::{self, Wanted};
 use super::facts::{self, People};
@@ -56,6 +56,8 @@ pub struct Run {
     pub erased: u64,
     /// What is not done yet, in words.
     pub pending: Vec<String>,
+    due: VecDeque<(Domain, Identity)>,
+    is_believed: bool,
 }
 
 /// The policy in force.
@@ -93,42 +95,37 @@ pub fn plan(repository: &Repository, at: Timestamp) -> Outcome<Plan> {
     })
 }
 
-/// Carries out what is due now. `confirm` is the hash of the plan, asked for when the fuse has blown or the
-/// clock is not plausible.
+/// Carries out what is due now, in one go.
 ///
 /// # Errors
-/// `Refused` when a person must confirm first, or confirmed another plan. Nothing is changed then.
+/// As [`begin`], and whatever a batch fails with: those before it are erased then.
 pub fn run(
     repository: &mut Repository,
     confirm: Option<&str>,
     report: &dyn Report,
 ) -> Outcome<Run> {
-    let now = Timestamp::now();
-    let plan = plan(repository, now)?;
+    let mut run = begin(repository, confirm)?;
+    while run.step(repository, report)? {}
+    Ok(run)
+}
+
+/// Decides what is to be carried out now. `confirm` is the hash of the plan, asked for when the fuse
+/// has blown or the clock is not plausible.
+///
+/// # Errors
+/// `Refused` when a person must confirm first, or confirmed another plan. Nothing is changed then.
+pub fn begin(repository: &Repository, confirm: Option<&str>) -> Outcome<Run> {
+    let plan = plan(repository, Timestamp::now())?;
     check(&plan, confirm)?;
-    let due = plan.due();
-    report.begin("erasing", Some(due.len() as u64), Unit::Items);
-    let mut run = Run {
+    Ok(Run {
+        due: plan.due().into(),
+        // A clock that nobody believed must not become what the next run is measured by.
+        is_believed: plan.implausible.is_none() || confirm.is_some(),
         plan,
         erasures: Vec::new(),
         erased: 0,
         pending: Vec::new(),
-    };
-    for batch in due.chunks(BATCH) {
-        run.batch(repository, batch)?;
-        report.advance(batch.len() as u64);
-    }
-    report.end();
-    run.pending.sort();
-    run.pending.dedup();
-    // A clock that nobody believed must not become what the next run is measured by.
-    if run.plan.implausible.is_none() || confirm.is_some() {
-        let note = now.0.to_string();
-        repository
-            .catalog
-            .change(|change| change.set_note(LAST_RUN, &note))?;
-    }
-    Ok(run)
+    })
 }
 
 fn check(plan: &Plan, confirm: Option<&str>) -> Outcome<()> {
@@ -196,6 +193,29 @@ impl Plan {
 }
 
 impl Run {
+    /// Erases the next batch. Returns whether there is another one; the repository may be another then,
+    /// and something else have been decided.
+    pub fn step(&mut self, repository: &mut Repository, report: &dyn Report) -> Outcome<bool> {
+        let batch: Vec<_> = self.due.drain(..BATCH.min(self.due.len())).collect();
+        let left = self.due.len() + batch.len();
+        report.begin("erasing", Some(left as u64), Unit::Items);
+        self.batch(repository, &batch)?;
+        report.advance(batch.len() as u64);
+        if !self.due.is_empty() {
+            return Ok(true);
+        }
+        report.end();
+        self.pending.sort();
+        self.pending.dedup();
+        if self.is_believed {
+            let note = self.plan.at.0.to_string();
+            repository
+                .catalog
+                .change(|change| change.set_note(LAST_RUN, &note))?;
+        }
+        Ok(false)
+    }
+
     /// Erases some, but for those of whom something else was decided since the plan was made.
     fn batch(&mut self, repository: &mut Repository, batch: &[(Domain, Identity)]) -> Outcome<()> {
         let mut subjects = Vec::new();
