@@ -79,11 +79,17 @@ impl Context {
 
     /// Keeps what a repository has to say when it is opened, for whoever is answered.
     fn heed(&self, repository: &Repository) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        for note in &repository.notes {
+        self.tell(repository.notes.iter().map(|note| {
             let hint = note.next_step();
             let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
-            let told = text::reasons(note) + &hint;
+            text::reasons(note) + &hint
+        }));
+    }
+
+    /// Keeps something that a person must see, for whoever is answered.
+    fn tell(&self, what: impl IntoIterator<Item = String>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        for told in what {
             if !notes.contains(&told) {
                 notes.push(told);
             }

@@ -13,7 +13,7 @@ use crate::repo::Repository;
 use crate::restore::{self, Restored, RestoredSource};
 
 /// The snapshot that is meant.
-fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
+fn choose(context: &Context, repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
     if let Some(name) = &choice.store {
         // What cannot be read from is found before anything is written.
         repository.store(name)?;
@@ -25,7 +25,7 @@ fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
         .transpose()?;
     if choice.snapshot.is_none() && at.is_none() {
         let (id, why) = restore::newest(repository, choice.store.as_ref())?;
-        why.iter().for_each(|why| text::warn(why));
+        context.tell(why);
         return Ok(id);
     }
     restore::choose(repository, choice.snapshot.as_deref(), at)
@@ -33,15 +33,12 @@ fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
 
 /// `restore`
 pub fn whole(context: &Context, wanted: &Restore) -> Outcome<Answer> {
-    let to = match &wanted.to {
-        Some(to) => to,
-        None => {
-            let what = "nothing says where to restore to";
-            return Err(Failure::of(FailureKind::Usage, what).hint("name a directory: `to`"));
-        }
+    let Some(to) = &wanted.to else {
+        let what = "nothing says where to restore to";
+        return Err(Failure::of(FailureKind::Usage, what).hint("name a directory: `to`"));
     };
     let repository = context.read()?;
-    let id = choose(&repository, &wanted.choice)?;
+    let id = choose(context, &repository, &wanted.choice)?;
     let (source, store) = (wanted.source.as_deref(), wanted.choice.store.as_ref());
     let restored = restore::whole(&repository, to, id, source, store, context.report.as_ref())?;
     let names = Names::new(&repository)?;
@@ -114,7 +111,7 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
         return live(context, wanted);
     };
     let repository = context.read()?;
-    let id = choose(&repository, &wanted.choice)?;
+    let id = choose(context, &repository, &wanted.choice)?;
     let store = wanted.choice.store.as_ref();
     let restored = restore::customer(
         &repository,
@@ -160,7 +157,7 @@ fn live(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
         return Err(Failure::of(FailureKind::Usage, what).hint(hint));
     }
     let repository = context.change()?;
-    let id = choose(&repository, &wanted.choice)?;
+    let id = choose(context, &repository, &wanted.choice)?;
     let report = context.report.as_ref();
     let restored = restore::live(&repository, &wanted.id, id, wanted.replace, report)?;
     let names = Names::new(&repository)?;

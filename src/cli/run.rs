@@ -120,10 +120,9 @@ fn customer(command: &Customer) -> Action {
 /// Does an action: in the daemon when it runs, else here.
 fn perform(session: &Session<'_>, action: &Action) -> Outcome<Answer> {
     ask::first(session, action)?;
-    let action = remote::absolute(action)?;
-    match remote::perform(session, &action)? {
+    match remote::perform(session, action)? {
         Some(answer) => Ok(answer),
-        None => perform_for(&myself(), &session.context(), &action),
+        None => perform_for(&myself(), &session.context(), action),
     }
 }
 
