@@ -64,14 +64,22 @@ pub use policy::{Fact, Fate, Hold, Policy, Rule, Verdict, decide, may_erase};
 pub use reason::{Day, Reason};
 pub use start::{Absurd, Start};
 
-use crate::error::{Failure, Outcome};
+use crate::error::{Context, Failure, Outcome};
 use crate::repo::Repository;
+use crate::source::sqlite::roll_back;
 
 /// Finishes what earlier commands have decided and could not finish: in live rows, and in
 /// certificates. Every command that changes something does this first. Returns what could still not
 /// be done.
 pub fn finish(repository: &mut Repository) -> Outcome<Vec<Failure>> {
-    let mut failed = hide::finish(repository)?;
+    // A command that was killed while it tried or did an erasure leaves a database that only a writer
+    // can open.
+    let sources = repository.config.sources.iter();
+    let rolled_back = sources.map(|source| {
+        roll_back(&source.path).failed_to(|| format!("roll back in source {}", source.name))
+    });
+    let mut failed: Vec<Failure> = rolled_back.filter_map(Result::err).collect();
+    failed.extend(hide::finish(repository)?);
     failed.extend(erase::finish(repository)?);
     certify::all(repository)?;
     Ok(failed)

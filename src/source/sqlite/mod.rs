@@ -45,5 +45,5 @@ mod wide;
 
 pub use build::{Builder, Built};
 pub use error::SqliteError;
-pub use live::{Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow};
+pub use live::{Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow, roll_back};
 pub use read::Database;

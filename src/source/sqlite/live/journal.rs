@@ -11,12 +11,14 @@
 //! it, but SQLite locks the database file and the -shm alone, never a journal or a log.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read as _, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Live;
 use super::remnants::Level;
+use super::{Live, connect};
 use crate::source::sqlite::error::SqliteError;
+use crate::source::sqlite::read::regular_file;
 
 impl Live {
     /// Sees to it that the journal of the next transaction stays, unless the database is in WAL mode.
@@ -61,6 +63,46 @@ impl Live {
     }
 }
 
+/// How a journal begins that is not over.
+const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+
+/// Rolls back a transaction whose writer died, as whoever writes next would, so that the database
+/// can be read again; then overwrites the journal, which is nobody's by then. Says whether there was a
+/// journal that is not over: that of a writer who lives is left alone.
+///
+/// # Errors
+/// When another program holds the database, or the journal cannot be overwritten.
+pub fn roll_back(path: &Path) -> Result<bool, SqliteError> {
+    let path = regular_file(path)?;
+    let journal = beside(&path, "-journal");
+    let fail = |source| SqliteError::Fill {
+        path: journal.clone(),
+        source,
+    };
+    let mut file = match OpenOptions::new().read(true).write(true).open(&journal) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            return Ok(false);
+        }
+        opened => opened.map_err(fail)?,
+    };
+    let mut head = [0; MAGIC.len()];
+    if file.read_exact(&mut head).is_err() || head != MAGIC {
+        return Ok(false);
+    }
+    let conn = connect(&path).map_err(|error| SqliteError::changing(&path, "the database", error));
+    drop(conn?);
+    let unlinked = file.metadata().map_err(fail)?.nlink() == 0;
+    if unlinked {
+        fill_file(&mut file, 0).map_err(fail)?;
+    }
+    Ok(true)
+}
+
 /// The path of a file that SQLite keeps beside a database.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -72,24 +114,27 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// where there is no file.
 pub(super) fn fill(path: &Path, from: u64) -> Result<u64, SqliteError> {
     let overwrite = || -> io::Result<u64> {
-        let mut file: File = match OpenOptions::new().write(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            opened => opened?,
-        };
-        let mut left = file.metadata()?.len().saturating_sub(from);
-        let filled = left;
-        file.seek(SeekFrom::Start(from))?;
-        let zeros = vec![0; 64 << 10];
-        while left > 0 {
-            let next = left.min(zeros.len() as u64);
-            file.write_all(&zeros[..next as usize])?;
-            left -= next;
+        match OpenOptions::new().write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            opened => fill_file(&mut opened?, from),
         }
-        file.sync_all()?;
-        Ok(filled)
     };
     overwrite().map_err(|source| SqliteError::Fill {
         path: path.to_owned(),
         source,
     })
+}
+
+fn fill_file(file: &mut File, from: u64) -> io::Result<u64> {
+    let mut left = file.metadata()?.len().saturating_sub(from);
+    let filled = left;
+    file.seek(SeekFrom::Start(from))?;
+    let zeros = vec![0; 64 << 10];
+    while left > 0 {
+        let next = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..next as usize])?;
+        left -= next;
+    }
+    file.sync_all()?;
+    Ok(filled)
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use super::*;
-use crate::source::sqlite::{Level, Remnant};
+use crate::source::sqlite::{Level, Remnant, roll_back};
 
 /// 24 bytes that stand nowhere by chance.
 fn canary() -> String {
@@ -269,4 +269,45 @@ fn a_shortened_file_is_told() {
         level(&erased.remnants, "the file's end"),
         Level::Left(_)
     ));
+}
+
+#[test]
+fn a_transaction_whose_writer_died_is_rolled_back_and_its_journal_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let [live, path] = ["live.db", "dead.db"].map(|name| dir.path().join(name));
+    let journal = |path: &Path| path.with_extension("db-journal");
+    let app = Connection::open(&live).unwrap();
+    app.execute_batch("PRAGMA cache_size = 2; CREATE TABLE t(a INTEGER PRIMARY KEY, b)")
+        .unwrap();
+    for _ in 0..100 {
+        app.execute("INSERT INTO t(b) VALUES (hex(zeroblob(1000)))", [])
+            .unwrap();
+    }
+    assert!(!roll_back(&live).unwrap());
+    app.execute_batch("BEGIN; DELETE FROM t").unwrap();
+    // Another process copies: closing the database would drop the application's lock on it.
+    for (from, to) in [
+        (live.clone(), path.clone()),
+        (journal(&live), journal(&path)),
+    ] {
+        let copied = Command::new("cp").arg(from).arg(to).status().unwrap();
+        assert!(copied.success());
+    }
+    let rows = |path: &Path| -> i64 {
+        let db = Connection::open(path).unwrap();
+        db.query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap()
+    };
+    let mut bytes = File::open(journal(&path)).unwrap();
+    assert!(roll_back(&path).unwrap());
+    assert!(!journal(&path).exists());
+    let mut left = Vec::new();
+    std::io::Read::read_to_end(&mut bytes, &mut left).unwrap();
+    assert!(left.len() > 1000 && left.iter().all(|byte| *byte == 0));
+    assert_eq!(rows(&path), 100);
+    assert!(!roll_back(&path).unwrap());
+    // One who lives is left alone.
+    assert!(matches!(roll_back(&live), Err(SqliteError::Busy { .. })));
+    app.execute_batch("COMMIT").unwrap();
+    assert_eq!(rows(&live), 0);
 }
