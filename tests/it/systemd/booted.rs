@@ -87,9 +87,10 @@ impl Machine {
 
     /// Waits until another process than `before` is the daemon, and is ready.
     fn until_started_again(&self, before: u64) {
+        // In one look: a process that has just been killed is still the active one.
         self.until(&format!(
-            "systemctl is-active tenured.service && \
-             test $(systemctl show --value --property=MainPID tenured.service) -ne {before}"
+            "systemctl show --property=ActiveState,MainPID tenured.service > /run/shown && \
+             grep -q ActiveState=active /run/shown && ! grep -q MainPID={before}$ /run/shown"
         ));
     }
 }
