@@ -174,7 +174,24 @@ fn repository(checked: &mut Checked, config: Config, runtime: &Handle) {
 }
 
 fn opened(checked: &mut Checked, repository: &Repository) -> Outcome<()> {
+    for note in &repository.notes {
+        checked.failed("", note);
+    }
     let known = repository.catalog.key_places()?;
+    for (name, place) in &known {
+        let mut configured = repository.config.stores.iter();
+        if !configured
+            .any(|store| store.name.as_str() == name || store.url.to_string() == place.url)
+        {
+            let what = format!(
+                "store {name:?} ({}) is not in the configuration any more, and may hold a keyring",
+                place.url
+            );
+            let hint = "what is forgotten stays pending there, until the store is back in the \
+                        configuration and was seen without an older keyring";
+            checked.push(Severity::Warning, what, Some(hint));
+        }
+    }
     for store in &repository.config.stores {
         let name = store.name.as_str();
         match repository.absent.get(&store.name) {

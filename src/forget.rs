@@ -5,18 +5,17 @@
 //! as a new epoch everywhere, and all older epochs are destroyed and looked for again. Whoever comes
 //! after an interruption finishes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::catalog::{Customer, Life, Numbered};
+use crate::catalog::Life;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain, StoreName};
+use crate::ids::{Class, Domain, SnapshotId, StoreName};
 use crate::journal::{Event, Recognised};
 use crate::register;
 use crate::repo::identity::{seal_identity, seal_reason};
 use crate::repo::view::View;
 use crate::repo::{Recogniser, Repository, Settled};
-use crate::schema::Ownership;
 
 /// What was forgotten.
 pub struct Forgotten {
@@ -26,42 +25,83 @@ pub struct Forgotten {
     pub forgotten: Vec<String>,
     /// Stores that may still hold an older keyring.
     pub pending: Vec<StoreName>,
-    /// Rows of nobody that the newest snapshot holds, by table: some may be about whoever was
-    /// forgotten, and only [`run`] with the table's name reaches them.
+    /// Rows of nobody that kept snapshots hold, by table: some may be about whoever was forgotten,
+    /// and only [`run`] with the table's name reaches them.
     pub not_reached: Vec<String>,
 }
 
-/// Forgets customers, and tables' own domains. All of them, or none if one is unknown.
-pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Outcome<Forgotten> {
-    let (mut domains, mut recognised) = (BTreeSet::new(), BTreeMap::new());
+/// What is to be forgotten, looked up and not decided yet.
+pub struct Plan {
+    /// Customers' keys as typed, each customer once.
+    pub ids: Vec<String>,
+    /// Tables as typed, each once.
+    pub tables: Vec<String>,
+    /// Rows of nobody that kept snapshots hold, by table, which this does not reach: some may be about
+    /// whoever is to be forgotten.
+    pub not_reached: Vec<String>,
+    domains: BTreeSet<Domain>,
+    recognised: Vec<Recognised>,
+}
+
+/// Looks up who and what is meant.
+///
+/// # Errors
+/// `NotFound` when somebody is unknown, or no kept snapshot holds anything of a table under a domain of
+/// its own; `Refused` when a hold stands; `Usage` when it is not clear who is meant.
+pub fn plan(repository: &Repository, ids: &[String], tables: &[String]) -> Outcome<Plan> {
+    let mut plan = Plan {
+        ids: Vec::new(),
+        tables: Vec::new(),
+        not_reached: Vec::new(),
+        domains: BTreeSet::new(),
+        recognised: Vec::new(),
+    };
     let last = repository.catalog.last_class()?;
     for id in ids {
-        let holder = holder(repository, id)?;
+        let holder = register::holder(repository, id)?;
         check_free(&repository.catalog.life(holder.domain)?, id)?;
-        domains.extend((1..=last.0).map(|class| Domain {
+        if plan.domains.contains(&holder.domain) {
+            continue;
+        }
+        plan.ids.push(id.clone());
+        plan.domains.extend((1..=last.0).map(|class| Domain {
             class: Class(class),
             ..holder.domain
         }));
-        recognised.insert(holder.who, holder.domain);
+        plan.recognised.push(Recognised {
+            who: holder.who,
+            domain: holder.domain,
+            key: Some(register::key_hash(repository, &holder)?),
+        });
     }
+    let (own, unread) = own_rows(repository)?;
     for table in tables {
-        domains.extend(own_domains(repository, table)?);
+        if !plan.tables.contains(table) {
+            plan.domains.extend(own_domains(&own, table)?);
+            plan.tables.push(table.clone());
+        }
     }
-    let recognised = recognised
-        .into_iter()
-        .map(|(who, domain)| Recognised { who, domain });
+    plan.not_reached = not_reached(repository, &own, &plan.domains)?;
+    let unread = unread.iter().map(|id| id.number);
+    plan.not_reached
+        .extend(unread.map(|number| format!("snapshot {number} (which cannot be read)")));
+    Ok(plan)
+}
+
+/// Forgets what was planned.
+pub fn carry_out(repository: &mut Repository, plan: Plan) -> Outcome<Forgotten> {
     repository.decide(Event::Erased {
-        domains: domains.into_iter().collect(),
-        recognised: recognised.collect(),
+        domains: plan.domains.into_iter().collect(),
+        recognised: plan.recognised,
         order: None,
     })?;
     let mut settled = Settled::default();
     repository.carry_out_decisions(&mut settled)?;
     Ok(Forgotten {
         epoch: repository.keyring.epoch,
-        forgotten: ids.iter().chain(tables).cloned().collect(),
+        forgotten: plan.ids.into_iter().chain(plan.tables).collect(),
         pending: settled.pending,
-        not_reached: rows_of_nobody(repository)?,
+        not_reached: plan.not_reached,
     })
 }
 
@@ -81,83 +121,102 @@ fn check_free(life: &Life, id: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// The tables whose rows, some or all, the newest snapshot has under a domain of the table's own
-/// though nobody has said that they are everybody's: orphans, ambiguous and unsettled tables.
-fn rows_of_nobody(repository: &Repository) -> Outcome<Vec<String>> {
-    let Some(newest) = repository.catalog.snapshots()?.pop() else {
-        return Ok(Vec::new());
-    };
+/// Forgets customers, and tables' own domains. All of them, or none if one is unknown.
+///
+/// # Errors
+/// See [`plan`].
+pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Outcome<Forgotten> {
+    let plan = plan(repository, ids, tables)?;
+    carry_out(repository, plan)
+}
+
+/// A table's domain of its own that some kept snapshot has rows under.
+struct OwnRows {
+    domain: Domain,
+    source: String,
+    table: String,
+    /// The newest snapshot that has any.
+    snapshot: SnapshotId,
+}
+
+/// All of them that can still be read, those of the newest snapshot first; and the snapshots of which
+/// nobody can tell, which keep nobody from being forgotten.
+fn own_rows(repository: &Repository) -> Outcome<(Vec<OwnRows>, Vec<SnapshotId>)> {
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    for snapshot in repository.catalog.snapshots()?.into_iter().rev() {
+        if own_rows_of(repository, snapshot.id, &mut found).is_err() {
+            unread.push(snapshot.id);
+        }
+    }
+    Ok((found, unread))
+}
+
+fn own_rows_of(
+    repository: &Repository,
+    snapshot: SnapshotId,
+    found: &mut Vec<OwnRows>,
+) -> Outcome<()> {
     let fetcher = repository.fetcher(&repository.stores);
-    let view = View::open(repository, &fetcher, newest.id)?;
     let meta = repository.meta()?;
-    let mut found = Vec::new();
+    let view = View::open(repository, &fetcher, snapshot)?;
     for source in &view.manifest().sources {
         for (table, state) in source.schema.tables.iter().zip(&source.tables) {
-            let nobody_s = table.ownership != Ownership::Shared;
-            for domain in state
-                .whole
-                .iter()
-                .chain(&state.orphans)
-                .filter(|_| nobody_s)
-            {
-                let is_known = repository.keyring.forest.key(*domain).is_some();
-                if is_known && !view.find(&fetcher, &meta, *domain)?.is_empty() {
-                    found.push(format!("{}.{}", source.name, table.name));
+            for domain in state.whole.into_iter().chain(state.orphans) {
+                let is_new = found.iter().all(|known| known.domain != domain);
+                if is_new
+                    && repository.keyring.forest.key(domain).is_some()
+                    && !view.find(&fetcher, &meta, domain)?.is_empty()
+                {
+                    found.push(OwnRows {
+                        domain,
+                        source: source.name.clone(),
+                        table: table.name.clone(),
+                        snapshot,
+                    });
                 }
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
-/// The one customer who is meant by `KEY`, or by `KEY#NUMBER` where several have held the key one
-/// after the other.
-pub fn holder(repository: &Repository, id: &str) -> Outcome<Customer> {
-    let numbered = id
-        .rsplit_once('#')
-        .and_then(|(key, n)| Some((key, n.parse::<u32>().ok()?)));
-    if let Some((key, number)) = numbered
-        && let Ok(holders) = register::find(repository, key)
-        && let Some(holder) = holders.into_iter().find(|h| h.domain.arrival == number)
-    {
-        return Ok(holder);
-    }
-    let mut holders = register::find(repository, id)?;
-    match holders.pop() {
-        Some(only) if holders.is_empty() => Ok(only),
-        last => {
-            let all = holders
-                .iter()
-                .chain(&last)
-                .map(|h| format!("{id}#{}", h.domain.arrival));
-            let what = format!("key {id} was held by several customers, one after the other");
-            let hint = format!("say which is meant: {}", all.collect::<Vec<_>>().join(", "));
-            Err(Failure::of(FailureKind::Usage, what).hint(hint))
+/// The tables of which kept snapshots have rows under a domain of the table's own that is not to be
+/// forgotten, though nobody has said that they are everybody's: orphans, ambiguous and unsettled
+/// tables, and whatever stood there before a table was settled.
+fn not_reached(
+    repository: &Repository,
+    own: &[OwnRows],
+    domains: &BTreeSet<Domain>,
+) -> Outcome<Vec<String>> {
+    let newest = repository.catalog.snapshots()?.pop();
+    let newest = newest.map(|snapshot| snapshot.id);
+    let shared = |rows: &OwnRows| {
+        let source = repository.config.source(&rows.source);
+        source.is_some_and(|source| source.rules.shared.contains(&rows.table))
+    };
+    let left = own
+        .iter()
+        .filter(|rows| !shared(rows) && !domains.contains(&rows.domain));
+    let mut named: Vec<String> = Vec::new();
+    for rows in left {
+        let table = format!("{}.{}", rows.source, rows.table);
+        let name = match newest == Some(rows.snapshot) {
+            true => table,
+            false => format!("{table} (until snapshot {})", rows.snapshot.number),
+        };
+        if !named.contains(&name) {
+            named.push(name);
         }
     }
+    Ok(named)
 }
 
-/// The domains that are a table's own: as a whole, and its orphans. `TABLE` or `SOURCE.TABLE`.
-fn own_domains(repository: &Repository, table: &str) -> Outcome<Vec<Domain>> {
-    let mut domains = Vec::new();
-    for source in &repository.config.sources {
-        let source = source.name.as_str();
-        let plain = table
-            .strip_prefix(source)
-            .and_then(|rest| rest.strip_prefix('.'));
-        for name in plain.into_iter().chain([table]) {
-            let hash = repository.name_hash(&[source, name])?;
-            for kind in [Numbered::WholeTable, Numbered::Orphans] {
-                let number = repository.catalog.find_number(kind, &hash)?;
-                let inc = repository.inc();
-                domains.extend(number.map(|arrival| Domain {
-                    inc,
-                    class: Class::OWN,
-                    arrival,
-                }));
-            }
-        }
-    }
+/// The domains that are a table's own, as a whole and its orphans, and that a kept snapshot has rows
+/// under. `TABLE` or `SOURCE.TABLE`.
+fn own_domains(own: &[OwnRows], table: &str) -> Outcome<Vec<Domain>> {
+    let meant =
+        |rows: &&OwnRows| rows.table == table || format!("{}.{}", rows.source, rows.table) == table;
+    let domains: Vec<_> = own.iter().filter(meant).map(|rows| rows.domain).collect();
     if domains.is_empty() {
         let what = format!("no snapshot holds rows of a table {table:?} under a domain of its own");
         return Err(Failure::of(FailureKind::NotFound, what).hint("see `tenure inspect`"));

@@ -51,6 +51,10 @@ pub struct Recognised {
     /// The domain that the customer had, in the class `customer`.
     #[n(1)]
     pub domain: Domain,
+    /// The same kind of hash of the customer's key alone: rows that still name the key as their owner
+    /// are known by it. Left out in entries of older versions.
+    #[n(2)]
+    pub key: Option<KeyedHash>,
 }
 
 /// Why customers are erased.
@@ -240,12 +244,20 @@ mod tests {
             },
             Event::Erased {
                 domains: vec![domain],
-                recognised: vec![Recognised { who, domain }],
+                recognised: vec![Recognised {
+                    who,
+                    domain,
+                    key: None,
+                }],
                 order: None,
             },
             Event::Erased {
                 domains: vec![domain],
-                recognised: vec![Recognised { who, domain }],
+                recognised: vec![Recognised {
+                    who,
+                    domain,
+                    key: Some(who),
+                }],
                 order: Some(Order {
                     cause: Cause::Retention,
                     ground: Some("T-1".into()),

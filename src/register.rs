@@ -7,8 +7,10 @@ use std::collections::HashSet;
 
 use crate::catalog::Customer;
 use crate::error::{Context, Failure, FailureKind, Outcome};
+use crate::ids::KeyedHash;
 use crate::piece::Identity;
 use crate::repo::Repository;
+use crate::repo::identity::open_identity;
 use crate::rules::RegisterRule;
 use crate::source::RegisterRow;
 use crate::source::sqlite::Database;
@@ -34,6 +36,77 @@ pub fn find(repository: &Repository, id: &str) -> Outcome<Vec<Customer>> {
     } else {
         Ok(found)
     }
+}
+
+/// The one customer who is meant by `KEY`, or by the label `KEY#NUMBER` where several have held the key
+/// one after the other.
+///
+/// # Errors
+/// `NotFound` when there is nobody; `Usage` when several are meant.
+pub fn holder(repository: &Repository, id: &str) -> Outcome<Customer> {
+    let mut holders = holders(repository, id)?;
+    match holders.pop() {
+        Some(only) if holders.is_empty() => Ok(only),
+        last => {
+            let all = holders
+                .iter()
+                .chain(&last)
+                .map(|h| format!("{id}#{}", h.domain.arrival));
+            let what = format!("key {id} was held by several customers, one after the other");
+            let hint = format!("say which is meant: {}", all.collect::<Vec<_>>().join(", "));
+            Err(Failure::of(FailureKind::Usage, what).hint(hint))
+        }
+    }
+}
+
+/// The customers whom an id means: by key as in [`find`], or the one whom a label `KEY#NUMBER` names.
+///
+/// # Errors
+/// `NotFound` when there is nobody; `Usage` when the label is also somebody's key.
+pub fn holders(repository: &Repository, id: &str) -> Outcome<Vec<Customer>> {
+    let by_key = find(repository, id);
+    match (labelled(repository, id)?, by_key) {
+        (None, by_key) => by_key,
+        (Some(holder), Err(_)) => Ok(vec![holder]),
+        (Some(_), Ok(by_key)) => {
+            let all = by_key
+                .iter()
+                .map(|holder| format!("{id}#{}", holder.domain.arrival));
+            let what = format!("{id} is one customer's key and names another one as well");
+            let hint = format!(
+                "for the one with that key say {}",
+                all.collect::<Vec<_>>().join(", ")
+            );
+            Err(Failure::of(FailureKind::Usage, what).hint(hint))
+        }
+    }
+}
+
+/// The customer whom a label `KEY#NUMBER` names.
+fn labelled(repository: &Repository, id: &str) -> Outcome<Option<Customer>> {
+    let numbered = id
+        .rsplit_once('#')
+        .and_then(|(key, number)| Some((key, number.parse::<u32>().ok()?)));
+    let Some((key, number)) = numbered else {
+        return Ok(None);
+    };
+    match find(repository, key) {
+        Ok(holders) => Ok(holders.into_iter().find(|h| h.domain.arrival == number)),
+        Err(failure) if failure.kind() == FailureKind::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Who a living customer is.
+pub fn identity_of(repository: &Repository, holder: &Customer) -> Outcome<Identity> {
+    let key = repository.keyring.forest.key(holder.domain);
+    let key = key.ok_or_else(|| Failure::new("the customer's key is gone"))?;
+    open_identity(repository.id(), holder.domain, &key, &holder.sealed)
+}
+
+/// By what a living customer's rows are known once the customer is gone.
+pub fn key_hash(repository: &Repository, holder: &Customer) -> Outcome<KeyedHash> {
+    repository.key_hash(&identity_of(repository, holder)?.key)
 }
 
 /// All keys that an id can mean, as it was typed.

@@ -99,8 +99,10 @@ pub fn at(repository: &Repository, now: Timestamp) -> Outcome<Status> {
     let proven = proven(repository, &recipients)?;
     let pending = repository.pending_places()?;
     let mut problems = Problems::default();
+    problems.notes(repository);
     problems.age(last, now);
     problems.stores(repository, &stores);
+    problems.damaged(repository)?;
     problems.keys(proven, &pending);
     problems.identities(repository, &recipients)?;
     problems.configuration(repository, &recipients);
@@ -165,6 +167,16 @@ impl Problems {
         });
     }
 
+    fn notes(&mut self, repository: &Repository) {
+        for note in &repository.notes {
+            let causes = note.causes().into_iter().map(|cause| format!(": {cause}"));
+            self.0.push(Problem {
+                what: note.to_string() + &causes.collect::<String>(),
+                hint: note.next_step().map(str::to_owned),
+            });
+        }
+    }
+
     fn age(&mut self, last: Option<LastSnapshot>, now: Timestamp) {
         let Some(last) = last else {
             return self.add("there is no snapshot yet", "take one: `tenure snapshot`");
@@ -205,6 +217,22 @@ impl Problems {
                 );
             }
         }
+    }
+
+    fn damaged(&mut self, repository: &Repository) -> Outcome<()> {
+        for (store, paths) in repository.catalog.damaged()? {
+            let (number, is) = match paths.len() {
+                1 => ("one object".to_owned(), "is"),
+                many => (format!("{many} objects"), "are"),
+            };
+            let what = format!("{number} in store {store} {is} damaged");
+            self.add(
+                what,
+                "the next `tenure snapshot` replaces what another store has whole, and stores the rest \
+                 anew; older snapshots that need it stay broken until they are pruned",
+            );
+        }
+        Ok(())
     }
 
     fn keys(&mut self, proven: Option<Timestamp>, pending: &[StoreName]) {

@@ -14,7 +14,10 @@ use crate::clock::Timestamp;
 use crate::config::Role;
 use crate::customers;
 use crate::error::{Context as _, Failure, FailureKind, Outcome};
+use crate::forget;
 use crate::ids::Domain;
+use crate::lifecycle;
+use crate::register;
 use crate::repo::Repository;
 
 /// Who asks.
@@ -73,13 +76,14 @@ pub fn perform_for(caller: &Caller, context: &Context, action: &Action) -> Outco
     if action.kind().changes() {
         told.extend(checkpoint(context).err());
     }
+    let notes = context.notes();
     let warnings = told.iter().map(|failure| {
         format!(
             "the audit log is not as it should be: {}",
             text::reasons(failure)
         )
     });
-    outcome.map(|answer| answer.warn(warnings))
+    outcome.map(|answer| answer.warn(notes).warn(warnings))
 }
 
 /// Notes a request that never became an action.
@@ -109,11 +113,15 @@ fn visible(context: &Context, action: &Action) -> Outcome<()> {
         return Ok(());
     }
     let repository = context.read()?;
+    let lives = lifecycle::lives(&repository)?;
     for id in action.ids() {
-        for customer in customers::find(&repository, id).unwrap_or_default() {
-            if repository.catalog.life(customer.domain)?.hidden.is_some() {
-                let what = format!("there is no customer {id:?}");
-                return Err(Failure::of(FailureKind::NotFound, what));
+        // One of several who have held a key is named by the number too.
+        let named = forget::holder(&repository, id).ok();
+        let known = customers::find(&repository, id).unwrap_or_default();
+        for customer in known.iter().chain(&named) {
+            let life = lives.get(&customer.domain);
+            if life.is_some_and(|life| life.hidden.is_some()) {
+                return Err(register::not_found(&repository, id));
             }
         }
     }

@@ -49,7 +49,7 @@ pub fn list(context: &Context, wanted: &List) -> Outcome<Answer> {
             let mut state = vec![customer.state.as_str()];
             state.extend(customer.flags.iter().map(|flag| flag.as_str()));
             vec![
-                customer.id.clone(),
+                customer.label.as_ref().unwrap_or(&customer.id).clone(),
                 customer.name.clone().unwrap_or_default(),
                 state.join(", "),
                 time(customer.due),
@@ -68,6 +68,7 @@ fn flags(flags: &[Flag]) -> Vec<&'static str> {
 fn listed_json(customer: &Listed) -> Value {
     json!({
         "id": customer.id,
+        "label": customer.label,
         "name": customer.name,
         "state": customer.state.as_str(),
         "flags": flags(&customer.flags),

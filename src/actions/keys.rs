@@ -38,22 +38,14 @@ pub fn forget(context: &Context, wanted: &Forget) -> Outcome<Answer> {
                  something tries again"
         )
     });
-    let not_reached = forgotten.not_reached.iter().map(|table| {
-        let table = text::printable(table);
-        format!(
-            "not reached: rows of {table} that belong to nobody; if some are about the forgotten, \
-             settle whose they are, or forget them with --table"
-        )
-    });
     let answer = Answer::new(context.json, value, text)
         .chatter()
-        .warn(pending)
-        .warn(not_reached);
+        .warn(pending);
     Ok(answer.code_if(!forgotten.pending.is_empty(), IN_PART))
 }
 
-/// What forgetting does, in plain words.
-pub fn consequences(ids: &[String], tables: &[String]) -> String {
+/// What forgetting does, and what it does not reach, in plain words.
+pub fn consequences(ids: &[String], tables: &[String], not_reached: &[String]) -> String {
     let mut out = String::new();
     if !ids.is_empty() {
         let who = text::count(ids.len() as u64, "customer", "customers");
@@ -69,6 +61,12 @@ pub fn consequences(ids: &[String], tables: &[String]) -> String {
              read that ever again.\n  The rows in the live database stay, and are in the next snapshot \
              again.\n",
             tables.join(", ")
+        );
+    }
+    for table in not_reached {
+        out += &format!(
+            "  Not reached: rows of {table} that belong to nobody; if some are about the forgotten, settle \
+             whose they are, or forget them with --table.\n"
         );
     }
     out + "  This cannot be undone."

@@ -7,7 +7,7 @@
 //! `audited` says who may, and writes down who did.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -57,6 +57,8 @@ pub struct Context {
     pub report: Arc<dyn Report>,
     /// Whether hidden customers may be shown.
     pub sees_hidden: bool,
+    /// What repositories had to say when they were opened.
+    pub notes: Mutex<Vec<String>>,
 }
 
 impl Context {
@@ -70,13 +72,40 @@ impl Context {
 
     /// The repository, opened for reading.
     pub fn read(&self) -> Outcome<Repository> {
-        Repository::read(self.config()?, &self.runtime)
+        let repository = Repository::read(self.config()?, &self.runtime)?;
+        self.heed(&repository);
+        Ok(repository)
+    }
+
+    /// Keeps what a repository has to say when it is opened, for whoever is answered.
+    fn heed(&self, repository: &Repository) {
+        self.tell(repository.notes.iter().map(|note| {
+            let hint = note.next_step();
+            let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+            text::reasons(note) + &hint
+        }));
+    }
+
+    /// Keeps something that a person must see, for whoever is answered.
+    fn tell(&self, what: impl IntoIterator<Item = String>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        for told in what {
+            if !notes.contains(&told) {
+                notes.push(told);
+            }
+        }
+    }
+
+    /// What was kept, once.
+    fn notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The repository, opened for changing. What an interrupted command had begun is finished and
     /// told.
     pub fn change(&self) -> Outcome<Repository> {
         let (mut repository, settled) = Repository::change(self.config()?, &self.runtime)?;
+        self.heed(&repository);
         for finished in &settled.finished {
             self.report
                 .note(&format!("finished what was interrupted: {finished}"));

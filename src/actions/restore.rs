@@ -13,7 +13,7 @@ use crate::repo::Repository;
 use crate::restore::{self, Restored, RestoredSource};
 
 /// The snapshot that is meant.
-fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
+fn choose(context: &Context, repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
     if let Some(name) = &choice.store {
         // What cannot be read from is found before anything is written.
         repository.store(name)?;
@@ -21,22 +21,24 @@ fn choose(repository: &Repository, choice: &Choice) -> Outcome<SnapshotId> {
     let at = choice
         .at
         .as_deref()
-        .map(|at| times::read(at, repository.config.time_zone))
+        .map(|at| times::read_through(at, repository.config.time_zone))
         .transpose()?;
+    if choice.snapshot.is_none() && at.is_none() {
+        let (id, why) = restore::newest(repository, choice.store.as_ref())?;
+        context.tell(why);
+        return Ok(id);
+    }
     restore::choose(repository, choice.snapshot.as_deref(), at)
 }
 
 /// `restore`
 pub fn whole(context: &Context, wanted: &Restore) -> Outcome<Answer> {
-    let to = match &wanted.to {
-        Some(to) => to,
-        None => {
-            let what = "nothing says where to restore to";
-            return Err(Failure::of(FailureKind::Usage, what).hint("name a directory: `to`"));
-        }
+    let Some(to) = &wanted.to else {
+        let what = "nothing says where to restore to";
+        return Err(Failure::of(FailureKind::Usage, what).hint("name a directory: `to`"));
     };
     let repository = context.read()?;
-    let id = choose(&repository, &wanted.choice)?;
+    let id = choose(context, &repository, &wanted.choice)?;
     let (source, store) = (wanted.source.as_deref(), wanted.choice.store.as_ref());
     let restored = restore::whole(&repository, to, id, source, store, context.report.as_ref())?;
     let names = Names::new(&repository)?;
@@ -109,7 +111,7 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
         return live(context, wanted);
     };
     let repository = context.read()?;
-    let id = choose(&repository, &wanted.choice)?;
+    let id = choose(context, &repository, &wanted.choice)?;
     let store = wanted.choice.store.as_ref();
     let restored = restore::customer(
         &repository,
@@ -126,6 +128,7 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
             "snapshot": names.json(restored.snapshot),
             "rows": restored.rows,
             "files": 0,
+            "left_out": restored.left_out,
             "read_bytes": restored.read_bytes,
             "problems": restored.problems,
         })
@@ -142,7 +145,7 @@ pub fn customer(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> 
     };
     Ok(Answer::new(context.json, value, text)
         .chatter()
-        .warn(restored.problems.iter().cloned())
+        .warn(restored.problems.iter().chain(&restored.left_out).cloned())
         .code_if(!restored.problems.is_empty(), IN_PART))
 }
 
@@ -154,7 +157,7 @@ fn live(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
         return Err(Failure::of(FailureKind::Usage, what).hint(hint));
     }
     let repository = context.change()?;
-    let id = choose(&repository, &wanted.choice)?;
+    let id = choose(context, &repository, &wanted.choice)?;
     let report = context.report.as_ref();
     let restored = restore::live(&repository, &wanted.id, id, wanted.replace, report)?;
     let names = Names::new(&repository)?;

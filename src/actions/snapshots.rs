@@ -65,12 +65,19 @@ pub fn take(context: &Context, full: bool) -> Outcome<Answer> {
     let taken = backup::take(&mut repository, full, context.report.as_ref())?;
     let names = Names::new(&repository)?;
     let left_out: Vec<String> = taken.left_out.iter().map(CustomerKey::text).collect();
-    let in_part = !left_out.is_empty() || !taken.unsettled.is_empty();
+    let dangling: Vec<String> = taken.dangling.iter().map(CustomerKey::text).collect();
+    let in_part = !left_out.is_empty() || !dangling.is_empty() || !taken.unsettled.is_empty();
     let mut warnings = Vec::new();
     if !left_out.is_empty() {
         let who = text::printable(&left_out.join(", "));
         warnings.push(format!(
             "erased customers are in the register again, and were left out: {who}"
+        ));
+    }
+    if !dangling.is_empty() {
+        let who = text::printable(&dangling.join(", "));
+        warnings.push(format!(
+            "rows of erased customers are left in the sources, and were left out: {who}"
         ));
     }
     warnings.extend(
@@ -105,7 +112,8 @@ pub fn take(context: &Context, full: bool) -> Outcome<Answer> {
             "stored_bytes": taken.totals.stored_bytes,
             "seconds": taken.seconds,
             "stores": taken.stores.iter().map(state).collect::<Vec<_>>(),
-            "left_out": left_out,
+            "left_out": left_out.iter().chain(&dangling).collect::<Vec<_>>(),
+            "pending": pending,
             "unsettled": taken.unsettled,
             "why_full": taken.why_full,
         })

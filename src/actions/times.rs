@@ -39,6 +39,13 @@ pub fn read_end(text: &str, zone: Tz) -> Outcome<Timestamp> {
     Ok(Timestamp(read(&next, zone)?.0 - 1))
 }
 
+/// The same to its end: a time to the second means all of that second, as lists show no more.
+pub fn read_through(text: &str, zone: Tz) -> Outcome<Timestamp> {
+    let Timestamp(time) = read(text, zone)?;
+    let to_the_second = time % 1000 == 0 && !text.contains('.');
+    Ok(Timestamp(if to_the_second { time + 999 } else { time }))
+}
+
 fn naive(text: &str) -> Option<NaiveDateTime> {
     let text = text.trim().replacen('T', " ", 1);
     let date = || {
@@ -83,6 +90,15 @@ mod tests {
 
     fn utc(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_time_to_the_second_means_all_of_it() {
+        let through = |text| read_through(text, Tz::UTC).unwrap().0 % 1000;
+        let of = ["2026-03-01 12:00:07", "2026-03-01T12:00:07Z", "2026-03-01"];
+        assert_eq!(of.map(through), [999; 3]);
+        assert_eq!(through("2026-03-01T12:00:07.250Z"), 250);
+        assert_eq!(through("2026-03-01T12:00:07.000Z"), 0);
     }
 
     #[test]

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 
+use super::mend::Damaged;
 use crate::error::{Failure, Outcome};
 use crate::fsx;
 use crate::ids::{ObjectName, SnapshotId, StoreName};
 use crate::manifest::Manifest;
 use crate::object::{self, Chain};
 use crate::repo::Repository;
+use crate::repo::listing::{Listing, lacking, lacks, listing, named};
 use crate::repo::log::on_all;
-use crate::repo::objects::{pack_path, page_path};
+use crate::repo::objects::pack_path;
 use crate::repo::view::manifest;
 use crate::report::{Report, Unit};
 use crate::store::Store;
@@ -25,9 +27,6 @@ pub struct Level {
     /// Packs that every one of the stores has.
     pub packs: HashSet<ObjectName>,
 }
-
-/// Paths and sizes of what lies in a store.
-pub type Listing = BTreeMap<String, u64>;
 
 /// Looks at every store, and copies what it lacks if another store has it.
 pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level> {
@@ -48,24 +47,16 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
     for (name, failure) in &repository.absent {
         level.behind.push((name.clone(), failure.again()));
     }
+    let damaged = Damaged::look_again(repository, &mut listed)?;
     let failed = fill(repository, &snapshots, &mut listed, report);
+    let mended: Vec<_> = damaged.mended(&listed).cloned().collect();
     let mut complete = Vec::new();
     for (store, listing) in listed {
-        let lacking: Vec<_> = snapshots
-            .iter()
-            .map(|(id, manifest)| (*id, manifest.base, lacks(*id, manifest, &listing)))
-            .collect();
-        // A snapshot is complete where all that it builds upon is.
-        let missing = |id: SnapshotId, base: u64| {
-            let in_chain = |other: &SnapshotId| (base..=id.number).contains(&other.number);
-            let mut chain = lacking.iter().filter(|(other, ..)| in_chain(other));
-            chain.find_map(|(_, _, lack)| lack.clone())
-        };
-        for (id, base, _) in &lacking {
-            let whole = missing(*id, *base).is_none();
-            complete.push((*id, store.name().clone(), whole));
+        let lacking = lacking(&snapshots, &listing);
+        for (id, lack) in &lacking {
+            complete.push((*id, store.name().clone(), lack.is_none()));
         }
-        match lacking.last().and_then(|(id, base, _)| missing(*id, *base)) {
+        match lacking.last().and_then(|(_, lack)| lack.as_ref()) {
             None => {
                 let has = |(_, manifest): &(SnapshotId, Manifest)| manifest.packs.clone();
                 let here = snapshots.iter().flat_map(has);
@@ -93,6 +84,11 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
         for (id, store, whole) in &complete {
             change.set_complete(*id, store, *whole)?;
         }
+        for (store, path) in &mended {
+            change.set_damaged(store, path, false)?;
+            // What is not mended keeps its snapshots from being complete.
+            change.set_broken(store, &[])?;
+        }
         Ok(())
     })?;
     Ok(level)
@@ -107,43 +103,6 @@ pub fn kept(repository: &Repository) -> Outcome<Vec<(SnapshotId, Manifest)>> {
         .filter(|snapshot| snapshot.id.inc == repository.inc());
     own.map(|snapshot| Ok((snapshot.id, manifest(repository, &fetcher, snapshot.id)?)))
         .collect()
-}
-
-/// What of a snapshot lies in a store, by path and size.
-pub fn listing(store: &Store) -> Outcome<Listing> {
-    let mut all = store.list("packs")?;
-    all.append(&mut store.list("pages")?);
-    all.append(&mut store.list("snapshots")?);
-    Ok(all)
-}
-
-/// The objects that a manifest names, by path and size.
-fn named(manifest: &Manifest) -> impl Iterator<Item = (String, u64)> {
-    let packs = manifest
-        .packs
-        .iter()
-        .map(|pack| (pack_path(pack.name), pack.size));
-    let pages = manifest
-        .pages
-        .iter()
-        .map(|page| (page_path(page.object.name), page.object.size));
-    packs.chain(pages)
-}
-
-/// The first object of a snapshot that a store lacks.
-pub fn lacks(id: SnapshotId, manifest: &Manifest, listing: &Listing) -> Option<String> {
-    let path = Chain::Manifest.path(id.inc, id.number);
-    if !listing.contains_key(&path) {
-        return Some(path);
-    }
-    lacks_named(manifest, listing)
-}
-
-/// The first object that a manifest names and a store lacks.
-pub fn lacks_named(manifest: &Manifest, listing: &Listing) -> Option<String> {
-    named(manifest)
-        .find(|(path, size)| listing.get(path) != Some(size))
-        .map(|(path, _)| path)
 }
 
 /// Copies what is lacking, as far as any store has it; the manifest last, as always. Returns the
@@ -213,7 +172,7 @@ impl Copier<'_> {
             }
             let bytes = whole_copy(&path, size, self.listed)?;
             if self.has.contains_key(&path) {
-                // The right name and the wrong size: a torn object, which nothing can use.
+                // The right name and the wrong size: a torn or damaged object, which nothing can use.
                 self.to.delete(&path)?;
                 self.has.remove(&path);
             }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::dangling::{Dangling, other_form};
 use super::numbers::{NumberedSource, Numbers, admit, number};
 use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
@@ -39,6 +40,8 @@ pub struct Gathered {
     pub read_bytes: u64,
     /// Erased customers who were met again and left out.
     pub left_out: Vec<CustomerKey>,
+    /// Erased customers whom the register does not hold, and whose rows were met and left out.
+    pub dangling: Vec<CustomerKey>,
     /// Tables whose owner somebody must settle, and what cannot be restored, in words.
     pub unsettled: Vec<String>,
 }
@@ -108,6 +111,7 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
         ranks: Ranks::new(&repository.keyring.forest),
         people: HashMap::new(),
         left_out: Vec::new(),
+        dangling: Dangling::new(repository)?,
         rows: 0,
         record: Vec::new(),
     };
@@ -147,6 +151,7 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
         rows: gatherer.rows,
         read_bytes,
         left_out: gatherer.left_out,
+        dangling: gatherer.dangling.met,
         unsettled,
     })
 }
@@ -182,6 +187,7 @@ struct Gatherer {
     /// The register's customers by token.
     people: HashMap<Value, Met>,
     left_out: Vec<CustomerKey>,
+    dangling: Dangling,
     rows: u64,
     record: Vec<u8>,
 }
@@ -288,12 +294,7 @@ impl Gatherer {
         if let Some(met) = self.people.get(&token.to_value()) {
             return Some(*met);
         }
-        // Another database may hold the register's key as text, or as a number.
-        let other = match token {
-            ValueRef::Int(i) => Value::Text(i.to_string().into_bytes()),
-            ValueRef::Text(t) => Value::Int(std::str::from_utf8(t).ok()?.parse().ok()?),
-            _ => return None,
-        };
+        let other = other_form(token)?;
         self.people.get(&other).copied()
     }
 
@@ -326,6 +327,7 @@ impl Gatherer {
                     report.advance(std::mem::take(&mut since));
                 }
                 let place = InTable {
+                    schema,
                     table,
                     state,
                     classes: &classes,
@@ -353,6 +355,13 @@ impl Gatherer {
         };
         let domain = match row.owner {
             Owner::Table => place.state.whole.ok_or_else(none)?,
+            Owner::Orphan
+                if self
+                    .dangling
+                    .left(repository, place.schema, place.table, row)? =>
+            {
+                return Ok(());
+            }
             Owner::Orphan => place.state.orphans.ok_or_else(none)?,
             Owner::Customer(token) => match self.find(token) {
                 Some(met) if met.erased => return Ok(()),
@@ -360,6 +369,7 @@ impl Gatherer {
                     class: place.classes[place.index],
                     ..met.domain
                 },
+                None if self.dangling.owns(repository, token)? => return Ok(()),
                 None => place.state.orphans.ok_or_else(none)?,
             },
         };
@@ -429,6 +439,7 @@ impl Gatherer {
 
 /// Where a row stands.
 struct InTable<'a> {
+    schema: &'a Schema,
     table: &'a Table,
     state: TableState,
     /// The class of each table of the source.

@@ -17,8 +17,10 @@ use crate::store::Store;
 use crate::value::CustomerKey;
 
 mod compare;
+mod dangling;
 mod fill;
 pub mod gather;
+mod mend;
 mod numbers;
 mod packing;
 mod publish;
@@ -26,6 +28,7 @@ mod uploads;
 
 use compare::{Changes, Comparer};
 use fill::Level;
+pub use fill::kept;
 use gather::{Gathered, gather};
 pub use numbers::admit;
 use packing::{Line, Packed, Packer};
@@ -46,6 +49,9 @@ pub struct Taken {
     pub stores: Vec<(StoreName, Option<Failure>)>,
     /// Erased customers who were met in the sources and left out.
     pub left_out: Vec<CustomerKey>,
+    /// Erased customers whom the register does not hold any more, and whose rows in other tables were
+    /// left out.
+    pub dangling: Vec<CustomerKey>,
     /// What somebody must settle, in words.
     pub unsettled: Vec<String>,
     /// Why it is full though an incremental was asked for.
@@ -96,6 +102,7 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         seconds: Timestamp::now().seconds_since(started),
         stores: repository.store_states(level.behind),
         left_out: written.left_out,
+        dangling: written.dangling,
         unsettled: written.unsettled,
         why_full: basis.why_full,
     })
@@ -175,6 +182,7 @@ struct Written {
     whole: Vec<Store>,
     failed: Vec<(StoreName, Failure)>,
     left_out: Vec<CustomerKey>,
+    dangling: Vec<CustomerKey>,
     unsettled: Vec<String>,
 }
 
@@ -256,6 +264,7 @@ fn write(
         whole,
         failed: failed.collect(),
         left_out: gathered.left_out,
+        dangling: gathered.dangling,
         unsettled: gathered.unsettled,
     })
 }

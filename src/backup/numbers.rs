@@ -8,6 +8,7 @@ use crate::ids::{Class, Domain, KeyedHash};
 use crate::manifest::TableState;
 use crate::piece::Identity;
 use crate::repo::identity::seal_identity;
+use crate::repo::state::StateDir;
 use crate::repo::{Recogniser, Repository};
 use crate::schema::{Ownership, Table};
 use crate::source::sqlite::Database;
@@ -61,6 +62,7 @@ pub fn number(
             .collect::<Outcome<_>>()?;
         hashes.push((repository.name_hash(&[name])?, tables, database.schema()));
     }
+    let state = &repository.state;
     let numbers = repository
         .catalog
         .change(|change: &Change<'_>| -> Outcome<Numbers> {
@@ -87,6 +89,7 @@ pub fn number(
             for (name, class) in &by_class {
                 classes[class.0 as usize - 1].clone_from(name);
             }
+            note_next(state, change)?;
             Ok(Numbers {
                 classes,
                 by_class,
@@ -162,6 +165,7 @@ fn add_customers(
     next: u32,
 ) -> Outcome<()> {
     let (repo, forest) = (repository.id(), &repository.keyring.forest);
+    let state = &repository.state;
     let mut keys = forest.walker();
     let mut last = None;
     repository
@@ -182,6 +186,17 @@ fn add_customers(
                 };
                 change.add_customer(&customer, &recogniser.key(&identity.key))?;
             }
-            Ok(change.set_note("next_customer", &next.to_string())?)
+            change.set_note("next_customer", &next.to_string())?;
+            note_next(state, change)
         })
+}
+
+/// Notes the next free numbers in the state directory before the catalog has given those below them:
+/// whatever becomes of the catalog, none is given twice.
+fn note_next(state: &StateDir, change: &Change<'_>) -> Outcome<()> {
+    let next = (change.next_customer()?, change.next_own()?);
+    if state.next_numbers()? != Some(next) {
+        state.set_next_numbers(next)?;
+    }
+    Ok(())
 }

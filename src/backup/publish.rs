@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::fill::{Listing, kept, lacks, lacks_named, listing};
+use super::fill::kept;
 use crate::catalog::Snapshot;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
@@ -15,6 +15,7 @@ use crate::ids::{SnapshotId, StoreName};
 use crate::manifest::Manifest;
 use crate::object::{self, Chain, Head};
 use crate::repo::Repository;
+use crate::repo::listing::{Listing, lacks, lacks_named, listing};
 use crate::repo::log::on_all;
 use crate::repo::objects::{pack_path, page_path};
 use crate::repo::sole::second_writer;
@@ -257,7 +258,15 @@ fn sweep_store(
     known: &HashSet<String>,
     freed: &mut u64,
 ) -> Outcome<()> {
-    for folder in ["packs", "pages", "snapshots", "journal", "writer", ""] {
+    for folder in [
+        "packs",
+        "pages",
+        "snapshots",
+        "journal",
+        "writer",
+        "audit",
+        "",
+    ] {
         *freed += store.sweep(folder)?;
     }
     let manifests = store.list("snapshots")?;

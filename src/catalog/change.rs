@@ -46,7 +46,10 @@ impl Change<'_> {
             .transaction
             .prepare_cached(sql)?
             .query_row(params![first, kinds[0], kinds[1]], |row| row.get(0))?;
-        let next = u32::try_from(next).map_err(|_| CatalogError::Exhausted)?;
+        let mut next = u32::try_from(next).map_err(|_| CatalogError::Exhausted)?;
+        if kinds == own {
+            next = next.max(self.least_own()?);
+        }
         let sql = "INSERT INTO number (kind, name, number) VALUES (?, ?, ?)";
         self.transaction
             .prepare_cached(sql)?
@@ -61,7 +64,8 @@ impl Change<'_> {
             .transaction
             .prepare_cached(sql)?
             .query_row([], |row| row.get(0))?;
-        u32::try_from(next).map_err(|_| CatalogError::Exhausted)
+        let next = u32::try_from(next).map_err(|_| CatalogError::Exhausted)?;
+        Ok(next.max(self.least_own()?))
     }
 
     /// The next free arrival of a customer.
@@ -104,15 +108,17 @@ impl Change<'_> {
         for domain in domains.iter().filter(|domain| domain.class == Class::OWN) {
             retire.execute([domain.arrival])?;
         }
-        let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival, entry) VALUES (?, ?, ?, ?)";
+        let sql = "INSERT OR REPLACE INTO erased (who, inc, arrival, entry, key)
+                   VALUES (?, ?, ?, ?, ?)";
         let mut insert = self.transaction.prepare_cached(sql)?;
-        for Recognised { who, domain } in recognised {
+        for Recognised { who, domain, key } in recognised {
             let entry = entry.cast_signed();
             insert.execute(params![
                 &who.0[..],
                 &domain.inc.0[..],
                 domain.arrival,
-                entry
+                entry,
+                key.as_ref().map(|key| &key.0[..])
             ])?;
         }
         Ok(())
@@ -177,12 +183,13 @@ impl Change<'_> {
 
     /// Takes a snapshot that the journal has pruned out of sight, and remembers its hash.
     pub fn prune(&self, id: SnapshotId) -> Result<()> {
-        const STEPS: [&str; 4] = [
+        const STEPS: [&str; 5] = [
             "INSERT OR IGNORE INTO pruned (inc, number, hash)
              SELECT inc, number, hash FROM snapshot WHERE inc = ? AND number = ?",
             "DELETE FROM snapshot WHERE inc = ? AND number = ?",
             "DELETE FROM complete WHERE inc = ? AND number = ?",
             "DELETE FROM verified WHERE inc = ? AND number = ?",
+            "DELETE FROM broken WHERE inc = ? AND number = ?",
         ];
         for sql in STEPS {
             let mut statement = self.transaction.prepare_cached(sql)?;

@@ -10,7 +10,7 @@
 //!
 //! Changes are grouped: [`Catalog::change`] runs them in one durable transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -20,7 +20,9 @@ use crate::ids::{Class, Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
 use crate::manifest::SnapshotKind;
 
 mod change;
+mod damaged;
 mod life;
+mod rebuild;
 mod steps;
 mod task;
 
@@ -43,6 +45,21 @@ pub enum CatalogError {
     /// There are no numbers left.
     #[error("there are no free domain numbers left in this incarnation")]
     Exhausted,
+}
+
+impl CatalogError {
+    /// Whether the file itself is no catalog, or is damaged.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Sqlite(error) => {
+                let code = error.sqlite_error_code();
+                matches!(code, Some(DatabaseCorrupt | NotADatabase))
+            }
+            Self::Corrupt => true,
+            Self::UnknownVersion(_) | Self::Exhausted => false,
+        }
+    }
 }
 
 /// A result of the catalog's.
@@ -171,6 +188,14 @@ impl Catalog {
         next_customer(&self.connection)
     }
 
+    /// The keys, as keyed hashes, that several customers hold or held who are known.
+    pub fn shared_keys(&self) -> Result<HashSet<KeyedHash>> {
+        let sql = "SELECT key FROM customer GROUP BY key HAVING count(*) > 1";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.map(|row| hash(row?)).collect()
+    }
+
     /// How many customers there are.
     pub fn customer_count(&self) -> Result<u64> {
         let sql = "SELECT count(*) FROM customer";
@@ -189,6 +214,14 @@ impl Catalog {
             Ok((hash(who)?, domain(inc, arrival)?))
         })
         .collect()
+    }
+
+    /// The keyed hashes of the keys that erased customers had, as far as they were kept.
+    pub fn erased_keys(&self) -> Result<HashSet<KeyedHash>> {
+        let sql = "SELECT key FROM erased WHERE key IS NOT NULL";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.map(|row| hash(row?)).collect()
     }
 
     /// The number that something has, if it has one.
@@ -281,9 +314,24 @@ impl Catalog {
         .collect()
     }
 
-    /// Which stores had which snapshots complete when they were last looked at.
+    /// Which stores had which snapshots complete when they were last looked at, and have not been
+    /// found damaged since.
     pub fn complete(&self) -> Result<BTreeMap<SnapshotId, Vec<StoreName>>> {
-        let sql = "SELECT inc, number, store FROM complete ORDER BY inc, number, store";
+        self.stores_by_snapshot(
+            "SELECT inc, number, store FROM complete
+             WHERE (inc, number, store) NOT IN (SELECT inc, number, store FROM broken)
+             ORDER BY inc, number, store",
+        )
+    }
+
+    /// The same by what the stores list, with no regard to damage.
+    pub fn listed_complete(&self) -> Result<BTreeMap<SnapshotId, Vec<StoreName>>> {
+        self.stores_by_snapshot(
+            "SELECT inc, number, store FROM complete ORDER BY inc, number, store",
+        )
+    }
+
+    fn stores_by_snapshot(&self, sql: &str) -> Result<BTreeMap<SnapshotId, Vec<StoreName>>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| {
             Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))

@@ -57,6 +57,7 @@ fn customers_are_found_by_key_until_they_are_erased() {
                 &[Recognised {
                     who: gone.who,
                     domain: gone.domain,
+                    key: None,
                 }],
             )
         })

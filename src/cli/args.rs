@@ -154,8 +154,9 @@ pub(super) struct Demo {
     /// Where to build it; if not said, the first free `tenure-demo` here
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
-    /// How many customers the sample has
+    /// How many customers the sample has, 100 or more
     #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(100..))]
     pub(super) customers: u32,
 }
 

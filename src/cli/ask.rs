@@ -1,17 +1,21 @@
 //! What a person at a terminal is asked before something is destroyed.
 
-use std::io::{self, BufRead, IsTerminal};
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 
-use super::args::Args;
+use super::run::Session;
+use crate::actions::params::Forget;
 use crate::actions::{Action, consequences, text};
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::fsx::FileError;
+use crate::forget;
 
 /// Says what an action destroys, and asks a person whether that is meant.
-pub(super) fn first(args: &Args, action: &Action) -> Outcome<()> {
+///
+/// # Errors
+/// When it cannot be done anyway, or the answer is not yes.
+pub(super) fn first(session: &Session<'_>, action: &Action) -> Outcome<()> {
     let (warning, yes) = match action {
-        Action::KeysForget(wanted) => (consequences(&wanted.ids, &wanted.tables), wanted.yes),
+        Action::KeysForget(wanted) => (of_forgetting(session, wanted)?, wanted.yes),
         Action::CustomerErase(wanted) => {
             let warning = format!(
                 "erasing customer {}: the rows in the live database go, and once it is done nobody can \
@@ -23,23 +27,44 @@ pub(super) fn first(args: &Args, action: &Action) -> Outcome<()> {
         _ => return Ok(()),
     };
     text::warn(&warning);
-    if yes || args.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if yes || !io::stdin().is_terminal() {
         return Ok(());
     }
-    ask()
+    ask(&warning)
 }
 
-/// Asks the person at the terminal.
-fn ask() -> Outcome<()> {
-    text::tell("Go on? [y/N]");
+/// Who and what is meant is looked up before anybody is asked, where this user may look.
+fn of_forgetting(session: &Session<'_>, wanted: &Forget) -> Outcome<String> {
+    let Ok(repository) = session.context().read() else {
+        return Ok(consequences(&wanted.ids, &wanted.tables, &[]));
+    };
+    let plan = forget::plan(&repository, &wanted.ids, &wanted.tables)?;
+    Ok(consequences(&plan.ids, &plan.tables, &plan.not_reached))
+}
+
+/// Asks the person at the terminal, wherever the streams lead.
+fn ask(warning: &str) -> Outcome<()> {
+    let refused = |what: &str| Failure::of(FailureKind::Refused, what);
+    let unasked = |error: io::Error| {
+        refused("nothing was done: there is nobody to be asked")
+            .because(error)
+            .hint("say --yes to go on without a question")
+    };
+    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty");
+    let terminal = terminal
+        .as_mut()
+        .map_err(|error| unasked(io::Error::from(error.kind())))?;
+    let warning = match io::stderr().is_terminal() {
+        true => String::new(),
+        false => text::printable_lines(warning) + "\n",
+    };
+    write!(terminal, "{warning}Go on? [y/N] ").map_err(unasked)?;
     let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.map_err(FileError::new("read", Path::new("standard input")))?;
+    BufReader::new(terminal)
+        .read_line(&mut answer)
+        .map_err(unasked)?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Failure::of(
-            FailureKind::Refused,
-            "nothing was done: the answer was not yes",
-        )),
+        _ => Err(refused("nothing was done: the answer was not yes")),
     }
 }

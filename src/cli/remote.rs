@@ -23,7 +23,7 @@ use crate::report::Report;
 const SOCKET: &str = "/run/tenure/admin.sock";
 
 /// The action with its paths as they are meant from here: the daemon stands in another directory.
-pub(super) fn absolute(action: &Action) -> Outcome<Action> {
+fn absolute(action: &Action) -> Outcome<Action> {
     let from_here = |path: &Option<PathBuf>| -> Outcome<Option<PathBuf>> {
         let absolute = path.as_ref().map(std::path::absolute).transpose();
         Ok(absolute.map_err(FileError::new("find", Path::new(".")))?)
@@ -40,7 +40,11 @@ pub(super) fn absolute(action: &Action) -> Outcome<Action> {
 /// The daemon's answer; none when no daemon runs.
 pub(super) fn perform(session: &Session<'_>, action: &Action) -> Outcome<Option<Answer>> {
     let (socket, readable) = match Config::load(&session.args.config) {
-        Ok(config) => (config.admin.map(|admin| admin.socket), true),
+        // A host secret that only the daemon is given makes this process unable to read anything.
+        Ok(config) => {
+            let readable = std::fs::File::open(&config.host_key).is_ok();
+            (config.admin.map(|admin| admin.socket), readable)
+        }
         Err(ConfigError::Read { source, .. })
             if source.kind() == std::io::ErrorKind::PermissionDenied =>
         {
@@ -67,7 +71,7 @@ pub(super) fn perform(session: &Session<'_>, action: &Action) -> Outcome<Option<
     } else {
         Form::Text
     };
-    let reply = send(&client, action, form)?;
+    let reply = send(&client, &absolute(action)?, form)?;
     if reply.status != 202 {
         return answer(&reply).map(Some);
     }

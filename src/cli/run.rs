@@ -1,7 +1,7 @@
 //! From a command to what does it: here, or in the daemon.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
@@ -39,6 +39,7 @@ impl Session<'_> {
             report: Arc::clone(&self.report),
             // Whoever can open the state directory could read it all anyway.
             sees_hidden: true,
+            notes: Mutex::default(),
         }
     }
 }
@@ -118,11 +119,10 @@ fn customer(command: &Customer) -> Action {
 
 /// Does an action: in the daemon when it runs, else here.
 fn perform(session: &Session<'_>, action: &Action) -> Outcome<Answer> {
-    ask::first(session.args, action)?;
-    let action = remote::absolute(action)?;
-    match remote::perform(session, &action)? {
+    ask::first(session, action)?;
+    match remote::perform(session, action)? {
         Some(answer) => Ok(answer),
-        None => perform_for(&myself(), &session.context(), &action),
+        None => perform_for(&myself(), &session.context(), action),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::lifecycle::Hold;
 use crate::register;
 use crate::repo::identity::open_identity;
 use crate::repo::{Recogniser, Repository};
+use crate::value::CustomerKey;
 
 use super::standing::{Flag, Standing, Standings, State};
 
@@ -18,6 +19,8 @@ use super::standing::{Flag, Standing, Standings, State};
 pub struct Listed {
     /// The register's key, as people type it.
     pub id: String,
+    /// What names this one alone where several hold or held the key.
+    pub label: Option<String>,
     /// The name in the live register, if a name column is configured.
     pub name: Option<String>,
     /// Where the customer's life stands.
@@ -72,18 +75,35 @@ pub struct Filter {
 pub fn list(repository: &Repository, filter: &Filter) -> Outcome<Vec<Listed>> {
     let recogniser = Recogniser::new(repository)?;
     let standings = Standings::of_all(repository)?;
+    let known = repository.catalog.arrivals()?;
+    let shared = repository.catalog.shared_keys()?;
+    let label = |key: &CustomerKey, domain: Option<&Domain>| {
+        let domain = domain.filter(|_| shared.contains(&recogniser.key(key)))?;
+        Some(format!("{}#{}", key.text(), domain.arrival))
+    };
     let mut chosen = Chosen::new(filter);
     let mut met = HashSet::new();
     register::each_of_register(repository, &mut |row| {
         let name = row.name.clone();
         let identity = register::identity(row);
         let who = recogniser.who(&identity);
+        let label = label(&identity.key, known.get(&who));
         met.insert(who);
-        chosen.offer(identity.key.text(), name, standings.present(&who));
+        let named = Named {
+            id: identity.key.text(),
+            label,
+            name,
+        };
+        chosen.offer(named, standings.present(&who));
         Ok(())
     })?;
-    for (domain, id) in vanished(repository, &met, &chosen)? {
-        chosen.offer(id, None, standings.vanished(domain));
+    for (key, domain) in vanished(repository, &met, &chosen)? {
+        let named = Named {
+            id: key.text(),
+            label: label(&key, Some(&domain)),
+            name: None,
+        };
+        chosen.offer(named, standings.vanished(domain));
     }
     chosen.finish()
 }
@@ -93,7 +113,7 @@ fn vanished(
     repository: &Repository,
     met: &HashSet<KeyedHash>,
     chosen: &Chosen<'_>,
-) -> Outcome<Vec<(Domain, String)>> {
+) -> Outcome<Vec<(CustomerKey, Domain)>> {
     if chosen.is_full() {
         return Ok(Vec::new());
     }
@@ -113,9 +133,16 @@ fn vanished(
             continue;
         };
         let identity = open_identity(repository.id(), domain, &key, &customer.sealed)?;
-        ids.push((domain, identity.key.text()));
+        ids.push((identity.key, domain));
     }
     Ok(ids)
+}
+
+/// What a customer is called.
+struct Named {
+    id: String,
+    label: Option<String>,
+    name: Option<String>,
 }
 
 /// Takes those who are asked for.
@@ -141,9 +168,9 @@ impl<'f> Chosen<'f> {
             .is_some_and(|limit| self.list.len() >= limit)
     }
 
-    fn offer(&mut self, id: String, name: Option<String>, standing: Standing) {
+    fn offer(&mut self, named: Named, standing: Standing) {
         if !self.begun {
-            self.begun = self.filter.after.as_ref() == Some(&id);
+            self.begun = self.filter.after.as_ref() == Some(&named.id);
             return;
         }
         let wanted = self.filter.hidden.lets(standing.hidden)
@@ -153,8 +180,9 @@ impl<'f> Chosen<'f> {
                 .is_none_or(|state| state == standing.state);
         if wanted && !self.is_full() {
             self.list.push(Listed {
-                id,
-                name,
+                id: named.id,
+                label: named.label,
+                name: named.name,
                 state: standing.state,
                 flags: standing.flags,
                 due: standing.due,
@@ -192,7 +220,9 @@ mod tests {
                 hold: None,
                 hidden: state == State::Hidden,
             };
-            chosen.offer(id.to_owned(), None, standing);
+            let id = id.to_owned();
+            let (label, name) = (None, None);
+            chosen.offer(Named { id, label, name }, standing);
         }
         let list = chosen.finish()?.into_iter();
         Ok(list.map(|listed| listed.id).collect())

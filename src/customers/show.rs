@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::Customer;
 use crate::clock::Timestamp;
-use crate::error::{Failure, FailureKind, Outcome};
+use crate::error::{FailureKind, Outcome};
 use crate::ids::{Class, Domain, SnapshotId};
 use crate::lifecycle::{self, Hold};
 use crate::manifest::SourceState;
@@ -12,7 +12,7 @@ use crate::page::Entry;
 use crate::piece::{Identity, RowReader};
 use crate::register;
 use crate::repo::Repository;
-use crate::repo::identity::{open_identity, open_reason};
+use crate::repo::identity::open_reason;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 
@@ -66,7 +66,7 @@ pub struct ShownTable {
 /// `NotFound` when nobody has the id, or only somebody who was erased, or only somebody who is hidden
 /// and the hidden may not be seen.
 pub fn show(repository: &Repository, id: &str, may_see_hidden: bool) -> Outcome<Shown> {
-    let known = register::find(repository, id);
+    let known = register::holders(repository, id);
     let (holder, mut shown) = match present(repository, id)? {
         Some((here, name)) => {
             let who = repository.who(&here)?;
@@ -92,9 +92,13 @@ pub fn show(repository: &Repository, id: &str, may_see_hidden: bool) -> Outcome<
             let Some(last) = known?.pop() else {
                 return Err(register::not_found(repository, id));
             };
-            let gone = identity_of(repository, &last)?;
-            let standing = stands(repository, &last, &gone)?;
-            (Some(last), shown(gone.key.text(), None, standing))
+            let identity = register::identity_of(repository, &last)?;
+            // A label may name whom the register holds.
+            let here = present(repository, &identity.key.text())?;
+            let here = here.filter(|(here, _)| *here == identity);
+            let name = here.and_then(|(_, name)| name);
+            let standing = stands(repository, &last, &identity)?;
+            (Some(last), shown(identity.key.text(), name, standing))
         }
     };
     if shown.state == State::Hidden && !may_see_hidden {
@@ -163,12 +167,6 @@ fn present(repository: &Repository, id: &str) -> Outcome<Option<(Identity, Optio
         Ok(())
     })?;
     Ok(present)
-}
-
-fn identity_of(repository: &Repository, holder: &Customer) -> Outcome<Identity> {
-    let key = repository.keyring.forest.key(holder.domain);
-    let key = key.ok_or_else(|| Failure::new("the customer's key is gone"))?;
-    open_identity(repository.id(), holder.domain, &key, &holder.sealed)
 }
 
 /// Finds the snapshots that hold the customer, and counts the rows of the newest.

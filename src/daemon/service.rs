@@ -1,7 +1,7 @@
 //! What the socket is asked, and who may ask it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -101,6 +101,7 @@ impl Admin {
             runtime: self.runtime.clone(),
             report,
             sees_hidden,
+            notes: Mutex::default(),
         }
     }
 

@@ -198,9 +198,7 @@ impl Demo<'_> {
         self.ask(&["customer", "hide", &id, "--reason", "business"])?;
         let (_, listed) = self.ask(&["customer", "list"])?;
         let shown = listed.as_array().into_iter().flatten();
-        let is_shown = shown
-            .into_iter()
-            .any(|one| one["id"] == Value::from(id.as_str()));
+        let is_shown = shown.into_iter().any(|one| one["id"] == id.as_str());
         if flag()? != 1 || is_shown {
             return Err(Failure::new(format!("customer {customer} is not hidden")));
         }
@@ -261,7 +259,7 @@ impl Demo<'_> {
         ))?;
         let (code, ran) = self.ask(&["retention", "run"])?;
         let (held, gone) = (due[0], &due[1..]);
-        if ran["erased"] != Value::from(gone.len()) {
+        if ran["erased"] != gone.len() {
             return Err(Failure::new(format!("retention ended with {code}: {ran}")));
         }
         for customer in gone {

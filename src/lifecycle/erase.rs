@@ -114,7 +114,8 @@ fn again(repository: &mut Repository, id: &str, wanted: &Wanted<'_>) -> Outcome<
     let known = found.filter_map(|identity| {
         let who = recogniser.who(&identity);
         let domain = *erased.get(&who)?;
-        Some((Recognised { who, domain }, identity))
+        let key = Some(recogniser.key(&identity.key));
+        Some((Recognised { who, domain, key }, identity))
     });
     let (recognised, identities): (Vec<_>, Vec<_>) = known.unzip();
     if identities.is_empty() {
@@ -150,9 +151,11 @@ pub fn run(
             ..domain
         }));
     }
+    let recogniser = Recogniser::new(repository)?;
     let recognised = subjects.iter().map(|subject| Recognised {
         who: subject.customer.who,
         domain: subject.domain(),
+        key: Some(recogniser.key(&subject.identity.key)),
     });
     let recognised = recognised.collect();
     decide(repository, domains, recognised, reasons, wanted)?;

@@ -27,7 +27,7 @@ impl Subject {
     /// # Errors
     /// `NotFound` when nobody has the id, `Usage` when several have it.
     pub fn find(repository: &mut Repository, id: &str) -> Outcome<Self> {
-        let known = match crate::forget::holder(repository, id) {
+        let known = match register::holder(repository, id) {
             Err(failure) if failure.kind() == FailureKind::NotFound => {
                 newcomer(repository, id)?.ok_or(failure)?
             }

@@ -185,6 +185,7 @@ mod tests {
             recognised: vec![Recognised {
                 who: who(n),
                 domain: domain(u32::from(n)),
+                key: None,
             }],
             order: None,
         };

@@ -2,7 +2,7 @@
 
 use super::Recogniser;
 use super::identity::open_identity;
-use crate::catalog::{Change, Customer};
+use crate::catalog::{Change, Customer, KeyPlace};
 use crate::error::Outcome;
 use crate::ids::{Domain, Incarnation, KeyedHash, RepoId, SnapshotId};
 use crate::journal::{Entry, Event, Order, Recognised};
@@ -37,7 +37,14 @@ impl Applying<'_> {
             Event::Opened { recipients } | Event::Recipients { recipients } => {
                 Ok(change.set_note("recipients", &recipients.join(" "))?)
             }
-            Event::StoreOpened { .. } => Ok(()),
+            Event::StoreOpened { name, url } => {
+                let place = KeyPlace {
+                    url: url.clone(),
+                    epoch: 0,
+                    seen: entry.time,
+                };
+                Ok(change.add_key_place(name, &place)?)
+            }
             Event::Pruned { snapshots } => snapshots.iter().try_for_each(|&number| {
                 let inc = self.inc;
                 Ok(change.prune(SnapshotId { inc, number })?)

@@ -146,6 +146,15 @@ impl Log {
         domains.flatten().copied().collect()
     }
 
+    /// Whether an entry beyond those that were read on opening is this host's own: intended, or
+    /// decided meanwhile.
+    pub(super) fn is_own(&self, number: u64, bytes: &[u8]) -> Outcome<bool> {
+        // The intent first: if it gets its number meanwhile, it is met under that.
+        let intended = self.intent()?;
+        let here = [intended, self.bytes(number)?];
+        Ok(here.iter().flatten().any(|own| own == bytes))
+    }
+
     /// Whether something was decided since this was opened.
     pub fn has_grown(&self) -> Outcome<bool> {
         let known = self.intended.as_ref().map(|(hash, _)| *hash);

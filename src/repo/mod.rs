@@ -21,9 +21,12 @@ use crate::sign::{SigningKey, VerifyKey};
 use crate::store::Store;
 use crate::value::CustomerKey;
 
+mod ahead;
 mod apply;
+mod catch_up;
 mod failures;
 pub mod identity;
+pub mod listing;
 pub mod log;
 pub mod objects;
 mod pruned;
@@ -54,6 +57,8 @@ pub struct Repository {
     pub certificate: Certificate,
     /// Where the state lies.
     pub state: StateDir,
+    /// What was found on opening, and somebody should see to, though the command can go on.
+    pub notes: Vec<Failure>,
     log: Log,
     host: HostKeyring,
     writer: SigningKey,
@@ -77,7 +82,7 @@ impl Repository {
         let known = keyring.journal.iter().find(|position| position.inc == inc);
         let log = Log::open(&state, repo, inc, certificate.verify, known, &meta)?;
         keyring.forest.puncture(&log.erased_recently());
-        let catalog = Catalog::open(&state.catalog())?;
+        let catalog = open_catalog(&state)?;
         let mut repository = Self {
             config,
             catalog,
@@ -87,13 +92,24 @@ impl Repository {
             fingerprint,
             certificate,
             state,
+            notes: Vec::new(),
             log,
             host,
             writer,
             runtime: runtime.clone(),
             lock,
         };
+        // Which stores are known is for the journal to say, and what is in snapshots for them.
+        let is_behind = repository.catch_up_with_journal()?;
         repository.open_stores()?;
+        if is_behind {
+            repository.catch_up_with_snapshots()?;
+        }
+        if repository.lock.is_some() {
+            repository.keep_numbers()?;
+        } else {
+            repository.read_ahead()?;
+        }
         Ok(repository)
     }
 
@@ -319,6 +335,19 @@ impl Recogniser {
     pub fn who(&self, identity: &Identity) -> KeyedHash {
         self.hash(b"who", &identity.encode())
     }
+}
+
+fn open_catalog(state: &StateDir) -> Outcome<Catalog> {
+    let path = state.catalog();
+    Catalog::open(&path).map_err(|error| {
+        let is_damage = error.is_damage();
+        let failure = Failure::from(error);
+        if is_damage {
+            let path = path.display();
+            return failure.hint(format!("move {path} away: what it says is found out anew"));
+        }
+        failure
+    })
 }
 
 fn meta(keyring: &Keyring) -> Outcome<DomainKey> {

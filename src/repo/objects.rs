@@ -29,6 +29,13 @@ pub fn page_path(name: ObjectName) -> String {
     format!("pages/{name}")
 }
 
+/// Whether an object that is named by its content is there, and has that content.
+pub fn is_whole(store: &Store, path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let found = store.get(path, page::MAX.max(pack::MAX));
+    found.is_ok_and(|bytes| ObjectName::of(&bytes).to_string() == name)
+}
+
 /// Bytes of whole packs that are kept at hand. A snapshot is read along one line per snapshot of its
 /// chain, and the packs of incrementals are small.
 const CACHED: u64 = 160 << 20;

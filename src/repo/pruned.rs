@@ -48,7 +48,7 @@ impl Repository {
     }
 
     /// The numbers of the manifests in the state directory.
-    fn own_manifests(&self) -> Outcome<Vec<u64>> {
+    pub(super) fn own_manifests(&self) -> Outcome<Vec<u64>> {
         let folder = self.state.manifests(self.inc());
         let number = |name: &String| name.parse().ok();
         Ok(fsx::names(&folder)?.iter().filter_map(number).collect())

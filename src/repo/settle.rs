@@ -211,15 +211,19 @@ impl Repository {
         Ok(own.map(|snapshot| snapshot.id.number).max().unwrap_or(0))
     }
 
+    /// How many entries of the journal the catalog has taken in.
+    pub(super) fn journal_applied(&self) -> Outcome<u64> {
+        let noted = self.catalog.note("journal_applied")?;
+        Ok(noted.and_then(|noted| noted.parse().ok()).unwrap_or(0))
+    }
+
     /// Brings the catalog up to the journal.
     pub fn apply_to_catalog(&mut self) -> Outcome<()> {
         let position = self.log.position();
-        let done = self
-            .catalog
-            .note("journal_applied")?
-            .and_then(|n| n.parse().ok())
-            .unwrap_or(0_u64);
-        let first = position.len - self.log.recent().len() as u64 + 1;
+        let done = self.journal_applied()?;
+        let entries = self
+            .log
+            .entries(done + 1..position.len + 1, &self.meta()?)?;
         let recogniser = Recogniser::new(self)?;
         let applying = Applying {
             repo: self.id(),
@@ -227,12 +231,9 @@ impl Repository {
             forest: &self.keyring.forest,
             recogniser: &recogniser,
         };
-        let log = &self.log;
         self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
-            for (number, entry) in (first..).zip(log.recent()) {
-                if number > done {
-                    applying.apply(change, number, entry)?;
-                }
+            for (number, entry) in (done + 1..).zip(&entries) {
+                applying.apply(change, number, entry)?;
             }
             Ok(change.set_note("journal_applied", &position.len.to_string())?)
         })

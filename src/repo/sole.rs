@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ahead::OLDER;
 use super::state::StateDir;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
@@ -54,6 +55,10 @@ impl SoleWriter<'_> {
             return Ok(None);
         }
         let signed = object::read(chain, self.repo, self.inc, number, &found, self.verify);
+        // Nobody knows its hash any more; that its number was pruned, the journal says.
+        if pruned == Some(&[0; 32]) && signed.is_ok() {
+            return Ok(None);
+        }
         if (own.is_some() || pruned.is_some()) && signed.is_err() {
             return Ok(Some(number));
         }
@@ -96,8 +101,5 @@ fn not_ours(store: &Store, path: &str) -> Failure {
 
 /// What is said when somebody else writes to the repository.
 pub fn second_writer(what: impl Into<String>) -> Failure {
-    Failure::of(FailureKind::Refused, what).hint(
-        "two hosts (or a copy of the state directory) write to the same repository: \
-         stop one of them for good",
-    )
+    Failure::of(FailureKind::Refused, what).hint(OLDER)
 }

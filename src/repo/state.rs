@@ -37,6 +37,35 @@ impl StateDir {
         self.0.join("catalog.db")
     }
 
+    fn numbers(&self) -> PathBuf {
+        self.0.join("numbers")
+    }
+
+    /// The next free numbers as they were last noted, of a customer and of Tenure's own domains; none
+    /// if that was never done. The catalog may give none below them, whatever it knows.
+    pub fn next_numbers(&self) -> Outcome<Option<(u32, u32)>> {
+        let Some(text) = fsx::read_if_there(&self.numbers(), 1024)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&text);
+        let mut numbers = text.split_whitespace().map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(customer)), Some(Ok(own))) => Ok(Some((customer, own))),
+            _ => {
+                let what = format!("{} does not hold two numbers", self.numbers().display());
+                Err(Failure::new(what).hint("remove it: numbers are then given from far above"))
+            }
+        }
+    }
+
+    /// Notes the next free numbers, before any of those below is used.
+    pub fn set_next_numbers(&self, (customer, own): (u32, u32)) -> Outcome<()> {
+        Ok(fsx::write(
+            &self.numbers(),
+            format!("{customer} {own}\n").as_bytes(),
+        )?)
+    }
+
     /// Where pages are kept, so that they need not be fetched again.
     pub fn pages(&self) -> PathBuf {
         self.0.join("pages")

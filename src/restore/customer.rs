@@ -90,7 +90,7 @@ pub(super) fn find(
 ) -> Outcome<(Customer, Vec<Entry>)> {
     let meta = repository.meta()?;
     let classes = view.manifest().classes.len() as u8;
-    for holder in register::find(repository, id)?.into_iter().rev() {
+    for holder in register::holders(repository, id)?.into_iter().rev() {
         let mut entries = Vec::new();
         for class in 1..=classes {
             let domain = Domain {

@@ -53,6 +53,47 @@ pub fn choose(
     })
 }
 
+/// The newest snapshot, for whoever names none; with a store the newest that it holds complete, and if
+/// that is another one, why.
+///
+/// # Errors
+/// When the newest is complete on no store that can be reached: the hint says which are.
+pub fn newest(
+    repository: &Repository,
+    store: Option<&StoreName>,
+) -> Outcome<(SnapshotId, Option<String>)> {
+    let newest = choose(repository, None, None)?;
+    if let Some(store) = store {
+        let last_good = repository.catalog.last_good(store)?;
+        return Ok(match last_good.map(|snapshot| snapshot.id) {
+            Some(id) if id != newest => {
+                let (held, newest) = (id.number, newest.number);
+                let why = format!(
+                    "store {store} does not hold the newest snapshot, {newest}, complete: this is {held}"
+                );
+                (id, Some(why))
+            }
+            _ => (newest, None),
+        });
+    }
+    let mut held = Vec::new();
+    for store in &repository.stores {
+        if let Some(snapshot) = repository.catalog.last_good(store.name())? {
+            if snapshot.id == newest {
+                return Ok((newest, None));
+            }
+            let (number, store) = (snapshot.id.number, store.name());
+            held.push(format!("--snapshot {number} (complete on {store})"));
+        }
+    }
+    let number = newest.number;
+    let what = format!("snapshot {number} is not complete on any store that can be reached");
+    held.push(format!(
+        "--snapshot {number} to try it from what all stores have together"
+    ));
+    Err(Failure::new(what).hint(format!("say which: {}", held.join(", "))))
+}
+
 /// A fetcher from the store that is meant, or from all that can be reached: those first that had the
 /// snapshot complete when they were last looked at.
 fn fetcher(repository: &Repository, id: SnapshotId, store: Option<&StoreName>) -> Outcome<Fetcher> {

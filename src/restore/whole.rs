@@ -14,7 +14,8 @@ use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{Class, SnapshotId, StoreName};
-use crate::manifest::SourceState;
+use crate::manifest::{Manifest, SourceState};
+use crate::page::Entry;
 use crate::piece::RowReader;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
@@ -89,7 +90,8 @@ pub fn whole(
     check_journal(repository)?;
     site.finish()?;
     if forgotten > 0 {
-        left_out.push(format!("{forgotten} forgotten customers"));
+        let s = if forgotten == 1 { "" } else { "s" };
+        left_out.push(format!("{forgotten} forgotten customer{s}"));
     }
     left_out.extend(not_hidden(&lives));
     let seconds = Timestamp::now().seconds_since(started);
@@ -154,10 +156,7 @@ fn sort_rows(
         };
         let Some(key) = keys.key(entry.domain) else {
             if entry.domain.class == Class::OWN {
-                tables.push(format!(
-                    "forgotten rows of a table (domain {})",
-                    entry.domain
-                ));
+                tables.push(own_rows(view.manifest(), &entry));
             } else {
                 forgotten.insert((entry.domain.inc, entry.domain.arrival));
             }
@@ -182,6 +181,23 @@ fn sort_rows(
     }
     report.end();
     Ok((forgotten.len() as u64, tables))
+}
+
+/// What is said of a table's domain that was forgotten.
+fn own_rows(manifest: &Manifest, entry: &Entry) -> String {
+    let mut sources = manifest.sources.iter();
+    let source = sources.find(|source| source.number == entry.source);
+    let named = source.and_then(|source| {
+        let mut tables = source.schema.tables.iter().zip(&source.tables);
+        let (table, _) =
+            tables.find(|(_, state)| [state.whole, state.orphans].contains(&Some(entry.domain)))?;
+        Some(format!("{}.{}", source.name, table.name))
+    });
+    match named {
+        Some(table) => format!("forgotten rows of table {table}"),
+        // It was settled since the base of the snapshot was taken.
+        None => format!("forgotten rows of a table (domain {})", entry.domain),
+    }
 }
 
 fn build(

@@ -11,6 +11,9 @@
 //! such, and the next snapshot sweeps them. A manifest may be missing if the journal says that its
 //! snapshot was pruned, and not otherwise.
 //!
+//! Packs and pages that are damaged are noted in the catalog, until a snapshot has replaced them or they
+//! are found whole: no snapshot that needs one counts as complete in that store meanwhile.
+//!
 //! With data, and nothing found wrong in a store, each snapshot that it holds complete is noted as
 //! *verified*: `prune` goes below none that is the newest such. One good store is enough, and what is
 //! wrong in another takes nothing away: each store is sufficient by itself.
@@ -29,6 +32,7 @@ use crate::secret::DomainKey;
 use crate::store::{Store, StoreError};
 
 mod control;
+mod damaged;
 mod expected;
 mod packs;
 mod pages;
@@ -95,6 +99,7 @@ pub fn run(
         let what = "snapshots were pruned while this looked for them";
         return Err(Failure::new(what).hint("run it again"));
     }
+    damaged::note(repository, store, &verified)?;
     let now = Timestamp::now();
     repository.catalog.change(|change| -> Outcome<()> {
         for id in &verified.whole {

@@ -43,7 +43,7 @@ impl Look<'_> {
         let pruned = &self.pruned;
         snapshots.retain(|kept| kept.id.inc == inc && !pruned.contains(&kept.id.number));
         self.gaps(&snapshots);
-        let complete = self.repository.catalog.complete()?;
+        let complete = self.repository.catalog.listed_complete()?;
         let hashes = self.hashes(&snapshots)?;
         let listed = self.listing();
         let mut kept = Vec::new();
@@ -87,6 +87,8 @@ impl Look<'_> {
     /// The hashes of manifests by number, those of pruned ones too: what the next one must carry.
     fn hashes(&self, snapshots: &[Snapshot]) -> Outcome<BTreeMap<u64, [u8; 32]>> {
         let mut hashes = self.repository.catalog.pruned(self.repository.inc())?;
+        // The hash of one that was pruned may be lost with an older catalog.
+        hashes.retain(|_, hash| *hash != NONE_BEFORE);
         hashes.extend(snapshots.iter().map(|kept| (kept.id.number, kept.hash)));
         hashes.insert(0, NONE_BEFORE);
         Ok(hashes)

@@ -17,6 +17,7 @@ mod init;
 mod life;
 mod odd;
 mod prune;
+mod restore;
 mod usage;
 mod wrong;
 

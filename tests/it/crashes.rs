@@ -21,6 +21,8 @@ use crate::support::crash::{Calls, Outcome, count, kill_at};
 use crate::support::place::Place;
 use crate::support::raw::{files, open_everything};
 
+mod lives;
+
 const REGISTER: &str = "table = \"people\"\nkey = \"no\"";
 const SCHEMA: &str = "
     CREATE TABLE people (no TEXT PRIMARY KEY, name TEXT, friend TEXT REFERENCES people(no));

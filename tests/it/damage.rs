@@ -107,3 +107,93 @@ fn damage_is_an_error_and_never_wrong_rows() {
     println!("{cases} damages, none gave wrong rows");
     assert_eq!(restored(&place, &kept, "mended"), 3);
 }
+
+/// Flips a bit in the middle of the one pack of the newest snapshot, in some stores.
+fn flip(place: &Place, stores: &[&str], pack: &str) {
+    for store in stores {
+        let path = place.path(store).join(pack);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 16;
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+/// The packs that the newest snapshot names.
+fn packs(place: &Place) -> Vec<String> {
+    let repository = place.read();
+    let (_, manifest) = tenure::backup::kept(&repository).unwrap().pop().unwrap();
+    let packs = manifest.packs.iter();
+    packs
+        .map(|pack| tenure::repo::objects::pack_path(pack.name))
+        .collect()
+}
+
+fn verify(place: &Place) -> Vec<String> {
+    let verified = tenure::verify::run(&mut place.read(), None, false, &Silent).unwrap();
+    let problems = verified.problems.into_iter();
+    problems
+        .map(|p| format!("{} {}", p.store, p.object))
+        .collect()
+}
+
+fn is_red_for_damage(place: &Place) -> bool {
+    let status = tenure::status::run(&place.read()).unwrap();
+    status.problems.iter().any(|p| p.what.contains("damaged"))
+}
+
+/// The stores on which snapshot `number` is complete.
+fn complete(place: &Place, number: u64) -> Vec<String> {
+    let complete = place.read().catalog.complete().unwrap();
+    let found = complete.into_iter().find(|(id, _)| id.number == number);
+    let stores = found.map(|(_, stores)| stores).unwrap_or_default();
+    stores.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_damaged_object_is_replaced_from_a_store_that_has_it_whole() {
+    let (place, _) = place();
+    for pack in packs(&place) {
+        flip(&place, &["b"], &pack);
+        assert!(!is_red_for_damage(&place), "nobody has looked yet");
+        assert_eq!(verify(&place), [format!("b {pack}")]);
+        assert!(is_red_for_damage(&place));
+        assert_eq!(complete(&place, 3), ["a"]);
+        // It stays on the list until somebody has seen to it.
+        assert!(verify(&place).contains(&format!("b {pack}")));
+        let number = place.snapshot(false).id.number;
+        let [a, b] = ["a", "b"].map(|store| fs::read(place.path(store).join(&pack)).unwrap());
+        assert_eq!(a, b);
+        assert!(!is_red_for_damage(&place));
+        assert_eq!(complete(&place, number), ["a", "b"]);
+        assert_eq!(complete(&place, 3), ["a", "b"]);
+        assert_eq!(verify(&place), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_no_store_has_whole_is_stored_anew() {
+    for full in [false, true] {
+        let (place, _) = place();
+        let pack = packs(&place).remove(0);
+        flip(&place, &["a", "b"], &pack);
+        assert_eq!(verify(&place).len(), 2);
+        assert_eq!(complete(&place, 3), Vec::<String>::new());
+        let last = place.keep(4);
+        let taken = place.snapshot(full);
+        assert_eq!(taken.kind, tenure::manifest::SnapshotKind::Full);
+        assert!(taken.why_full.is_some());
+        assert!(!packs(&place).contains(&pack));
+        assert_eq!(complete(&place, 4), ["a", "b"]);
+        assert_eq!(complete(&place, 3), Vec::<String>::new());
+        for store in ["a", "b"] {
+            same(&last, &place.restore(4, store)).unwrap();
+        }
+        // The older snapshots are as broken as before, and that is said.
+        assert!(is_red_for_damage(&place));
+        // What turns out whole is taken off the list.
+        flip(&place, &["a", "b"], &pack);
+        verify(&place);
+        assert!(!is_red_for_damage(&place));
+    }
+}

@@ -271,3 +271,132 @@ fn rows_that_belong_to_nobody_are_named_as_not_reached() {
     let forgotten = forget::run(&mut place.change(), &[], &["crm.deals".into()]).unwrap();
     assert_eq!(forgotten.not_reached, Vec::<String>::new());
 }
+
+/// People whose keys may be used again, and notes that name one without a foreign key.
+fn people_with_since() -> Place {
+    let register = "table = \"people\"\nkey = \"id\"\nsince = \"since\"";
+    let owns = "[[source.owns]]\ntable = \"notes\"\nby = \"who\"";
+    Place::new(register, owns, |db| {
+        let schema = "CREATE TABLE people (id INTEGER PRIMARY KEY, since TEXT);
+             CREATE TABLE notes (id INTEGER PRIMARY KEY, who, what TEXT);
+             INSERT INTO people VALUES (1, 'a'), (2, 'a'), (3, 'a');
+             INSERT INTO notes VALUES (1, 1, 'x'), (2, 2, 'secret of 2'), (3, '2', 'more'), (4, 9, 'of nobody');";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    })
+}
+
+fn sql(place: &Place, sql: &str) {
+    Connection::open(&place.db)
+        .unwrap()
+        .execute_batch(sql)
+        .unwrap();
+}
+
+fn texts(keys: &[tenure::value::CustomerKey]) -> Vec<String> {
+    keys.iter().map(tenure::value::CustomerKey::text).collect()
+}
+
+#[test]
+fn rows_of_the_forgotten_are_left_out_when_the_register_has_let_them_go() {
+    let place = people_with_since();
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    sql(&place, "DELETE FROM people WHERE id = 2");
+    let taken = place.snapshot(true);
+    assert_eq!(
+        (texts(&taken.dangling), taken.left_out.len()),
+        (vec!["2".to_owned()], 0)
+    );
+    let gone = "DELETE FROM notes WHERE id IN (2, 3)";
+    crate::support::compare::same_except(&place.db, &place.restore(2, "a"), gone).unwrap();
+    // Somebody else gets the key: the rows are that one's.
+    sql(&place, "INSERT INTO people VALUES (2, 'b')");
+    assert!(place.snapshot(false).dangling.is_empty());
+    crate::support::compare::same(&place.db, &place.restore(3, "a")).unwrap();
+    // That one leaves, and is not forgotten: whose they are nobody can tell, and they are kept.
+    sql(&place, "DELETE FROM people WHERE id = 2");
+    assert!(place.snapshot(false).dangling.is_empty());
+    crate::support::compare::same(&place.db, &place.restore(4, "a")).unwrap();
+}
+
+#[test]
+fn what_stood_under_a_table_before_it_was_settled_is_named_as_not_reached() {
+    let place = people_with_since();
+    let owns = "[[source.owns]]\ntable = \"notes\"\nby = \"who\"";
+    place.reconfigure(|text| text.replace(owns, "shared = [\"notes\"]"));
+    place.snapshot(true);
+    place.reconfigure(|text| text.replace("shared = [\"notes\"]", owns));
+    sql(&place, "DELETE FROM notes WHERE id = 4");
+    place.snapshot(true);
+    let plan = forget::plan(&place.change(), &["2".into()], &[]).unwrap();
+    assert_eq!(plan.not_reached, ["crm.notes (until snapshot 1)"]);
+    let both = forget::plan(&place.change(), &["2".into()], &["notes".into()]).unwrap();
+    assert_eq!(both.not_reached, Vec::<String>::new());
+    let forgotten = forget::run(&mut place.change(), &[], &["crm.notes".into()]).unwrap();
+    assert_eq!(forgotten.forgotten, ["crm.notes"]);
+    // There is nothing left of it, and it is not forgotten twice.
+    let epoch = place.read().keyring.epoch;
+    let failure = forget::run(&mut place.change(), &[], &["notes".into()])
+        .err()
+        .unwrap();
+    assert_eq!(failure.kind(), tenure::error::FailureKind::NotFound);
+    assert_eq!(place.read().keyring.epoch, epoch);
+}
+
+#[test]
+fn everybody_is_forgotten_once() {
+    let place = people_with_since();
+    place.snapshot(true);
+    let ids = ["2", "1", "2", "2#1"].map(str::to_owned);
+    let plan = forget::plan(&place.change(), &ids, &[]).unwrap();
+    assert_eq!(plan.ids, ["2", "1"]);
+}
+
+#[test]
+fn a_label_means_the_same_wherever_it_is_said() {
+    let place = people_with_since();
+    place.snapshot(true);
+    sql(&place, "UPDATE people SET since = 'b' WHERE id = 2");
+    place.snapshot(true);
+    let repository = place.read();
+    for (id, snapshots, flags) in [("2#1", 1, 1), ("2#3", 1, 0), ("2", 1, 0)] {
+        let shown = tenure::customers::show(&repository, id, true).unwrap();
+        assert_eq!(
+            (shown.id.as_str(), shown.snapshots.len(), shown.flags.len()),
+            ("2", snapshots, flags),
+            "{id}"
+        );
+    }
+    let listed = tenure::customers::list(&repository, &tenure::customers::Filter::default());
+    let labels: Vec<_> = listed.unwrap().into_iter().map(|one| one.label).collect();
+    let labels: Vec<_> = labels.iter().map(Option::as_deref).collect();
+    assert_eq!(labels, [None, Some("2#3"), None, Some("2#1")]);
+    let restore = |id: &str, snapshot: &str, to: &str| {
+        let to = place.path(to);
+        let snapshot = restore::choose(&repository, Some(snapshot), None).unwrap();
+        restore::customer(&repository, id, &to, snapshot, None, &Silent)
+    };
+    assert_eq!(restore("2#1", "1", "one").unwrap().rows, 3);
+    assert!(restore("2#1", "2", "two").is_err());
+    assert_eq!(restore("2#3", "2", "three").unwrap().rows, 3);
+}
+
+#[test]
+fn a_label_that_is_also_somebody_s_key_is_ambiguous() {
+    let place = Place::new("table = \"c\"\nkey = \"id\"", "", |db| {
+        let schema = "CREATE TABLE c (id TEXT PRIMARY KEY); INSERT INTO c VALUES ('1'), ('1#0')";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    place.snapshot(true);
+    let failure = forget::run(&mut place.change(), &["1#0".into()], &[])
+        .err()
+        .unwrap();
+    assert_eq!(failure.kind(), tenure::error::FailureKind::Usage);
+    assert!(
+        failure.next_step().unwrap().contains("1#0#1"),
+        "{failure:?}"
+    );
+    forget::run(&mut place.change(), &["1#0#1".into()], &[]).unwrap();
+    assert!(tenure::customers::find(&place.read(), "1").is_ok());
+    assert!(tenure::customers::find(&place.read(), "1#0").is_err());
+}

@@ -17,6 +17,7 @@ use tenure::{customers, forget, restore};
 use crate::support::compare::{same, same_except};
 use crate::support::world::World;
 
+mod canary;
 mod erasing;
 mod hiding;
 mod holds;

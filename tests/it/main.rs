@@ -11,6 +11,8 @@
 )]
 
 mod admin;
+mod ahead;
+mod catalog;
 mod cli;
 mod config;
 mod crashes;

@@ -340,7 +340,7 @@ fn a_manifest_behind_a_gap_is_still_held_against_the_one_that_was_pruned() {
     world.two_chains();
     assert_eq!(world.prune(), [1, 2, 3]);
     let catalog = Connection::open(world.place.path("state/catalog.db")).unwrap();
-    let sql = "UPDATE pruned SET hash = zeroblob(32) WHERE number = 3";
+    let sql = "UPDATE pruned SET hash = randomblob(32) WHERE number = 3";
     assert_eq!(catalog.execute(sql, []).unwrap(), 1);
     let verified = world.verify(false);
     assert!(!verified.is_ok());

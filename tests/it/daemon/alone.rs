@@ -53,14 +53,11 @@ fn it_keeps_the_schedule_and_takes_a_changed_configuration_over() {
 fn a_change_makes_a_snapshot_due_once_the_source_is_quiet() {
     let world = World::new(SOCKET);
     let text = std::fs::read_to_string(world.path("tenure.toml")).unwrap();
+    let kind = "kind    = \"sqlite\"";
+    assert!(text.contains(kind), "{text}");
     let text = text.replacen(
-        "kind   = \"sqlite\"",
-        "kind   = \"sqlite\"\non_change = true\nquiet = \"1s\"",
-        1,
-    );
-    let text = text.replacen(
-        "kind = \"sqlite\"",
-        "kind = \"sqlite\"\non_change = true\nquiet = \"1s\"",
+        kind,
+        &format!("{kind}\non_change = true\nquiet = \"1s\""),
         1,
     );
     std::fs::write(world.path("tenure.toml"), text).unwrap();

@@ -23,7 +23,7 @@ impl World {
     /// With a repository, and `more` at the end of its configuration.
     pub fn new(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let crm = Crm::create(&dir.path().join("crm.db"), 40, 11).unwrap();
+        let crm = Crm::create(&dir.path().join("crm.db"), 20, 3).unwrap();
         let world = Self { dir, crm };
         let register = format!("sqlite:{}#customers.id", world.path("crm.db").display());
         let (near, far) = (world.path("near"), world.path("far"));

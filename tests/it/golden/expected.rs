@@ -297,7 +297,11 @@ pub fn events() -> [(&'static str, Event); 6] {
             "2-erased.bin",
             Event::Erased {
                 domains: vec![GONE, SHARED],
-                recognised: vec![Recognised { who, domain: GONE }],
+                recognised: vec![Recognised {
+                    who,
+                    domain: GONE,
+                    key: None,
+                }],
                 order: None,
             },
         ),

@@ -31,6 +31,7 @@ impl World {
         let recognised = vec![Recognised {
             who: holder.who,
             domain: holder.domain,
+            key: None,
         }];
         repository
             .decide(Event::Erased {

@@ -261,8 +261,8 @@ fn whose_a_table_is_is_looked_at_again_when_it_counts() {
 fn strings_in_double_quotes_are_the_applications_own_business() {
     let (_dir, path) = database(
         "CREATE TABLE c(id INTEGER PRIMARY KEY, t); INSERT INTO c VALUES (1, 'x');
-         CREATE TABLE tenure_changed(t);
-         CREATE TRIGGER q AFTER DELETE ON c WHEN old.t <> \"y\" BEGIN INSERT INTO tenure_changed VALUES (\"z\"); END;",
+         CREATE TABLE tenure_changes(t /* made by tenure */);
+         CREATE TRIGGER q AFTER DELETE ON c WHEN old.t <> \"y\" BEGIN INSERT INTO tenure_changes VALUES (\"z\"); END;",
     );
     let erased = live(&path, &register("c", &["id"]))
         .erase(&[id(1)], FOR_REAL)
