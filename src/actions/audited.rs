@@ -14,7 +14,6 @@ use crate::clock::Timestamp;
 use crate::config::Role;
 use crate::customers;
 use crate::error::{Context as _, Failure, FailureKind, Outcome};
-use crate::forget;
 use crate::ids::Domain;
 use crate::lifecycle;
 use crate::register;
@@ -116,7 +115,7 @@ fn visible(context: &Context, action: &Action) -> Outcome<()> {
     let lives = lifecycle::lives(&repository)?;
     for id in action.ids() {
         // One of several who have held a key is named by the number too.
-        let named = forget::holder(&repository, id).ok();
+        let named = register::holder(&repository, id).ok();
         let known = customers::find(&repository, id).unwrap_or_default();
         for customer in known.iter().chain(&named) {
             let life = lives.get(&customer.domain);

@@ -232,18 +232,31 @@ fn states_survive(machine: &Machine) {
 
 /// As the README says: the secret is then nowhere but in the sealed credential.
 fn seals_the_host_secret(machine: &Machine) {
-    let readme = include_str!("../../../README.md");
-    let block = readme
+    let readme = include_str!("../../../README.md").replace("\\\n", " ");
+    let part = readme
         .split("**Where the host secret lies.**")
         .nth(1)
         .unwrap();
-    let block = block.split("```").nth(1).unwrap();
-    for line in block.lines().skip(1) {
-        machine.ok(line);
-    }
+    let mut blocks = part.split("```").skip(1).step_by(2);
+    let mut follow = || {
+        for line in blocks.next().unwrap().lines().skip(1) {
+            machine.ok(line);
+        }
+    };
+    follow();
     assert_eq!(machine.ok("find /etc/tenure -name host.key"), "");
     machine.goes_on();
     machine.ok("tenure verify --data");
+    machine.ok("tenure restore --to /srv/back");
+    // And with no daemon at all.
+    machine.ok("systemctl stop tenured.socket tenured.service");
+    assert!(!machine.sh("tenure restore --to /srv/none").status.success());
+    follow();
+    machine.ok("systemctl start tenured.service");
+    for to in ["back", "restored"] {
+        let count = format!("sqlite3 /srv/{to}/crm/crm.db 'SELECT count(*) FROM customers'");
+        assert_eq!(machine.ok(&count).trim(), (CUSTOMERS - 1).to_string());
+    }
 }
 
 /// With nothing to do it costs next to nothing.
