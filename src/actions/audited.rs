@@ -114,10 +114,7 @@ fn visible(context: &Context, action: &Action) -> Outcome<()> {
     let repository = context.read()?;
     let lives = lifecycle::lives(&repository)?;
     for id in action.ids() {
-        // One of several who have held a key is named by the number too.
-        let named = register::holder(&repository, id).ok();
-        let known = customers::find(&repository, id).unwrap_or_default();
-        for customer in known.iter().chain(&named) {
+        for customer in register::holders(&repository, id).unwrap_or_default() {
             let life = lives.get(&customer.domain);
             if life.is_some_and(|life| life.hidden.is_some()) {
                 return Err(register::not_found(&repository, id));
