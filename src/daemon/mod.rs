@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::actions::text;
 use crate::admin::{self, Limits, Listener};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -46,6 +47,9 @@ use worker::Worker;
 /// How long a job that runs is waited for when the daemon is told to stop; what is cut off then is
 /// finished at the next start.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a file that is saved in place may be half written.
+const HALF_WRITTEN: Duration = Duration::from_millis(250);
 
 /// Runs until it is told to stop.
 ///
@@ -152,14 +156,14 @@ impl Daemon {
         loop {
             let now = Timestamp::now();
             if let Err(failure) = self.tasks.look(now) {
-                tracing::error!("cannot look at what is due: {failure:?}");
+                tracing::error!("cannot look at what is due: {}", text::reasons(&failure));
             }
             systemd::status(&self.tasks.summary(now));
             let sleep = self.tasks.wait(now).min(watchdog.interval());
             tokio::select! {
                 () = wake.notified() => {}
                 () = tokio::time::sleep(sleep) => {}
-                seen = self.watching.next() => self.seen(seen),
+                seen = self.watching.next() => self.seen(seen).await,
                 _ = self.hangup.recv() => self.reload(),
                 _ = self.terminate.recv() => return Ok(()),
                 _ = self.interrupt.recv() => return Ok(()),
@@ -169,9 +173,12 @@ impl Daemon {
     }
 
     /// Something has changed on the disk.
-    fn seen(&mut self, seen: Seen) {
+    async fn seen(&mut self, seen: Seen) {
         match seen {
-            Seen::Configuration => self.reload(),
+            Seen::Configuration => {
+                tokio::time::sleep(HALF_WRITTEN).await;
+                self.reload();
+            }
             Seen::Source(name, quiet) => self.tasks.changed(name, quiet, Timestamp::now()),
         }
     }
@@ -185,7 +192,8 @@ impl Daemon {
             Ok(true) => tracing::info!("the changed configuration is in force"),
             Ok(false) => {}
             Err(failure) => tracing::error!(
-                "the changed configuration is refused, the one before stays in force: {failure:?}"
+                "the changed configuration is refused, the one before stays in force: {}",
+                text::reasons(&failure)
             ),
         }
         systemd::ready();

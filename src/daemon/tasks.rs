@@ -174,10 +174,10 @@ impl Running {
         let result = result(&outcome);
         let (task, text) = (self.task.as_str(), &result.text);
         match result.ending {
-            Ending::Ok => tracing::info!(task, "done"),
-            Ending::Part => tracing::warn!(task, "done in part: {text}"),
-            Ending::Failed => tracing::error!(task, "failed: {text}"),
-            Ending::Refused => tracing::error!(task, "refused: {text}"),
+            Ending::Ok => tracing::info!("{task}: done"),
+            Ending::Part => tracing::warn!("{task}: done in part: {text}"),
+            Ending::Failed => tracing::error!("{task}: failed: {text}"),
+            Ending::Refused => tracing::error!("{task}: refused: {text}"),
         }
         let finished = locked(&self.planner).finish(self.task, result, Timestamp::now());
         keep(&mut catalog, finished.into_iter().collect())?;

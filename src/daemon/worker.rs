@@ -247,14 +247,16 @@ mod tests {
         let worker = Worker::start().unwrap();
         let (told, order) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
-        let own = told.clone();
+        let (own, (begun, begins)) = (told.clone(), mpsc::channel());
         let long = worker.submit(Rank::Task, "long", None, move |report| {
+            begun.send(()).unwrap();
             held.recv().unwrap();
             report.breathe();
             own.send("long").unwrap();
             answer()
         });
         let mut jobs = vec![long.unwrap()];
+        begins.recv().unwrap();
         for (rank, name) in [(Rank::Person, "person"), (Rank::Hold, "hold")] {
             let told = told.clone();
             let job = worker.submit(rank, name, None, move |_| {

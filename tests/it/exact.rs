@@ -154,6 +154,8 @@ fn expect_without(kept: &Path, back: &Path, gone: i64) -> Result<(), String> {
     }
     let script = format!(
         "ATTACH '{}' AS back;
+         -- First: a neutral row may have the number that the one who is gone had.
+         DELETE FROM customers WHERE id = {gone};
          CREATE TEMP TABLE tombstone AS
              SELECT id FROM back.customers WHERE id NOT IN (SELECT id FROM main.customers);
          INSERT INTO main.customers SELECT * FROM back.customers WHERE id IN tombstone AND id < 0
@@ -168,7 +170,6 @@ fn expect_without(kept: &Path, back: &Path, gone: i64) -> Result<(), String> {
          UPDATE introductions SET introduced = (SELECT id FROM tombstone) WHERE introduced = {gone};
          UPDATE notes SET mentions = NULL WHERE mentions = {gone};
          UPDATE customers SET referred_by = NULL WHERE referred_by = {gone};
-         DELETE FROM customers WHERE id = {gone};
          DROP TABLE tombstone;
          DETACH back;",
         back.display()
