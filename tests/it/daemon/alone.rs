@@ -16,6 +16,20 @@ fn task(world: &World, name: &str) -> Value {
     tasks.find(|task| task["task"] == name).unwrap().clone()
 }
 
+/// The files below a directory that hold these bytes.
+fn files_with(dir: &std::path::Path, bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in crate::support::world::objects(dir, "") {
+        let Ok(held) = std::fs::read(dir.join(&path)) else {
+            continue;
+        };
+        if held.windows(bytes.len()).any(|window| window == bytes) {
+            found.push(path);
+        }
+    }
+    found
+}
+
 #[test]
 fn it_keeps_the_schedule_and_takes_a_changed_configuration_over() {
     let world = World::new(&format!(
@@ -110,8 +124,12 @@ fn retention_runs_by_itself_and_a_hold_stops_it() {
     let rules = "[retention]\nfuse = { share = 0.5, number = 100 }\n[[retention.rule]]\nbasis = \"over\"\n\
                  start = \"last_contact_at\"\nkeep = \"20y\"\nthen = \"erase\"\n";
     let world = World::new(SOCKET);
-    assert_eq!(world.json(&["snapshot"]).0, 0);
     let db = world.crm.connection();
+    let canary = "canary-7f3a91c05d2e4b68";
+    let plant = "UPDATE customers SET name = ?1 || id WHERE id IN (3, 5)";
+    db.execute(plant, [canary]).unwrap();
+    assert_eq!(world.json(&["snapshot"]).0, 0);
+    assert_eq!(files_with(world.dir(), canary.as_bytes()), ["crm.db"]);
     let old = "UPDATE customers SET last_contact_at = '2001-01-01 00:00:00' WHERE id IN (3, 4, 5)";
     db.execute(old, []).unwrap();
     assert_eq!(world.json(&["customer", "hold", "4", "--reason", "x"]).0, 0);
@@ -123,6 +141,11 @@ fn retention_runs_by_itself_and_a_hold_stops_it() {
         let left = "SELECT count(*) FROM customers WHERE id IN (3, 5)";
         db.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap() == 0
     });
+    wait_for("the run's end", || {
+        task(&world, "retention")["result"] == "ok"
+    });
+    // Not in the database, its journal, the state directory, the log, the audit log nor a store.
+    assert!(files_with(world.dir(), canary.as_bytes()).is_empty());
     let (_, held) = world.json(&["customer", "show", "4"]);
     assert_eq!(held["state"], "active");
     assert_eq!(world.json(&["customer", "show", "3"]).0, 5);
