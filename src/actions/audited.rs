@@ -7,7 +7,7 @@
 //! Customers stand there as domain numbers alone.
 
 use super::answer::IN_PART;
-use super::{Action, Answer, Context, Kind, perform, possible, text};
+use super::{Action, Answer, Context, Kind, Route, perform, possible, text};
 use crate::audit::AuditLog;
 use crate::audit_entry::{Entry, Object, Phase, Who};
 use crate::clock::Timestamp;
@@ -44,6 +44,14 @@ impl Caller {
     }
 }
 
+/// What somebody is told who has no role that may.
+pub fn may_not(caller: &Caller, route: &Route) -> Failure {
+    let needed: Vec<&str> = route.roles.iter().map(|role| role.as_str()).collect();
+    let what = format!("{} may not do `{}`", caller.name, route.name);
+    let hint = format!("it needs one of the roles admin, {}", needed.join(", "));
+    Failure::of(FailureKind::Refused, what).hint(hint)
+}
+
 /// Does what is asked if the caller may, and writes it down.
 ///
 /// # Errors
@@ -55,10 +63,7 @@ pub fn perform_for(caller: &Caller, context: &Context, action: &Action) -> Outco
     let mut record = Record::open(caller, context, action);
     if !route.allows(caller.roles.iter().copied()) {
         record.note(Phase::Refused, "role", None)?;
-        let needed: Vec<&str> = route.roles.iter().map(|role| role.as_str()).collect();
-        let what = format!("{} may not do `{}`", caller.name, route.name);
-        let hint = format!("it needs one of the roles admin, {}", needed.join(", "));
-        return Err(Failure::of(FailureKind::Refused, what).hint(hint));
+        return Err(may_not(caller, route));
     }
     let begun = match action.kind().changes() {
         true => record.begin(action.kind())?,
@@ -82,7 +87,12 @@ pub fn perform_for(caller: &Caller, context: &Context, action: &Action) -> Outco
             text::reasons(failure)
         )
     });
-    outcome.map(|answer| answer.warn(notes).warn(warnings))
+    // What was done and could not be noted was done in part.
+    let unnoted = !told.is_empty();
+    outcome.map(|answer| {
+        let in_part = unnoted && answer.code == 0;
+        answer.warn(notes).warn(warnings).code_if(in_part, IN_PART)
+    })
 }
 
 /// Notes a request that never became an action.

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::check::{self, Severity};
 use crate::config::Config;
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, FailureKind, Outcome};
 use crate::inspect::{self, Inspected};
 use crate::lifecycle;
 use crate::repo::Repository;
@@ -118,8 +118,40 @@ impl Context {
     }
 }
 
+/// That nothing is asked for that contradicts itself, from wherever it comes.
+fn consistent(action: &Action) -> Outcome<()> {
+    let usage = |what: &str| Err(Failure::of(FailureKind::Usage, what));
+    let both = |choice: &params::Choice| choice.snapshot.is_some() && choice.at.is_some();
+    match action {
+        Action::Restore(params::Restore { choice, .. })
+        | Action::CustomerRestore(params::RestoreCustomer { choice, .. })
+            if both(choice) =>
+        {
+            usage("`snapshot` and `at` cannot both say which snapshot is meant")
+        }
+        Action::CustomerRestore(wanted) if wanted.live && wanted.to.is_some() => {
+            usage("`live` and `to` cannot both say where to")
+        }
+        Action::CustomerRestore(wanted) if wanted.replace && !wanted.live => {
+            usage("`replace` belongs to `live`")
+        }
+        Action::CustomerList(wanted) if wanted.hidden && wanted.all => {
+            usage("`hidden` and `all` cannot both be")
+        }
+        other
+            if other
+                .reason()
+                .is_some_and(|reason| reason.trim().is_empty()) =>
+        {
+            usage("a reason is needed")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// That this version can do what is asked.
 fn possible(action: &Action) -> Outcome<()> {
+    consistent(action)?;
     let what = match action {
         Action::CustomerHide(wanted) if wanted.mode == params::HideMode::Vault => {
             "customer hide --mode vault"

@@ -6,9 +6,12 @@ use super::Context;
 use super::answer::{Answer, WRONG};
 use super::snapshots::Names;
 use super::{text, times};
+use crate::audit::AuditLog;
+use crate::catalog::Ending;
 use crate::config::Config;
 use crate::error::Outcome;
 use crate::ids::StoreName;
+use crate::repo::Repository;
 use crate::status::{self, Problem, Status};
 use crate::verify;
 
@@ -63,6 +66,8 @@ pub fn status(context: &Context) -> Outcome<Answer> {
     let repository = context.read()?;
     let mut status = status::run(&repository)?;
     refused_configuration(context, &mut status);
+    failing_tasks(&repository, &mut status)?;
+    audit_log(&repository, &mut status);
     let names = Names::new(&repository)?;
     let value = || {
         let stores = status.stores.iter().map(|store| {
@@ -108,6 +113,43 @@ fn refused_configuration(context: &Context, status: &mut Status) {
     };
     let hint =
         "mend the file; `systemctl reload tenured` takes it over, `restart` what reload cannot";
+    wrong(status, what, hint);
+}
+
+/// Tasks of the daemon that do not end as they should.
+fn failing_tasks(repository: &Repository, status: &mut Status) -> Outcome<()> {
+    for (task, record) in repository.catalog.tasks()? {
+        let Some(result) = record.last_result else {
+            continue;
+        };
+        if matches!(result.ending, Ending::Failed | Ending::Refused) {
+            let what = format!("task {task} {}: {}", result.ending.as_str(), result.text);
+            wrong(
+                status,
+                what,
+                "`tenure schedule` tells when it is tried again",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A log that cannot be written to stops every erasure.
+fn audit_log(repository: &Repository, status: &mut Status) {
+    let checked = AuditLog::open(repository).and_then(|log| log.check());
+    if let Err(failure) = checked {
+        let hint = failure
+            .next_step()
+            .unwrap_or("`tenure audit verify` tells more");
+        let what = format!(
+            "the audit log cannot be written to: {}",
+            text::reasons(&failure)
+        );
+        wrong(status, what, hint);
+    }
+}
+
+fn wrong(status: &mut Status, what: String, hint: &str) {
     status.ok = false;
     status.problems.push(Problem {
         what,

@@ -229,6 +229,19 @@ impl Action {
         }
     }
 
+    /// Why it is done, where somebody must say.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::CustomerHide(hide) => Some(&hide.reason),
+            Self::CustomerHold(hold) => Some(&hold.reason),
+            Self::CustomerErase(erase) => Some(&erase.reason),
+            Self::CustomerUnhide(b) | Self::CustomerRelease(b) | Self::CustomerReadmit(b) => {
+                Some(&b.reason)
+            }
+            _ => None,
+        }
+    }
+
     /// The customers whom it names, as typed.
     pub fn ids(&self) -> &[String] {
         use std::slice::from_ref;

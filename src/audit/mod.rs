@@ -154,16 +154,7 @@ impl AuditLog {
     fn append_durably(&self, entry: &Entry) -> Outcome<u64> {
         let _lock = self.lock(Sharing::Alone)?;
         let (log, mut end) = self.reach()?;
-        let covered = self.own_checkpoint()?.map_or(0, |own| own.size);
-        if covered > end.count {
-            let what = format!(
-                "{} has {} entries, and this host's checkpoint is of {covered}: it was cut",
-                self.log_path().display(),
-                end.count
-            );
-            let hint = "keep what is there as evidence, and look for who has changed it";
-            return Err(Failure::new(what).hint(hint));
-        }
+        self.check_reach(&end)?;
         let log = match log {
             Some(log) => log,
             None => LogFile::create(&self.log_path(), self.repo, self.inc)?,
@@ -173,6 +164,30 @@ impl AuditLog {
         }
         end = self.add(&log, end, entry)?;
         Ok(end.count)
+    }
+
+    /// That the log could be written to, as far as that is seen without reading all of it.
+    ///
+    /// # Errors
+    /// When its end is damaged, or it is shorter than this host's checkpoint says.
+    pub fn check(&self) -> Outcome<()> {
+        let (_, end) = self.snapshot()?;
+        self.check_reach(&end)
+    }
+
+    /// That the log has all that this host's checkpoint covers.
+    fn check_reach(&self, end: &End) -> Outcome<()> {
+        let covered = self.own_checkpoint()?.map_or(0, |own| own.size);
+        if covered <= end.count {
+            return Ok(());
+        }
+        let what = format!(
+            "{} has {} entries, and this host's checkpoint is of {covered}: it was cut",
+            self.log_path().display(),
+            end.count
+        );
+        let hint = "keep what is there as evidence, and look for who has changed it";
+        Err(Failure::new(what).hint(hint))
     }
 
     fn add(&self, log: &LogFile, end: End, entry: &Entry) -> Outcome<End> {

@@ -32,6 +32,7 @@ use crate::repo::state::StateDir;
 mod job;
 mod log;
 mod openapi;
+mod place;
 mod service;
 mod systemd;
 mod tasks;

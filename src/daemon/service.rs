@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::job::{Job, Standing};
-use super::openapi;
 use super::wire::{Form, Sent, body_of, status_of};
 use super::worker::{Rank, Worker};
-use crate::actions::audited::{Caller, perform_for, refused};
+use super::{openapi, place};
+use crate::actions::audited::{Caller, may_not, perform_for, refused};
 use crate::actions::{Action, Answer, Context, Parameter, ROUTES, Route};
 use crate::admin::{Call, Event, Method, Peer, Reply, Service, may_see_hidden, roles};
 use crate::config::{Config, Role};
@@ -107,8 +107,18 @@ impl Admin {
 
     /// Does an action, or has it done.
     fn act(&self, route: &'static Route, call: &Call, form: Option<Form>) -> Outcome<Reply> {
-        let action = (route.parse)(parameters(route, call)?)?;
         let caller = self.caller(&call.peer);
+        let action = parameters(route, call).and_then(route.parse);
+        let action = match action {
+            // Who may not is told that, and not what is wrong with the request.
+            Err(_) if !route.allows(caller.roles.iter().copied()) => {
+                let context = self.context(true, false, Arc::new(Silent));
+                refused(&caller, &context, route.name, "role")?;
+                return Err(may_not(&caller, route));
+            }
+            action => action?,
+        };
+        place::check(&action, call.peer.uid)?;
         let sees = self.config();
         let sees = sees
             .admin
@@ -216,7 +226,12 @@ fn parameters(route: &Route, call: &Call) -> Outcome<Map<String, Value>> {
             Failure::of(FailureKind::Usage, "the body is no JSON").because(error)
         })?;
         match body {
-            Value::Object(fields) => all.extend(fields),
+            Value::Object(fields) => {
+                for name in fields.keys() {
+                    known(route, name)?;
+                }
+                all.extend(fields);
+            }
             _ => {
                 let what = "the body is no JSON object";
                 return Err(Failure::of(FailureKind::Usage, what));
@@ -236,25 +251,30 @@ fn typed(route: &Route, name: &str, text: &str) -> Outcome<Value> {
         let what = format!("parameter {name:?} is no {what}");
         Failure::of(FailureKind::Usage, what)
     };
-    let known: Option<&Parameter> = route.parameters.iter().find(|known| known.name == name);
-    match known.map(|known| known.kind) {
-        Some("boolean") => match text {
+    match known(route, name)?.kind {
+        "boolean" => match text {
             "true" | "" => Ok(Value::Bool(true)),
             "false" => Ok(Value::Bool(false)),
             _ => Err(wrong("boolean")),
         },
-        Some("integer") => {
+        "integer" => {
             let number: u64 = text.parse().map_err(|_| wrong("number"))?;
             Ok(Value::from(number))
         }
-        Some(_) => Ok(Value::from(text)),
-        None => {
-            let known: Vec<&str> = route.parameters.iter().map(|known| known.name).collect();
-            let what = format!("there is no parameter {name:?}");
-            let hint = format!("parameters: {}", known.join(", "));
-            Err(Failure::of(FailureKind::Usage, what).hint(hint))
-        }
+        _ => Ok(Value::from(text)),
     }
+}
+
+/// The parameter of that name. What is not known is never passed over: it may be a slip that changes what
+/// is done.
+fn known(route: &Route, name: &str) -> Outcome<&'static Parameter> {
+    let found = route.parameters.iter().find(|known| known.name == name);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = route.parameters.iter().map(|known| known.name).collect();
+        let what = format!("there is no parameter {name:?}");
+        let hint = format!("parameters: {}", known.join(", "));
+        Failure::of(FailureKind::Usage, what).hint(hint)
+    })
 }
 
 fn document(value: &Value) -> Reply {

@@ -24,7 +24,7 @@ use crate::piece::Identity;
 use crate::register;
 use crate::repo::identity::seal_reason;
 use crate::repo::{Recogniser, Repository, Settled};
-use crate::source::sqlite::{Erased as ErasedRows, Erasing, Level, Live, Remnant};
+use crate::source::sqlite::{Erased as ErasedRows, Erasing, Level, Live, Remnant, SqliteError};
 use crate::value::CustomerKey;
 
 /// Why and how somebody is erased.
@@ -166,8 +166,18 @@ pub fn run(
 fn rehearse(repository: &Repository, keys: &[CustomerKey]) -> Outcome<()> {
     for source in &repository.config.sources {
         let mut live = open(source)?;
-        live.erase(keys, Erasing::Rehearse)
-            .failed_to(|| format!("erase in source {:?}", source.name.as_str()))?;
+        match live.erase(keys, Erasing::Rehearse) {
+            Ok(_) => {}
+            // Somebody who holds a lock says nothing against it.
+            Err(error @ SqliteError::Busy { .. }) => {
+                return Err(error)
+                    .failed_to(|| format!("erase in source {:?}", source.name.as_str()));
+            }
+            Err(error) => {
+                let what = format!("source {:?} does not let go", source.name.as_str());
+                return Err(Failure::of(FailureKind::Refused, what).because(Failure::from(error)));
+            }
+        }
     }
     Ok(())
 }

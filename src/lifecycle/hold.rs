@@ -21,7 +21,10 @@ pub struct Held {
     pub unaware: Vec<StoreName>,
 }
 
-/// Puts a hold, in place of one that stands already.
+/// Puts a hold, in place of one that stands already and ends no later.
+///
+/// # Errors
+/// `Refused` when one stands that lasts longer: a hold is ended by releasing it.
 pub fn hold(
     repository: &mut Repository,
     id: &str,
@@ -36,6 +39,12 @@ pub fn hold(
     }
     let subject = Subject::find(repository, id)?;
     let domain = subject.domain();
+    let stands = repository.catalog.life(domain)?;
+    if stands.is_held(Timestamp::now()) && is_shorter(until, stands.hold_until) {
+        let what = format!("a hold stands for customer {id:?} that lasts longer");
+        return Err(Failure::of(FailureKind::Refused, what)
+            .hint("`tenure customer release` ends it; then put the other one"));
+    }
     let key = key(repository, domain)?;
     let reason = seal_reason(repository.id(), domain, &key, reason)?;
     let unaware = repository.decide(Event::Held {
@@ -44,6 +53,15 @@ pub fn hold(
         reason,
     })?;
     done(repository, id, until, unaware)
+}
+
+/// Whether a hold until then ends before one that stands.
+fn is_shorter(until: Option<Timestamp>, stands: Option<Timestamp>) -> bool {
+    match (until, stands) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(until), Some(stands)) => until < stands,
+    }
 }
 
 /// Lifts the hold.

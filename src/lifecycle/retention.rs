@@ -258,10 +258,10 @@ impl Run {
             Err(failure) if failure.kind() == FailureKind::Refused => {
                 let who = batch.iter().map(|(domain, _)| domain.to_string());
                 let who = who.collect::<String>();
-                self.pending.push(format!(
-                    "customer number {who} stays: {}",
-                    erase::told(&failure)
-                ));
+                // What the database itself says may hold what stands in a row, so it is not passed on.
+                let why = failure.causes().into_iter().take(1).collect::<String>();
+                self.pending
+                    .push(format!("customer number {who} stays: {failure}: {why}"));
                 Ok(())
             }
             Err(failure) => Err(failure),
