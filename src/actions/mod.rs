@@ -149,8 +149,11 @@ fn consistent(action: &Action) -> Outcome<()> {
     }
 }
 
-/// That this version can do what is asked.
-fn possible(action: &Action) -> Outcome<()> {
+/// That what is asked makes sense, and that this version can do it.
+///
+/// # Errors
+/// `Usage` for what contradicts itself; a plain failure for what a later version does.
+pub fn possible(action: &Action) -> Outcome<()> {
     consistent(action)?;
     let what = match action {
         Action::CustomerHide(wanted) if wanted.mode == params::HideMode::Vault => {

@@ -53,6 +53,7 @@ pub struct Restore {
     pub source: Option<String>,
     /// Into the live places (not in this version)
     #[arg(long, hide = true)]
+    #[serde(skip)]
     pub in_place: bool,
 }
 

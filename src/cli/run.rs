@@ -10,7 +10,7 @@ use super::args::{Args, Audit, Certificate, Cmd, Customer, Demo, Keys, Retention
 use super::{ask, init, install, keys, pages, progress, remote};
 use crate::actions::audited::{Caller, perform_for};
 use crate::actions::params::{Nothing, Text};
-use crate::actions::{Action, Answer, Context};
+use crate::actions::{Action, Answer, Context, possible};
 use crate::config::Role;
 use crate::demo;
 use crate::error::{Context as _, Outcome};
@@ -119,6 +119,7 @@ fn customer(command: &Customer) -> Action {
 
 /// Does an action: in the daemon when it runs, else here.
 fn perform(session: &Session<'_>, action: &Action) -> Outcome<Answer> {
+    possible(action)?;
     ask::first(session, action)?;
     match remote::perform(session, action)? {
         Some(answer) => Ok(answer),

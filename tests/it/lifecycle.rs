@@ -23,6 +23,7 @@ mod hiding;
 mod holds;
 mod restores;
 mod retention;
+mod sequences;
 mod states;
 
 const ASKED: Wanted<'static> = Wanted {

@@ -130,3 +130,31 @@ fn an_audit_log_that_was_cut_is_told_and_stops_every_erasure() {
     assert_eq!(world.json(&["customer", "hold", "5", "--reason", "x"]).0, 3);
     assert_eq!(world.json(&["audit", "verify"]).0, 1);
 }
+
+/// What the command line sends is what the table of actions knows: else an answer would depend on
+/// whether the daemon runs.
+#[test]
+fn every_action_sends_what_its_route_knows() {
+    use tenure::actions::Action;
+    use tenure::actions::params::{
+        AuditLog, List, PlanAt, Prune, Restore, RestoreCustomer, Run, Snapshot, Verify,
+    };
+    let actions = [
+        Action::Snapshot(Snapshot::default()),
+        Action::Verify(Verify::default()),
+        Action::Prune(Prune::default()),
+        Action::Restore(Restore::default()),
+        Action::CustomerList(List::default()),
+        Action::CustomerRestore(RestoreCustomer::default()),
+        Action::RetentionPlan(PlanAt::default()),
+        Action::RetentionRun(Run::default()),
+        Action::AuditLog(AuditLog::default()),
+    ];
+    for action in actions {
+        let route = action.route();
+        for name in action.parameters().unwrap().keys() {
+            let known = route.parameters.iter().any(|known| known.name == name);
+            assert!(known, "{} sends {name}", route.name);
+        }
+    }
+}
