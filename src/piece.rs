@@ -59,6 +59,8 @@ use crate::seal::{self, Kind, Place, SealError};
 use crate::secret::{DomainKey, Seed};
 use crate::value::{CustomerKey, Value, ValueRef};
 
+pub mod cut;
+
 /// Below this many bytes a piece does not end by itself.
 pub const MIN: usize = 128 << 10;
 /// At this many bytes a piece ends in any case.
@@ -102,18 +104,22 @@ pub fn encode_row<'a>(
             None => w.null()?,
         };
         for cell in cells {
-            match cell {
-                Cell::Value(value) => encode_value(w, value)?,
-                Cell::Reference { domain, sealed } => {
-                    w.array(3)?
-                        .bytes(&domain.inc.0)?
-                        .u64(domain.leaf())?
-                        .bytes(sealed)?;
-                }
-            }
+            encode_cell(w, cell)?;
         }
         Ok(())
     });
+}
+
+fn encode_cell(w: &mut Writer<'_>, cell: Cell<'_>) -> Written {
+    match cell {
+        Cell::Value(value) => encode_value(w, value),
+        Cell::Reference { domain, sealed } => w
+            .array(3)?
+            .bytes(&domain.inc.0)?
+            .u64(domain.leaf())?
+            .bytes(sealed)?
+            .ok(),
+    }
 }
 
 fn encode_value(w: &mut Writer<'_>, value: ValueRef<'_>) -> Written {
@@ -185,30 +191,44 @@ pub fn decode_row<'b>(r: &mut Decoder<'b>) -> Result<Row<'b>, Malformed> {
     })
 }
 
-/// Puts the rows of one domain's pieces together again, piece by piece, in order.
+/// What a piece holds.
+#[derive(Debug, PartialEq)]
+pub enum Found<'p> {
+    /// A row, and its bytes.
+    Row(Row<'p>, &'p [u8]),
+    /// The next part of a row that was cut: see [`cut`].
+    Part {
+        /// Its bytes.
+        body: &'p [u8],
+        /// Whether it is the row's last.
+        last: bool,
+    },
+}
+
+/// Reads one domain's pieces, in order.
 #[derive(Default)]
 pub struct RowReader {
-    fragments: Vec<u8>,
+    /// Whether the last piece was a part of a row that goes on.
+    open: bool,
 }
 
 impl RowReader {
-    /// Gives each row of the next piece to `each`, as its table number and its bytes.
+    /// Gives what the next piece holds to `each`.
     pub fn piece<E: From<Malformed>>(
         &mut self,
         plain: &[u8],
-        mut each: impl FnMut(Row<'_>, &[u8]) -> Result<(), E>,
+        mut each: impl FnMut(Found<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let (&kind, body) = plain.split_first().ok_or(Malformed)?;
         match kind {
-            ROWS if self.fragments.is_empty() => each_row(body, &mut each),
+            ROWS if !self.open => each_row(body, &mut |row, bytes| each(Found::Row(row, bytes))),
             FRAGMENT => {
-                self.fragments.extend_from_slice(body);
-                Ok(())
+                self.open = true;
+                each(Found::Part { body, last: false })
             }
             LAST_FRAGMENT => {
-                self.fragments.extend_from_slice(body);
-                let row = std::mem::take(&mut self.fragments);
-                each_row(&row, &mut each)
+                self.open = false;
+                each(Found::Part { body, last: true })
             }
             _ => Err(Malformed.into()),
         }
@@ -216,12 +236,15 @@ impl RowReader {
 
     /// That no row is left unfinished.
     pub fn finish(self) -> Result<(), Malformed> {
-        if self.fragments.is_empty() {
-            Ok(())
-        } else {
-            Err(Malformed)
-        }
+        if self.open { Err(Malformed) } else { Ok(()) }
     }
+}
+
+/// The table's number and the rowid of a row, from its first bytes.
+pub fn head(row: &[u8]) -> Result<(u32, Option<i64>), Malformed> {
+    let mut r = Decoder::new(row);
+    r.array()?;
+    Ok((r.u32()?, r.decode()?))
 }
 
 fn each_row<E: From<Malformed>>(
@@ -257,15 +280,9 @@ impl Cutter {
     /// Takes the next row, as encoded; gives finished pieces to `done`.
     pub fn row(&mut self, row: &[u8], done: &mut impl FnMut(Piece)) {
         if row.len() > MAX {
-            self.finish(done);
             let last = (row.len() - 1) / MAX;
-            for (n, fragment) in row.chunks(MAX).enumerate() {
-                let kind = if n == last { LAST_FRAGMENT } else { FRAGMENT };
-                let plain = [&[kind], fragment].concat();
-                done(Piece {
-                    plain,
-                    rows: u32::from(n == last),
-                });
+            for (n, part) in row.chunks(MAX).enumerate() {
+                self.part(part, n == last, done);
             }
             return;
         }
@@ -277,6 +294,16 @@ impl Cutter {
         if self.plain.len() >= MAX || (self.plain.len() >= MIN && is_boundary(row)) {
             self.finish(done);
         }
+    }
+
+    /// Takes the next part of a row that was cut.
+    pub fn part(&mut self, part: &[u8], last: bool, done: &mut impl FnMut(Piece)) {
+        self.finish(done);
+        let kind = if last { LAST_FRAGMENT } else { FRAGMENT };
+        done(Piece {
+            plain: [&[kind], part].concat(),
+            rows: u32::from(last),
+        });
     }
 
     /// Gives what is left to `done`; the next row is another domain's.

@@ -3,24 +3,30 @@
 //! Records are gathered in an arena of fixed size. When it is full it is sorted and written as one
 //! *run* to a temporary file that has no name, encrypted under a key that is never stored: no plain
 //! byte of a customer reaches the disk, and after a crash nothing can be read. At the end all runs
-//! are merged. Records with equal keys come back in the order in which they came.
+//! are merged, some hundreds at a time. Records with equal keys come back in the order in which they came.
+//!
+//! A long record is set aside in the file, and what is sorted is where it stands. One that is too long
+//! to be held at once comes and goes in parts.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::fsx::FileError;
-use crate::ids::RepoId;
-use crate::seal::{self, Kind, Place};
-use crate::secret::{SecretError, Seed};
+use crate::secret::SecretError;
+
+mod file;
+mod merge;
+#[cfg(test)]
+mod tests;
+
+pub use file::{Part, SpillFile};
+use merge::{Merge, Run, RunWriter};
 
 /// Bytes of records that are gathered before a run is written.
 const ARENA: usize = 64 << 20;
-/// Bytes of a run that are encrypted, and read back, as one.
-const FRAME: usize = 256 << 10;
+/// Records of more bytes are set aside.
+const LONG: usize = 64 << 10;
+/// How many runs are merged at once, of each of which one frame is in memory.
+const FAN: usize = 256;
 
 /// What can go wrong while sorting.
 #[derive(Debug, thiserror::Error)]
@@ -42,342 +48,257 @@ pub enum SpillError {
 /// What records are sorted by.
 pub type Key = (u64, u64);
 
+/// How a record is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Its bytes stand here.
+    Here,
+    /// Where its bytes stand in the file does.
+    Aside,
+    /// Where its parts stand in the file does.
+    Parts,
+}
+
+/// A record's form and length as one number.
+#[derive(Clone, Copy)]
+struct Head(u32);
+
+impl Head {
+    fn new(form: Form, len: usize) -> Result<Self, SpillError> {
+        let form = match form {
+            Form::Here => 0,
+            Form::Aside => 1,
+            Form::Parts => 2,
+        };
+        let len = u32::try_from(len).ok().filter(|len| *len < 1 << 30);
+        len.map(|len| Self(form << 30 | len))
+            .ok_or(SpillError::TooLarge(usize::MAX))
+    }
+
+    fn form(self) -> Form {
+        match self.0 >> 30 {
+            0 => Form::Here,
+            1 => Form::Aside,
+            _ => Form::Parts,
+        }
+    }
+
+    fn len(self) -> usize {
+        (self.0 & ((1 << 30) - 1)) as usize
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Slot {
     key: Key,
-    start: usize,
-    len: usize,
+    start: u32,
+    head: Head,
 }
 
 /// Takes records in any order.
 pub struct Sorter {
     dir: PathBuf,
-    limit: usize,
+    limits: Limits,
     arena: Vec<u8>,
     slots: Vec<Slot>,
-    spill: Option<Spill>,
+    runs: Vec<Run>,
+    spill: Option<SpillFile>,
+}
+
+/// How much is held in memory.
+#[derive(Clone, Copy)]
+struct Limits {
+    arena: usize,
+    long: usize,
+    fan: usize,
 }
 
 impl Sorter {
     /// A sorter that spills into `dir` when it must.
     pub fn new(dir: &Path) -> Self {
-        Self::with_limit(dir, ARENA)
+        let limits = Limits {
+            arena: ARENA,
+            long: LONG,
+            fan: FAN,
+        };
+        Self::with_limits(dir, limits)
     }
 
-    fn with_limit(dir: &Path, limit: usize) -> Self {
+    fn with_limits(dir: &Path, limits: Limits) -> Self {
         Self {
             dir: dir.to_owned(),
-            limit,
+            limits,
             arena: Vec::new(),
             slots: Vec::new(),
+            runs: Vec::new(),
             spill: None,
         }
     }
 
     /// Takes a record.
     pub fn push(&mut self, key: Key, record: &[u8]) -> Result<(), SpillError> {
+        if record.len() > self.limits.long {
+            let part = self.set_aside(record.to_vec())?;
+            return self.add(key, Form::Aside, &part.bytes());
+        }
+        self.add(key, Form::Here, record)
+    }
+
+    /// Sets aside a part of a record that is too long to be held at once.
+    pub fn set_aside(&mut self, part: Vec<u8>) -> Result<Part, SpillError> {
+        self.file()?.append(part)
+    }
+
+    /// A part that was set aside.
+    pub fn part(&self, part: Part) -> Result<Vec<u8>, SpillError> {
+        self.spill.as_ref().ok_or(SpillError::Damaged)?.read(part)
+    }
+
+    /// Takes a record whose parts were set aside.
+    pub fn push_parts(&mut self, key: Key, parts: &[Part]) -> Result<(), SpillError> {
+        let places: Vec<u8> = parts.iter().flat_map(|part| part.bytes()).collect();
+        self.add(key, Form::Parts, &places)
+    }
+
+    fn add(&mut self, key: Key, form: Form, bytes: &[u8]) -> Result<(), SpillError> {
         let used = self.arena.len() + self.slots.len() * size_of::<Slot>();
-        if used + record.len() > self.limit && !self.slots.is_empty() {
+        if used + bytes.len() > self.limits.arena && !self.slots.is_empty() {
             self.write_run()?;
         }
+        let start = self.arena.len();
         self.slots.push(Slot {
             key,
-            start: self.arena.len(),
-            len: record.len(),
+            start: u32::try_from(start).map_err(|_| SpillError::TooLarge(start))?,
+            head: Head::new(form, bytes.len())?,
         });
-        self.arena.extend_from_slice(record);
+        self.arena.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn file(&mut self) -> Result<&mut SpillFile, SpillError> {
+        Ok(match &mut self.spill {
+            Some(spill) => spill,
+            empty => empty.insert(SpillFile::create(&self.dir)?),
+        })
     }
 
     fn write_run(&mut self) -> Result<(), SpillError> {
         // Stable: equal keys stay in the order in which they came.
         self.slots.sort_by_key(|slot| slot.key);
-        let spill = match &mut self.spill {
-            Some(spill) => spill,
-            empty => empty.insert(Spill::new(&self.dir)?),
-        };
-        spill.begin_run();
-        for slot in &self.slots {
-            spill.write(slot.key, &self.arena[slot.start..slot.start + slot.len])?;
+        let (arena, slots) = (
+            std::mem::take(&mut self.arena),
+            std::mem::take(&mut self.slots),
+        );
+        let file = self.file()?;
+        let mut writer = RunWriter::default();
+        for slot in &slots {
+            writer.write(file, slot.key, slot.head, bytes_of(&arena, slot))?;
         }
-        spill.end_run()?;
-        self.slots.clear();
+        let run = writer.finish(file)?;
+        self.runs.push(run);
+        (self.arena, self.slots) = (arena, slots);
         self.arena.clear();
+        self.slots.clear();
         Ok(())
     }
 
     /// No more records: the sorted ones, to be taken one by one.
     pub fn finish(mut self) -> Result<Sorted, SpillError> {
-        if self.spill.is_some() && !self.slots.is_empty() {
+        if !self.runs.is_empty() && !self.slots.is_empty() {
             self.write_run()?;
         }
-        let Some(spill) = self.spill else {
-            self.slots.sort_by_key(|slot| slot.key);
-            let slots = self.slots.into_iter();
-            return Ok(Sorted(Source::Memory {
-                arena: self.arena,
-                slots,
-            }));
-        };
-        let mut merge = Merge {
-            heap: BinaryHeap::new(),
-            runs: Vec::new(),
-            spill,
-            last: None,
-        };
-        for (number, frames) in std::mem::take(&mut merge.spill.runs)
-            .into_iter()
-            .enumerate()
-        {
-            let mut run = Run {
-                frames: frames.into_iter(),
-                buffer: Vec::new(),
-                at: 0,
-                record: 0..0,
-            };
-            if let Some(key) = run.advance(&merge.spill)? {
-                merge.heap.push(Reverse((key, number)));
+        let source = match (&mut self.spill, self.runs.is_empty()) {
+            (Some(file), false) => {
+                self.arena = Vec::new();
+                let mut runs = self.runs;
+                while runs.len() > self.limits.fan {
+                    runs = merge::level(file, runs, self.limits.fan)?;
+                }
+                Source::Merge(Merge::new(file, runs)?)
             }
-            merge.runs.push(run);
-        }
-        Ok(Sorted(Source::Merge(Box::new(merge))))
+            _ => {
+                self.slots.sort_by_key(|slot| slot.key);
+                Source::Memory {
+                    arena: self.arena,
+                    slots: self.slots.into_iter(),
+                }
+            }
+        };
+        Ok(Sorted {
+            source,
+            spill: self.spill,
+            aside: Vec::new(),
+        })
     }
 }
 
+fn bytes_of<'a>(arena: &'a [u8], slot: &Slot) -> &'a [u8] {
+    let start = slot.start as usize;
+    &arena[start..start + slot.head.len()]
+}
+
 /// Records in order.
-pub struct Sorted(Source);
+pub struct Sorted {
+    source: Source,
+    spill: Option<SpillFile>,
+    /// The last record that had been set aside.
+    aside: Vec<u8>,
+}
 
 enum Source {
     Memory {
         arena: Vec<u8>,
         slots: std::vec::IntoIter<Slot>,
     },
-    Merge(Box<Merge>),
+    Merge(Merge),
+}
+
+/// A record on its way back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// All of it.
+    Whole(&'a [u8]),
+    /// The parts in which it came: [`Sorted::part`] gives them.
+    Parts(Vec<Part>),
 }
 
 impl Sorted {
     /// The next record.
-    pub fn next_record(&mut self) -> Result<Option<(Key, &[u8])>, SpillError> {
-        match &mut self.0 {
-            Source::Memory { arena, slots } => Ok(slots
+    pub fn next_record(&mut self) -> Result<Option<(Key, Record<'_>)>, SpillError> {
+        let found = match (&mut self.source, &self.spill) {
+            (Source::Memory { arena, slots }, _) => slots
                 .next()
-                .map(|slot| (slot.key, &arena[slot.start..slot.start + slot.len]))),
-            Source::Merge(merge) => merge.next(),
-        }
-    }
-}
-
-struct Merge {
-    spill: Spill,
-    runs: Vec<Run>,
-    /// The next key of each run; equal keys by the run's number, which is the order they came in.
-    heap: BinaryHeap<Reverse<(Key, usize)>>,
-    /// The run whose record was given last, and which must go on before the next is chosen.
-    last: Option<usize>,
-}
-
-impl Merge {
-    fn next(&mut self) -> Result<Option<(Key, &[u8])>, SpillError> {
-        if let Some(number) = self.last.take()
-            && let Some(key) = self.runs[number].advance(&self.spill)?
-        {
-            self.heap.push(Reverse((key, number)));
-        }
-        let Some(Reverse((key, number))) = self.heap.pop() else {
+                .map(|slot| (slot.key, slot.head.form(), bytes_of(arena, &slot))),
+            (Source::Merge(merge), Some(file)) => merge
+                .next(file)?
+                .map(|(key, head, bytes)| (key, head.form(), bytes)),
+            (Source::Merge(_), None) => return Err(SpillError::Damaged),
+        };
+        let Some((key, form, bytes)) = found else {
             return Ok(None);
         };
-        self.last = Some(number);
-        let run = &self.runs[number];
-        Ok(Some((key, &run.buffer[run.record.clone()])))
-    }
-}
-
-/// A frame of a run: its first byte in the file, and its length as stored.
-type Frame = (u64, usize);
-
-struct Run {
-    frames: std::vec::IntoIter<Frame>,
-    buffer: Vec<u8>,
-    at: usize,
-    record: std::ops::Range<usize>,
-}
-
-/// Key, key, length.
-const RECORD_HEAD: usize = 24;
-
-impl Run {
-    /// Goes to the next record, and tells its key.
-    fn advance(&mut self, spill: &Spill) -> Result<Option<Key>, SpillError> {
-        if self.at == self.buffer.len() {
-            let Some(frame) = self.frames.next() else {
-                return Ok(None);
-            };
-            self.buffer = spill.read(frame)?;
-            self.at = 0;
-        }
-        let word = |n: usize| -> Result<u64, SpillError> {
-            let start = self.at + 8 * n;
-            let bytes = self
-                .buffer
-                .get(start..start + 8)
-                .ok_or(SpillError::Damaged)?;
-            Ok(u64::from_le_bytes(
-                bytes.try_into().map_err(|_| SpillError::Damaged)?,
-            ))
-        };
-        let (key, len) = ((word(0)?, word(1)?), word(2)? as usize);
-        let start = self.at + RECORD_HEAD;
-        if len > self.buffer.len() - start {
-            return Err(SpillError::Damaged);
-        }
-        self.record = start..start + len;
-        self.at = start + len;
-        Ok(Some(key))
-    }
-}
-
-/// The temporary file. Frame `n` is encrypted under the keyed BLAKE3 of its offset under the key.
-struct Spill {
-    file: File,
-    key: Seed,
-    end: u64,
-    runs: Vec<Vec<Frame>>,
-    pending: Vec<u8>,
-}
-
-impl Spill {
-    fn new(dir: &Path) -> Result<Self, SpillError> {
-        let file =
-            tempfile::tempfile_in(dir).map_err(FileError::new("make a spill file in", dir))?;
-        let key = Seed::random()?;
-        Ok(Self {
-            file,
-            key,
-            end: 0,
-            runs: Vec::new(),
-            pending: Vec::with_capacity(FRAME * 2),
-        })
-    }
-
-    fn begin_run(&mut self) {
-        self.runs.push(Vec::new());
-    }
-
-    fn write(&mut self, key: Key, record: &[u8]) -> Result<(), SpillError> {
-        if RECORD_HEAD + record.len() > seal::MAX_FRAME {
-            return Err(SpillError::TooLarge(record.len()));
-        }
-        for word in [key.0, key.1, record.len() as u64] {
-            self.pending.extend_from_slice(&word.to_le_bytes());
-        }
-        self.pending.extend_from_slice(record);
-        if self.pending.len() >= FRAME {
-            self.end_run()?;
-        }
-        Ok(())
-    }
-
-    /// Writes what is pending, at the end of a frame or of a run.
-    fn end_run(&mut self) -> Result<(), SpillError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let plain = std::mem::replace(&mut self.pending, Vec::with_capacity(FRAME * 2));
-        let (key, place) = self.frame_key(self.end);
-        let sealed = seal::encrypt(&key, &place, plain);
-        self.file
-            .write_all_at(&sealed, self.end)
-            .map_err(FileError::new("write", Path::new("the spill file")))?;
-        if let Some(run) = self.runs.last_mut() {
-            run.push((self.end, sealed.len()));
-        }
-        self.end += sealed.len() as u64;
-        Ok(())
-    }
-
-    fn read(&self, (offset, len): Frame) -> Result<Vec<u8>, SpillError> {
-        let mut sealed = vec![0; len];
-        let read = self.file.read_exact_at(&mut sealed, offset);
-        read.map_err(|e: io::Error| FileError::new("read", Path::new("the spill file"))(e))?;
-        let (key, place) = self.frame_key(offset);
-        let plain = seal::decrypt(&key, &place, &sealed).map_err(|_| SpillError::Damaged)?;
-        Ok(plain.to_vec())
-    }
-
-    fn frame_key(&self, offset: u64) -> (Seed, Place<'static>) {
-        let place = Place {
-            repo: RepoId([0; 16]),
-            kind: Kind::Spill,
-            number: offset,
-            field: b"",
-        };
-        (self.key.keyed(&offset.to_be_bytes()), place)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn drain(mut sorted: Sorted) -> Vec<(Key, Vec<u8>)> {
-        let mut out = Vec::new();
-        while let Some((key, record)) = sorted.next_record().unwrap() {
-            out.push((key, record.to_vec()));
-        }
-        out
-    }
-
-    proptest! {
-        #[test]
-        fn sorts_stably_with_and_without_spilling(
-            records in prop::collection::vec(((0_u64..5, 0_u64..5), any::<Vec<u8>>()), 0..200),
-            limit in 1_usize..5000,
-        ) {
-            let dir = tempfile::tempdir().unwrap();
-            let mut wanted = records.clone();
-            wanted.sort_by_key(|(key, _)| *key);
-            for limit in [limit, ARENA] {
-                let mut sorter = Sorter::with_limit(dir.path(), limit);
-                for (key, record) in &records {
-                    sorter.push(*key, record).unwrap();
-                }
-                prop_assert_eq!(drain(sorter.finish().unwrap()), wanted.clone());
+        let record = match form {
+            Form::Here => Record::Whole(bytes),
+            Form::Parts => Record::Parts(parts(bytes)),
+            Form::Aside => {
+                let file = self.spill.as_ref().ok_or(SpillError::Damaged)?;
+                let [part] = parts(bytes)[..] else {
+                    return Err(SpillError::Damaged);
+                };
+                self.aside = file.read(part)?;
+                Record::Whole(&self.aside)
             }
-        }
+        };
+        Ok(Some((key, record)))
     }
 
-    #[test]
-    fn what_is_spilled_has_no_name_and_is_not_plain() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut sorter = Sorter::with_limit(dir.path(), 1 << 16);
-        for n in 0..10_000 {
-            sorter.push((n % 7, n), b"the name of a customer").unwrap();
-        }
-        let spill = sorter.spill.as_ref().unwrap();
-        assert!(spill.runs.len() > 5 && spill.end > 100_000);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        let mut bytes = vec![0; spill.end as usize];
-        spill.file.read_exact_at(&mut bytes, 0).unwrap();
-        assert!(!bytes.windows(8).any(|w| w == b"customer"));
-        assert_eq!(drain(sorter.finish().unwrap()).len(), 10_000);
+    /// A part of a record.
+    pub fn part(&self, part: Part) -> Result<Vec<u8>, SpillError> {
+        self.spill.as_ref().ok_or(SpillError::Damaged)?.read(part)
     }
+}
 
-    #[test]
-    fn damage_is_noticed() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut sorter = Sorter::with_limit(dir.path(), 100);
-        for n in 0..100 {
-            sorter.push((n, 0), &[1; 60]).unwrap();
-        }
-        sorter
-            .spill
-            .as_ref()
-            .unwrap()
-            .file
-            .write_all_at(&[0], 20)
-            .unwrap();
-        assert!(matches!(sorter.finish().err(), Some(SpillError::Damaged)));
-    }
+fn parts(bytes: &[u8]) -> Vec<Part> {
+    let parts = bytes.as_chunks().0.iter();
+    parts.map(Part::from_bytes).collect()
 }

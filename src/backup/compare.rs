@@ -13,7 +13,7 @@ use crate::piece::{self, Cutter, Piece};
 use crate::repo::view::Entries;
 use crate::report::{Report, Unit};
 use crate::secret::Seed;
-use crate::spill::Sorted;
+use crate::spill::{Record, Sorted};
 
 /// How the snapshot differs from the one before.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,7 +97,10 @@ impl<'v> Comparer<'v> {
         while let Some(((high, low), record)) = sorted.next_record()? {
             let domain = ranks.domain(high)?;
             if low == IDENTITY {
-                identity = Some((domain, record.to_vec()));
+                identity = match record {
+                    Record::Whole(id) => Some((domain, id.to_vec())),
+                    Record::Parts(_) => return Err(Failure::new("an identity is too long")),
+                };
                 continue;
             }
             let key = (domain, source_of(low));
@@ -112,7 +115,16 @@ impl<'v> Comparer<'v> {
                 let id = identity.as_ref().filter(|(whose, _)| *whose == domain);
                 self.begin_group(key, id.map(|(_, id)| id.clone()))?;
             }
-            cutter.row(record, &mut |piece| done.push(piece));
+            match record {
+                Record::Whole(row) => cutter.row(row, &mut |piece| done.push(piece)),
+                Record::Parts(parts) => {
+                    for (at, part) in (1..).zip(&parts) {
+                        let body = sorted.part(*part)?;
+                        cutter.part(&body, at == parts.len(), &mut |piece| done.push(piece));
+                        self.pieces(&mut done)?;
+                    }
+                }
+            }
             self.pieces(&mut done)?;
             since += 1;
             if since == 4096 {

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::dangling::{Dangling, other_form};
+use super::long;
 use super::numbers::{NumberedSource, Numbers, admit, number};
 use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
@@ -334,7 +335,7 @@ impl Gatherer {
                     source: numbered.number,
                     index,
                 };
-                self.row(repository, &place, &row)
+                self.row(repository, &place, row)
             })?;
             report.advance(since);
             states.push(TableState {
@@ -346,34 +347,16 @@ impl Gatherer {
     }
 
     /// Takes one row: finds its domain, seals what leads to others, and hands it to the sorter.
-    fn row(&mut self, repository: &Repository, place: &InTable<'_>, row: &Row<'_>) -> Outcome<()> {
-        let none = || {
-            Failure::new(format!(
-                "table {:?} has no domain for a row",
-                place.table.name
-            ))
+    fn row(&mut self, repository: &Repository, place: &InTable<'_>, row: Row<'_>) -> Outcome<()> {
+        let Some(domain) = self.domain(repository, place, &row)? else {
+            return Ok(());
         };
-        let domain = match row.owner {
-            Owner::Table => place.state.whole.ok_or_else(none)?,
-            Owner::Orphan
-                if self
-                    .dangling
-                    .left(repository, place.schema, place.table, row)? =>
-            {
-                return Ok(());
-            }
-            Owner::Orphan => place.state.orphans.ok_or_else(none)?,
-            Owner::Customer(token) => match self.find(token) {
-                Some(met) if met.erased => return Ok(()),
-                Some(met) => Domain {
-                    class: place.classes[place.index],
-                    ..met.domain
-                },
-                None if self.dangling.owns(repository, token)? => return Ok(()),
-                None => place.state.orphans.ok_or_else(none)?,
-            },
-        };
-        let references = self.references(repository, place, row, domain);
+        let key = (
+            self.ranks.of(domain),
+            row_key(place.source, place.state.number),
+        );
+        let table = place.state.number;
+        let references = self.references(repository, place, &row, domain);
         let cells = row.cells.iter().enumerate().map(|(column, value)| {
             match references.iter().rev().find(|(at, ..)| *at == column) {
                 Some((_, domain, sealed)) => Cell::Reference {
@@ -383,17 +366,52 @@ impl Gatherer {
                 None => Cell::Value(*value),
             }
         });
-        let mut record = std::mem::take(&mut self.record);
-        record.clear();
-        piece::encode_row(&mut record, place.state.number, row.rowid, cells);
-        let key = (
-            self.ranks.of(domain),
-            row_key(place.source, place.state.number),
-        );
-        self.sorter.push(key, &record)?;
-        self.record = record;
+        if row.long.is_empty() {
+            let mut record = std::mem::take(&mut self.record);
+            record.clear();
+            piece::encode_row(&mut record, table, row.rowid, cells);
+            self.sorter.push(key, &record)?;
+            self.record = record;
+        } else {
+            long::push(&mut self.sorter, key, (table, row.rowid), cells, row.long)?;
+        }
         self.rows += 1;
         Ok(())
+    }
+
+    /// Whose a row is; none of a customer's who was erased.
+    fn domain(
+        &mut self,
+        repository: &Repository,
+        place: &InTable<'_>,
+        row: &Row<'_>,
+    ) -> Outcome<Option<Domain>> {
+        let none = || {
+            Failure::new(format!(
+                "table {:?} has no domain for a row",
+                place.table.name
+            ))
+        };
+        Ok(Some(match row.owner {
+            Owner::Table => place.state.whole.ok_or_else(none)?,
+            Owner::Orphan
+                if self
+                    .dangling
+                    .left(repository, place.schema, place.table, row)? =>
+            {
+                return Ok(None);
+            }
+            Owner::Orphan => place.state.orphans.ok_or_else(none)?,
+            Owner::Customer(token) => match self.find(token) {
+                Some(met) if met.erased => return Ok(None),
+                Some(met) => Domain {
+                    class: place.classes[place.index],
+                    ..met.domain
+                },
+                None if self.dangling.owns(repository, token)? => return Ok(None),
+                None => place.state.orphans.ok_or_else(none)?,
+            },
+        }))
     }
 
     /// The columns that lead to other customers: to whom, and the value sealed under that one's key.

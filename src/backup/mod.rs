@@ -20,6 +20,7 @@ mod compare;
 mod dangling;
 mod fill;
 pub mod gather;
+mod long;
 mod mend;
 mod numbers;
 mod packing;

@@ -9,7 +9,7 @@ use crate::ids::{Class, Domain, SnapshotId};
 use crate::lifecycle::{self, Hold};
 use crate::manifest::SourceState;
 use crate::page::Entry;
-use crate::piece::{Identity, RowReader};
+use crate::piece::{self, Found, Identity, RowReader};
 use crate::register;
 use crate::repo::Repository;
 use crate::repo::identity::open_reason;
@@ -230,10 +230,22 @@ fn tables<'e>(
             continue;
         };
         let mut reader = RowReader::default();
+        let mut goes_on = false;
         for piece in entry.pieces.iter().flatten() {
             let plain = fetcher.piece(piece, &key)?;
-            reader.piece(&plain, |row, _| -> Outcome<()> {
-                *counts.entry(row.table).or_default() += 1;
+            reader.piece(&plain, |found| -> Outcome<()> {
+                let table = match found {
+                    Found::Row(row, _) => row.table,
+                    Found::Part { last, .. } if goes_on => {
+                        goes_on = !last;
+                        return Ok(());
+                    }
+                    Found::Part { body, last } => {
+                        goes_on = !last;
+                        piece::head(body)?.0
+                    }
+                };
+                *counts.entry(table).or_default() += 1;
                 Ok(())
             })?;
         }

@@ -52,7 +52,8 @@ proptest! {
         let mut back = Vec::new();
         let mut reader = RowReader::default();
         for piece in &pieces {
-            reader.piece::<Malformed>(&piece.plain, |row, _| {
+            reader.piece::<Malformed>(&piece.plain, |found| {
+                let Found::Row(row, _) = found else { unreachable!() };
                 let values = row.cells.iter().map(|c| match c {
                     Cell::Value(v) => v.to_value(),
                     Cell::Reference { .. } => unreachable!(),
@@ -88,19 +89,28 @@ fn a_long_row_is_cut_and_joined() {
         pieces.iter().map(|p| p.rows).collect::<Vec<_>>(),
         [1, 0, 0, 1, 1]
     );
-    let (mut reader, mut back) = (RowReader::default(), Vec::new());
+    let (mut reader, mut back, mut open) = (RowReader::default(), Vec::new(), Vec::new());
     for piece in &pieces {
-        let each = |_: Row<'_>, bytes: &[u8]| {
-            back.push(bytes.to_vec());
+        let each = |found: Found<'_>| {
+            match found {
+                Found::Row(_, bytes) => back.push(bytes.to_vec()),
+                Found::Part { body, last } => {
+                    open.extend_from_slice(body);
+                    if last {
+                        back.push(std::mem::take(&mut open));
+                    }
+                }
+            }
             Ok::<_, Malformed>(())
         };
         reader.piece(&piece.plain, each).unwrap();
     }
     assert_eq!(back, rows);
+    assert_eq!(head(&rows[1]), Ok((1, Some(2))));
     let mut torn = RowReader::default();
-    torn.piece(&pieces[1].plain, |_, _| Ok::<_, Malformed>(()))
+    torn.piece(&pieces[1].plain, |_| Ok::<_, Malformed>(()))
         .unwrap();
-    assert_eq!(torn.piece(&pieces[4].plain, |_, _| Ok(())), Err(Malformed));
+    assert_eq!(torn.piece(&pieces[4].plain, |_| Ok(())), Err(Malformed));
     assert_eq!(torn.finish(), Err(Malformed));
 }
 

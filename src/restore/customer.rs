@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::collect::Collector;
 use super::export::Exporter;
 use super::lives::Lives;
-use super::rows::{Resolved, Resolver, Tables, decode, resolve};
+use super::rows::{Resolver, Tables, cells, each_row};
 use super::site::{Site, check_empty};
 use super::whole::not_hidden;
 use super::{check_journal, fetcher};
@@ -15,14 +16,13 @@ use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::page::Entry;
-use crate::piece::RowReader;
 use crate::register;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
-use crate::source::Cell;
 use crate::source::sqlite::{Builder, Built};
+use crate::spill::{Sorted, Sorter};
 
 /// What was restored.
 pub struct CustomerRestored {
@@ -56,10 +56,10 @@ pub fn customer(
     let lives = Lives::new(repository, view.manifest())?;
     let site = Site::begin(to)?;
     report.begin("restoring the customer", None, Unit::Items);
-    let rows = read_rows(repository, &fetcher, &lives, &entries)?;
+    let mut rows = read_rows(repository, &fetcher, &lives, &entries, site.work())?;
     let (mut total, mut problems) = (0, Vec::new());
     for state in &view.manifest().sources {
-        if let Some(rows) = rows.get(&state.number) {
+        if let Some(rows) = rows.remove(&state.number) {
             let built = write(repository, site.work(), state, rows)
                 .failed_to(|| format!("restore from source {:?}", state.name))?;
             total += built.rows;
@@ -108,59 +108,44 @@ pub(super) fn find(
         .hint(format!("`tenure customer show {id}` tells which")))
 }
 
-/// All rows by source, as encoded and as they are to be restored.
+/// All rows by source, in the order of tables and rowids, as they are to be restored.
 pub(super) fn read_rows(
     repository: &Repository,
     fetcher: &Fetcher,
     lives: &Lives,
     entries: &[Entry],
-) -> Outcome<BTreeMap<u32, Vec<Vec<u8>>>> {
-    let mut rows: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
+    spill: &Path,
+) -> Outcome<BTreeMap<u32, Sorted>> {
+    let mut sorters: BTreeMap<u32, Sorter> = BTreeMap::new();
     for entry in entries {
         // A class of the customer's may be erased while others live.
         let Some(key) = repository.keyring.forest.key(entry.domain) else {
             continue;
         };
-        let change = lives.of(entry.domain, entry.source);
-        let mut reader = RowReader::default();
-        let rows = rows.entry(entry.source).or_default();
+        let sorter = sorters.entry(entry.source);
+        let sorter = sorter.or_insert_with(|| Sorter::new(spill));
+        let mut collector = Collector::new(lives.of(entry.domain, entry.source));
         for piece in entry.pieces.iter().flatten() {
-            let plain = fetcher.piece(piece, &key)?;
-            reader.piece(&plain, |row, bytes| -> Outcome<()> {
-                rows.push(match change {
-                    Some(change) => change.apply(&row, bytes).into_owned(),
-                    None => bytes.to_vec(),
-                });
-                Ok(())
-            })?;
+            collector.piece(&fetcher.piece(piece, &key)?, sorter)?;
         }
-        reader.finish()?;
+        collector.finish()?;
     }
-    Ok(rows)
+    let sorted = sorters
+        .into_iter()
+        .map(|(source, sorter)| Ok((source, sorter.finish()?)));
+    sorted.collect()
 }
 
 /// Writes one source's rows in both forms.
-fn write(
-    repository: &Repository,
-    to: &Path,
-    state: &SourceState,
-    rows: &[Vec<u8>],
-) -> Outcome<Built> {
+fn write(repository: &Repository, to: &Path, state: &SourceState, rows: Sorted) -> Outcome<Built> {
     let tables = Tables::new(state);
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut builder = Builder::create(&to.join(format!("{}.sqlite", state.name)), &state.schema)?;
     let mut exporter = Exporter::new(&to.join(&state.name))?;
-    for record in rows {
-        let (index, row) = decode(record, &tables)?;
-        let values = row.cells.iter().map(|cell| resolve(*cell, &mut resolver));
-        let values = values.collect::<Outcome<Vec<_>>>()?;
-        exporter.row(tables.table(index), row.rowid, &values)?;
-        let cells = values.iter().map(|value| match value {
-            Resolved::Kept(value) => Cell::Kept(value.as_ref()),
-            Resolved::Lost(number) => Cell::Lost(*number),
-        });
-        builder.put(index, row.rowid, &cells.collect::<Vec<_>>())?;
-    }
+    each_row(rows, &tables, &mut resolver, |row| {
+        exporter.row(tables.table(row.index), row.rowid, &row.cells, row.long())?;
+        Ok(builder.put_long(row.index, row.rowid, &cells(&row.cells), row.long())?)
+    })?;
     let built = builder.finish()?;
     exporter.finish()?;
     Ok(built)

@@ -6,20 +6,26 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value as Json, json};
+use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::{Engine, write::EncoderWriter};
+use serde_json::{Value as Json, json};
 
 use super::rows::Resolved;
 use crate::error::Outcome;
 use crate::fsx::{self, FileError};
+use crate::piece::cut::LongKind;
 use crate::schema::Table;
+use crate::source::LongValue;
 use crate::value::Value;
 
 /// Integers up to this are exact in every reader of JSON.
 const EXACT: u64 = 1 << 53;
+/// Bytes of a long value that are written at once.
+const CHUNK: usize = 64 << 10;
 
 /// Writes the rows of one source.
 pub struct Exporter {
@@ -37,22 +43,17 @@ impl Exporter {
         })
     }
 
-    /// Writes a row of a table.
-    pub fn row(&mut self, table: &Table, rowid: Option<i64>, values: &[Resolved]) -> Outcome<()> {
-        let mut object = Map::new();
-        if let (Some(alias), Some(rowid)) = (&table.rowid_alias, rowid) {
-            object.insert(alias.name.clone(), integer(rowid));
-        }
-        for (column, value) in table.columns.iter().zip(values) {
-            let value = match value {
-                Resolved::Kept(value) => json_of(value),
-                Resolved::Lost(_) => Json::Null,
-            };
-            object.insert(column.name.clone(), value);
-        }
+    /// Writes a row of a table, with the values that are too long to be held.
+    pub fn row(
+        &mut self,
+        table: &Table,
+        rowid: Option<i64>,
+        values: &[Resolved],
+        long: Vec<LongValue<'_>>,
+    ) -> Outcome<()> {
         let (path, file) = self.file(&table.name)?;
-        writeln!(file, "{}", Json::Object(object)).map_err(FileError::new("write", path))?;
-        Ok(())
+        let written = write_row(file, table, rowid, values, long);
+        Ok(written.map_err(FileError::new("write", path))?)
     }
 
     fn file(&mut self, table: &str) -> Outcome<&mut (PathBuf, BufWriter<File>)> {
@@ -118,32 +119,74 @@ fn json_of(value: &Value) -> Json {
         Value::Real(r) => {
             json!({ "real": if r.is_nan() { "nan" } else if *r > 0.0 { "inf" } else { "-inf" } })
         }
-        Value::Blob(bytes) => json!({ "b64": base64(bytes) }),
+        Value::Blob(bytes) => json!({ "b64": BASE64.encode(bytes) }),
         Value::Text(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => json!(text),
-            Err(_) => json!({ "b64": base64(bytes) }),
+            Err(_) => json!({ "b64": BASE64.encode(bytes) }),
         },
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk
-            .iter()
-            .fold(0_u32, |group, byte| group << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let symbol = ALPHABET[(group >> (18 - 6 * digit) & 63) as usize];
-            out.push(if digit <= chunk.len() {
-                char::from(symbol)
-            } else {
-                '='
-            });
+fn write_row(
+    out: &mut impl Write,
+    table: &Table,
+    rowid: Option<i64>,
+    values: &[Resolved],
+    long: Vec<LongValue<'_>>,
+) -> io::Result<()> {
+    let mut long = long.into_iter().peekable();
+    let mut before = '{';
+    let mut key = |out: &mut dyn Write, name: &str| {
+        write!(out, "{before}{}:", Json::from(name))?;
+        before = ',';
+        Ok::<_, io::Error>(())
+    };
+    if let (Some(alias), Some(rowid)) = (&table.rowid_alias, rowid) {
+        key(out, &alias.name)?;
+        write!(out, "{}", integer(rowid))?;
+    }
+    for (at, (column, value)) in table.columns.iter().zip(values).enumerate() {
+        key(out, &column.name)?;
+        match (long.next_if(|value| value.column == at), value) {
+            (Some(long), _) => write_long(out, long)?,
+            (None, Resolved::Kept(value)) => write!(out, "{}", json_of(value))?,
+            (None, Resolved::Lost(_)) => write!(out, "null")?,
         }
     }
-    out
+    writeln!(out, "{}", if before == '{' { "{}" } else { "}" })
+}
+
+/// The same as [`json_of`], without holding the value.
+fn write_long(out: &mut impl Write, mut value: LongValue<'_>) -> io::Result<()> {
+    if value.kind != LongKind::Text {
+        write!(out, "{{\"b64\":\"")?;
+        let mut encoder = EncoderWriter::new(&mut *out, &BASE64);
+        io::copy(&mut value.bytes, &mut encoder)?;
+        encoder.finish()?;
+        drop(encoder);
+        return write!(out, "\"}}");
+    }
+    write!(out, "\"")?;
+    let (mut buffer, mut kept) = (vec![0; CHUNK], 0);
+    loop {
+        let read = value.bytes.read(&mut buffer[kept..])?;
+        let end = kept + read;
+        // The first bytes of a character that goes on in the next chunk are kept for that.
+        let valid = match std::str::from_utf8(&buffer[..end]) {
+            Ok(text) => text,
+            Err(error) => str::from_utf8(&buffer[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        let quoted = Json::from(valid).to_string();
+        out.write_all(&quoted.as_bytes()[1..quoted.len() - 1])?;
+        let valid = valid.len();
+        buffer.copy_within(valid..end, 0);
+        kept = end - valid;
+        match read {
+            0 if kept > 0 => return Err(io::ErrorKind::InvalidData.into()),
+            0 => return write!(out, "\""),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -169,9 +212,6 @@ mod tests {
         ];
         for (value, expected) in cases {
             assert_eq!(json_of(&value), expected);
-        }
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
-            assert_eq!(base64(bytes.as_bytes()), text);
         }
     }
 

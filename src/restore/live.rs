@@ -2,7 +2,7 @@
 
 use super::customer::{find, read_rows};
 use super::lives::Lives;
-use super::rows::{Resolved, Resolver, Tables, decode, resolve};
+use super::rows::{Resolved, Resolver, Tables, each_row};
 use super::whole::not_hidden;
 use super::{check_journal, fetcher};
 use crate::error::{Context, Failure, FailureKind, Outcome};
@@ -15,6 +15,7 @@ use crate::repo::identity::open_identity;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::source::sqlite::{Live, PutBack, SavedRow};
+use crate::spill::Sorted;
 use crate::value::Value;
 
 /// What was put back.
@@ -74,11 +75,13 @@ pub fn live(
     check_key(repository, id, &identity)?;
     let lives = Lives::new(repository, view.manifest())?;
     report.begin("restoring the customer", None, Unit::Items);
-    let rows = read_rows(repository, &fetcher, &lives, &entries)?;
+    let spill = repository.state.path().join("spill");
+    crate::fsx::create_dir(&spill)?;
+    let mut rows = read_rows(repository, &fetcher, &lives, &entries, &spill)?;
     check_journal(repository)?;
     let mut sources: Vec<LiveSource> = Vec::new();
     for state in register_first(repository, &view) {
-        let Some(rows) = rows.get(&state.number) else {
+        let Some(rows) = rows.remove(&state.number) else {
             continue;
         };
         let put = source(repository, state, &identity, rows, replace).failed_to(|| {
@@ -126,7 +129,7 @@ fn source(
     repository: &Repository,
     state: &SourceState,
     identity: &Identity,
-    rows: &[Vec<u8>],
+    rows: Sorted,
     replace: bool,
 ) -> Outcome<LiveSource> {
     let source = repository.config.source(&state.name).ok_or_else(|| {
@@ -148,16 +151,22 @@ fn source(
 fn saved(
     repository: &Repository,
     state: &SourceState,
-    rows: &[Vec<u8>],
+    rows: Sorted,
 ) -> Outcome<(Vec<SavedRow>, u64)> {
     let tables = Tables::new(state);
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
-    let (mut saved, mut lost) = (Vec::with_capacity(rows.len()), 0);
-    for record in rows {
-        let (table, row) = decode(record, &tables)?;
+    let (mut saved, mut lost) = (Vec::new(), 0);
+    each_row(rows, &tables, &mut resolver, |row| {
+        let long = row.long().into_iter().map(|value| {
+            let (column, table) = (value.column, &tables.table(row.index).name);
+            let value = value.into_value();
+            Ok((column, value.map_err(|error| long_value(table, error))?))
+        });
+        let long = long.collect::<Outcome<Vec<_>>>()?;
+        let (table, rowid) = (row.index, row.rowid);
         let mut cells = Vec::with_capacity(row.cells.len());
-        for cell in &row.cells {
-            cells.push(match resolve(*cell, &mut resolver)? {
+        for value in row.cells {
+            cells.push(match value {
                 Resolved::Kept(value) => value,
                 Resolved::Lost(_) => {
                     lost += 1;
@@ -165,11 +174,19 @@ fn saved(
                 }
             });
         }
+        for (column, value) in long {
+            cells[column] = value;
+        }
         saved.push(SavedRow {
             table,
-            rowid: row.rowid,
+            rowid,
             cells,
         });
-    }
+        Ok(())
+    })?;
     Ok((saved, lost))
+}
+
+fn long_value(table: &str, error: std::io::Error) -> Failure {
+    Failure::new(format!("cannot read a long value of table {table:?}")).because(error)
 }

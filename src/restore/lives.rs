@@ -12,6 +12,7 @@ use crate::ids::{Class, Domain};
 use crate::lifecycle::hide::{Flag, decided};
 use crate::lifecycle::lives;
 use crate::manifest::Manifest;
+use crate::piece::cut::{CutCell, CutRow};
 use crate::piece::{self, Cell, Row};
 use crate::repo::Repository;
 use crate::schema::Ownership;
@@ -107,17 +108,17 @@ pub(super) struct Change<'l> {
     wanted: &'l Wanted,
 }
 
-impl Change<'_> {
+impl<'l> Change<'l> {
     /// A row as it is to be restored.
     pub(super) fn apply<'b>(self, row: &Row<'b>, bytes: &'b [u8]) -> Cow<'b, [u8]> {
-        let (column, Wanted { value, over }) = (self.place.column, self.wanted);
+        let column = self.place.column;
         let stands = match row.cells.get(column) {
-            Some(Cell::Value(stands)) if row.table == self.place.table => stands.to_value(),
+            Some(Cell::Value(stands)) => stands.to_value(),
             _ => return Cow::Borrowed(bytes),
         };
-        if over.as_ref().is_some_and(|over| !is_same(over, &stands)) {
+        let Some(value) = self.over(row.table, &stands) else {
             return Cow::Borrowed(bytes);
-        }
+        };
         let cells = row.cells.iter().enumerate();
         let cells = cells.map(|(at, cell)| match at == column {
             true => Cell::Value(value.as_ref()),
@@ -126,6 +127,26 @@ impl Change<'_> {
         let mut changed = Vec::with_capacity(bytes.len());
         piece::encode_row(&mut changed, row.table, row.rowid, cells);
         Cow::Owned(changed)
+    }
+
+    /// Which value of a row that was cut is to be another, and which.
+    pub(super) fn of_cut(self, row: &CutRow) -> Option<(usize, &'l Value)> {
+        let column = self.place.column;
+        match row.cells.get(column)? {
+            CutCell::Value(stands) => Some((column, self.over(row.table, stands)?)),
+            // What is long is no flag, and whoever is hidden is hidden over anything.
+            CutCell::Long(_) if self.wanted.over.is_none() && row.table == self.place.table => {
+                Some((column, &self.wanted.value))
+            }
+            CutCell::Long(_) | CutCell::Reference { .. } => None,
+        }
+    }
+
+    /// What is to stand over `stands` in a row of this table.
+    fn over(self, table: u32, stands: &Value) -> Option<&'l Value> {
+        let Wanted { value, over } = self.wanted;
+        let keeps = over.as_ref().is_some_and(|over| !is_same(over, stands));
+        (table == self.place.table && !keeps).then_some(value)
     }
 }
 

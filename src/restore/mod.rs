@@ -10,6 +10,7 @@ use crate::ids::{SnapshotId, StoreName};
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 
+mod collect;
 mod customer;
 mod export;
 mod live;

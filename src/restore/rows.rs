@@ -1,6 +1,8 @@
 //! Rows on their way back: values that lead to other customers are opened again, where they can be.
 
 use std::collections::HashMap;
+use std::io::{self, Read};
+use std::ops::Range;
 
 use minicbor::Decoder;
 
@@ -8,8 +10,11 @@ use crate::error::{Failure, Outcome};
 use crate::ids::{Domain, RepoId};
 use crate::keyring::tree::Forest;
 use crate::manifest::SourceState;
+use crate::piece::cut::{CutCell, Long, read_cut};
 use crate::piece::{self, Cell};
 use crate::schema::Table;
+use crate::source::{self, LongValue};
+use crate::spill::{Part, Record, Sorted};
 use crate::value::Value;
 
 /// A value of a row, resolved.
@@ -87,29 +92,152 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// Reads one encoded row, and checks that it has the shape of its table.
-pub fn decode<'b>(record: &'b [u8], tables: &Tables<'_>) -> Outcome<(usize, piece::Row<'b>)> {
-    let row = piece::decode_row(&mut Decoder::new(record))?;
-    let index = tables.index(row.table)?;
+/// A row on its way back.
+pub(super) struct RowBack<'s> {
+    /// Where in the schema its table stands.
+    pub index: usize,
+    /// Its rowid, where the table has them.
+    pub rowid: Option<i64>,
+    /// Its values; NULL for those that are too long to be held.
+    pub cells: Vec<Resolved>,
+    sorted: &'s Sorted,
+    parts: Vec<Part>,
+    long: Vec<(usize, Long)>,
+}
+
+impl RowBack<'_> {
+    /// The values that are too long to be held.
+    pub(super) fn long(&self) -> Vec<LongValue<'_>> {
+        let value = |(column, long): &(usize, Long)| LongValue {
+            column: *column,
+            kind: long.kind,
+            len: long.len,
+            bytes: Box::new(LongReader::new(self.sorted, &self.parts, *long)),
+        };
+        self.long.iter().map(value).collect()
+    }
+}
+
+/// Gives every sorted row to `each`.
+pub(super) fn each_row(
+    mut sorted: Sorted,
+    tables: &Tables<'_>,
+    resolver: &mut Resolver<'_>,
+    mut each: impl FnMut(RowBack<'_>) -> Outcome<()>,
+) -> Outcome<()> {
+    while let Some((_, record)) = sorted.next_record()? {
+        let (index, rowid, cells, parts, long) = match record {
+            Record::Whole(bytes) => {
+                let row = piece::decode_row(&mut Decoder::new(bytes))?;
+                let index = fitting(tables, row.table, row.rowid, row.cells.len())?;
+                let cells = row.cells.iter().map(|cell| resolve(*cell, resolver));
+                let cells = cells.collect::<Outcome<_>>()?;
+                (index, row.rowid, cells, Vec::new(), Vec::new())
+            }
+            Record::Parts(parts) => {
+                let lens: Vec<usize> = parts.iter().map(|part| part.plain_len()).collect();
+                let row = read_cut(&lens, |n| Outcome::Ok(sorted.part(parts[n])?))?;
+                let index = fitting(tables, row.table, row.rowid, row.cells.len())?;
+                let (mut cells, mut long) = (Vec::new(), Vec::new());
+                for (column, cell) in row.cells.iter().enumerate() {
+                    cells.push(match cell.short() {
+                        Some(cell) => resolve(cell, resolver)?,
+                        None => Resolved::Kept(Value::Null),
+                    });
+                    if let CutCell::Long(value) = cell {
+                        long.push((column, *value));
+                    }
+                }
+                (index, row.rowid, cells, parts, long)
+            }
+        };
+        each(RowBack {
+            index,
+            rowid,
+            cells,
+            sorted: &sorted,
+            parts,
+            long,
+        })?;
+    }
+    Ok(())
+}
+
+/// Where the table of a row stands, which must have the table's shape.
+fn fitting(tables: &Tables<'_>, number: u32, rowid: Option<i64>, cells: usize) -> Outcome<usize> {
+    let index = tables.index(number)?;
     let table = tables.table(index);
     // Rowids are kept unless columns take all three of their names; an alias is always one.
-    let rowid_fits = match row.rowid {
+    let rowid_fits = match rowid {
         Some(_) => table.has_rowid,
         None => table.rowid_alias.is_none(),
     };
-    if row.cells.len() != table.columns.len() || !rowid_fits {
+    if cells != table.columns.len() || !rowid_fits {
         return Err(Failure::new(format!(
             "a row does not fit table {:?}",
             table.name
         )));
     }
-    Ok((index, row))
+    Ok(index)
 }
 
 /// Resolves one value.
-pub fn resolve(cell: Cell<'_>, resolver: &mut Resolver<'_>) -> Outcome<Resolved> {
+fn resolve(cell: Cell<'_>, resolver: &mut Resolver<'_>) -> Outcome<Resolved> {
     match cell {
         Cell::Value(value) => Ok(Resolved::Kept(value.to_value())),
         Cell::Reference { domain, sealed } => resolver.resolve(domain, sealed),
+    }
+}
+
+/// Values as a database takes them.
+pub(super) fn cells(values: &[Resolved]) -> Vec<source::Cell<'_>> {
+    fn cell(value: &Resolved) -> source::Cell<'_> {
+        match value {
+            Resolved::Kept(value) => source::Cell::Kept(value.as_ref()),
+            Resolved::Lost(number) => source::Cell::Lost(*number),
+        }
+    }
+    values.iter().map(cell).collect()
+}
+
+/// The bytes of a long value.
+struct LongReader<'s> {
+    sorted: &'s Sorted,
+    parts: &'s [Part],
+    places: std::vec::IntoIter<(usize, Range<usize>)>,
+    body: Vec<u8>,
+    here: Range<usize>,
+}
+
+impl<'s> LongReader<'s> {
+    fn new(sorted: &'s Sorted, parts: &'s [Part], long: Long) -> Self {
+        let lens: Vec<usize> = parts.iter().map(|part| part.plain_len()).collect();
+        let places: Vec<_> = long.places(&lens).collect();
+        Self {
+            sorted,
+            parts,
+            places: places.into_iter(),
+            body: Vec::new(),
+            here: 0..0,
+        }
+    }
+}
+
+impl Read for LongReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.here.is_empty() {
+            let Some((part, range)) = self.places.next() else {
+                return Ok(0);
+            };
+            let part = self.parts.get(part).ok_or(io::ErrorKind::InvalidData)?;
+            self.body = self.sorted.part(*part).map_err(io::Error::other)?;
+            self.here = range;
+        }
+        let body = self.body.get(self.here.clone());
+        let body = body.ok_or(io::ErrorKind::InvalidData)?;
+        let now = buffer.len().min(body.len());
+        buffer[..now].copy_from_slice(&body[..now]);
+        self.here.start += now;
+        Ok(now)
     }
 }

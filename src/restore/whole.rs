@@ -1,13 +1,11 @@
 //! Restores everything, or one source, into an empty directory.
-//!
-//! Rows leave a snapshot by domain, and go into a database fast only in the order of its tables and
-//! rowids: so they pass through the same sorter as on the way out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::collect::Collector;
 use super::lives::Lives;
-use super::rows::{Resolved, Resolver, Tables, decode, resolve};
+use super::rows::{Resolver, Tables, cells, each_row};
 use super::site::{Site, check_empty};
 use super::{check_journal, fetcher};
 use crate::clock::Timestamp;
@@ -16,13 +14,11 @@ use crate::fsx;
 use crate::ids::{Class, SnapshotId, StoreName};
 use crate::manifest::{Manifest, SourceState};
 use crate::page::Entry;
-use crate::piece::RowReader;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::seal::Decompressor;
-use crate::source::Cell;
 use crate::source::sqlite::Builder;
 use crate::spill::{Sorted, Sorter};
 
@@ -162,22 +158,13 @@ fn sort_rows(
             }
             continue;
         };
-        let change = lives.of(entry.domain, entry.source);
-        let mut reader = RowReader::default();
+        let mut collector = Collector::new(lives.of(entry.domain, entry.source));
         for piece in entry.pieces.iter().flatten() {
             let plain = fetcher.piece_of_pack(piece, &key, &mut decompressor)?;
             report.advance(u64::from(piece.plain));
-            reader.piece(&plain, |row, bytes| -> Outcome<()> {
-                // Signed numbers in the order of unsigned ones.
-                let rowid = row.rowid.unwrap_or(0).cast_unsigned() ^ (1 << 63);
-                let key = (u64::from(row.table), rowid);
-                match change {
-                    Some(change) => Ok(sorter.push(key, &change.apply(&row, bytes))?),
-                    None => Ok(sorter.push(key, bytes)?),
-                }
-            })?;
+            collector.piece(&plain, sorter)?;
         }
-        reader.finish()?;
+        collector.finish()?;
     }
     report.end();
     Ok((forgotten.len() as u64, tables))
@@ -203,7 +190,7 @@ fn own_rows(manifest: &Manifest, entry: &Entry) -> String {
 fn build(
     site: &Site,
     state: &SourceState,
-    mut sorted: Sorted,
+    sorted: Sorted,
     resolver: &mut Resolver<'_>,
     report: &dyn Report,
 ) -> Outcome<RestoredSource> {
@@ -215,23 +202,14 @@ fn build(
     report.begin("writing the database", Some(total), Unit::Items);
     let mut builder = Builder::create(&path, &state.schema)?;
     let mut since = 0;
-    while let Some((_, record)) = sorted.next_record()? {
-        let (index, row) = decode(record, &tables)?;
-        let values = row.cells.iter().map(|cell| resolve(*cell, resolver));
-        let values = values.collect::<Outcome<Vec<_>>>()?;
-        let cells: Vec<_> = values
-            .iter()
-            .map(|value| match value {
-                Resolved::Kept(value) => Cell::Kept(value.as_ref()),
-                Resolved::Lost(number) => Cell::Lost(*number),
-            })
-            .collect();
-        builder.put(index, row.rowid, &cells)?;
+    each_row(sorted, &tables, resolver, |row| {
+        builder.put_long(row.index, row.rowid, &cells(&row.cells), row.long())?;
         since += 1;
         if since == 4096 {
             report.advance(std::mem::take(&mut since));
         }
-    }
+        Ok(())
+    })?;
     let built = builder.finish()?;
     report.end();
     let bytes = std::fs::metadata(&path)

@@ -4,7 +4,10 @@
 //! register's key or as a part of a table, and of every foreign key whose target belongs to
 //! somebody else, whom. Which domain that is, the flow decides.
 
+use std::io::{self, Read};
+
 use crate::ids::Class;
+use crate::piece::cut::LongKind;
 use crate::schema::Table;
 use crate::value::{CustomerKey, Value, ValueRef};
 
@@ -38,7 +41,6 @@ pub enum Owner<'a> {
 }
 
 /// One row, on its way out of a source.
-#[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     /// The table, as an index into [`Schema::tables`](crate::schema::Schema::tables).
     pub table: usize,
@@ -46,11 +48,40 @@ pub struct Row<'a> {
     pub rowid: Option<i64>,
     /// Whose it is.
     pub owner: Owner<'a>,
-    /// The stored columns' values, in the order of [`Table::columns`].
+    /// The stored columns' values, in the order of [`Table::columns`]; `Null` for those in `long`.
     pub cells: &'a [ValueRef<'a>],
+    /// The values that are too long to be held, in the order of their columns.
+    pub long: Vec<LongValue<'a>>,
     /// For each of the [`Table::references`], in their order: the token of the customer who owns
     /// the row that this row refers to, `Null` if it refers to nothing or to a row of no customer.
     pub targets: &'a [ValueRef<'a>],
+}
+
+/// A value that is too long to be held.
+pub struct LongValue<'a> {
+    /// The stored column, as an index into [`Table::columns`].
+    pub column: usize,
+    /// What it is.
+    pub kind: LongKind,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Its bytes.
+    pub bytes: Box<dyn Read + 'a>,
+}
+
+impl LongValue<'_> {
+    /// The value, held after all.
+    ///
+    /// # Errors
+    /// When the source fails to read.
+    pub fn into_value(mut self) -> io::Result<Value> {
+        let mut bytes = Vec::new();
+        self.bytes.read_to_end(&mut bytes)?;
+        Ok(match self.kind {
+            LongKind::Blob => Value::Blob(bytes),
+            LongKind::Text | LongKind::OtherText => Value::Text(bytes),
+        })
+    }
 }
 
 /// How a value stands in a row that is being restored.

@@ -10,7 +10,7 @@ use crate::keyring::tree::{Forest, ForestWalker};
 use crate::pack::Slot;
 use crate::page::{Entry, PieceRef};
 use crate::repo::Repository;
-use crate::spill::{Sorted, Sorter};
+use crate::spill::{Record, Sorted, Sorter};
 
 /// What an entry says of one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,8 +173,12 @@ impl ByPack {
         self.next = match self.sorted.next_record()? {
             None => None,
             Some(((rank, offset), record)) => {
+                let expected = match record {
+                    Record::Whole(record) => Expected::decode(offset, record),
+                    Record::Parts(_) => None,
+                };
                 let lost = || Failure::new("what was sorted comes back damaged");
-                Some((rank, Expected::decode(offset, record).ok_or_else(lost)?))
+                Some((rank, expected.ok_or_else(lost)?))
             }
         };
         Ok(())

@@ -16,6 +16,7 @@ use crate::ids::{Domain, RepoId};
 use crate::keyring::tree::Forest;
 use crate::pack::{self, Pack};
 use crate::page::{PackRef, PieceRef};
+use crate::piece::cut::read_cut;
 use crate::piece::{self, RowReader};
 use crate::repo::objects::{open_piece, pack_path};
 use crate::report::Report;
@@ -220,16 +221,36 @@ impl Reader<'_> {
             .forest
             .key(row.domain)
             .ok_or_else(|| Failure::new("its domain has no key"))?;
-        let mut rows = RowReader::default();
         let mut decompressor = Decompressor::new()?;
-        for piece in &row.pieces {
-            let start = u64::from(piece.slot.offset);
-            let range = start..start + u64::from(piece.slot.len);
-            let sealed = self.store.get_range(&pack_path(piece.pack.name), range)?;
-            let plain = open_piece(self.repo, piece, &key, &sealed, &mut decompressor)?;
-            rows.piece(&plain, |_, _| Ok::<_, Malformed>(()))?;
-        }
-        Ok(rows.finish()?)
+        let mut reader = RowReader::default();
+        let mut body = Vec::new();
+        let mut next = row.pieces.iter().enumerate();
+        // Every piece is opened, also those that nothing but a long value stands in.
+        let lens = row.pieces.iter().map(|piece| piece.plain as usize);
+        // Without the byte that tells what a piece is.
+        let lens: Vec<usize> = lens.map(|len| len.saturating_sub(1)).collect();
+        read_cut(&lens, |wanted| {
+            loop {
+                let Some((at, piece)) = next.next() else {
+                    return Outcome::Ok(body.clone());
+                };
+                let start = u64::from(piece.slot.offset);
+                let range = start..start + u64::from(piece.slot.len);
+                let sealed = self.store.get_range(&pack_path(piece.pack.name), range)?;
+                let plain = open_piece(self.repo, piece, &key, &sealed, &mut decompressor)?;
+                reader.piece(&plain, |found| match found {
+                    piece::Found::Part { body: part, .. } => {
+                        body = part.to_vec();
+                        Ok(())
+                    }
+                    piece::Found::Row(..) => Err(Malformed),
+                })?;
+                if at == wanted {
+                    return Ok(body.clone());
+                }
+            }
+        })?;
+        Ok(reader.finish()?)
     }
 }
 
@@ -256,7 +277,7 @@ fn whole_rows(plain: &[u8]) -> Result<Option<u64>, Malformed> {
     }
     let mut rows = 0;
     let mut reader = RowReader::default();
-    reader.piece(plain, |_, _| {
+    reader.piece(plain, |_| {
         rows += 1;
         Ok::<_, Malformed>(())
     })?;

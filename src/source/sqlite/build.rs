@@ -28,19 +28,19 @@ use crate::value::ValueRef;
 
 /// A database that is being built; dropping it unfinished removes it.
 pub struct Builder {
-    schema: Schema,
-    shapes: Vec<Shape>,
+    pub(super) schema: Schema,
+    pub(super) shapes: Vec<Shape>,
     /// One INSERT for each table.
-    inserts: Vec<Insert>,
+    pub(super) inserts: Vec<Insert>,
     /// For each table whose rows wait for a tombstone, where they wait.
     waiting: Vec<Option<String>>,
     /// What the names of those places begin with.
     prefix: String,
     /// In which tables two NULLs may be one too many; looked up when something is lost.
     wary: Option<Vec<bool>>,
-    built: Built,
+    pub(super) built: Built,
     // The connection goes before the file that it stands on.
-    conn: Connection,
+    pub(super) conn: Connection,
     file: Unfinished,
 }
 

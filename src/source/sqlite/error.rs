@@ -105,6 +105,15 @@ pub enum SqliteError {
         #[source]
         source: rusqlite::Error,
     },
+    /// Reading a long value failed on the way.
+    #[error("cannot read a long value of the table {table}")]
+    ReadLong {
+        /// The table.
+        table: String,
+        /// What SQLite said.
+        #[source]
+        source: io::Error,
+    },
     /// Something stands where a database is to be built.
     #[error("{} already exists", path.display())]
     Exists {
@@ -128,6 +137,15 @@ pub enum SqliteError {
         /// What SQLite said.
         #[source]
         source: rusqlite::Error,
+    },
+    /// A long value could not be put back.
+    #[error("cannot write a long value of the table {table}")]
+    WriteLong {
+        /// The table.
+        table: String,
+        /// What the reading or the writing said.
+        #[source]
+        source: io::Error,
     },
     /// A customer has no row in the register.
     #[error("the register has no row of this customer")]
@@ -276,8 +294,10 @@ impl SqliteError {
             | Self::Fill { .. }
             | Self::BadRule { .. }
             | Self::Read { .. }
+            | Self::ReadLong { .. }
             | Self::Make { .. }
             | Self::Write { .. }
+            | Self::WriteLong { .. }
             | Self::Shape { .. } => return None,
         })
     }

@@ -1,5 +1,6 @@
 //! Putting a row of known values into a table.
 
+use rusqlite::blob::ZeroBlob;
 use rusqlite::types::{ToSqlOutput, ValueRef as Stored};
 use rusqlite::{Connection, ToSql};
 
@@ -59,6 +60,27 @@ impl Insert {
         }
         for (at, value) in values.enumerate() {
             statement.raw_bind_parameter(first + at, Bound(value))?;
+        }
+        statement.raw_execute().map(drop)
+    }
+
+    /// Runs it with room of so many zeros in place of some values.
+    pub(super) fn make_room<'v>(
+        &self,
+        conn: &Connection,
+        rowid: i64,
+        values: impl Iterator<Item = (ValueRef<'v>, Option<u64>)>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = conn.prepare_cached(&self.sql)?;
+        let first = usize::from(self.named) + 1;
+        if self.named {
+            statement.raw_bind_parameter(1, rowid)?;
+        }
+        for (at, (value, room)) in values.enumerate() {
+            match room {
+                Some(len) => statement.raw_bind_parameter(first + at, ZeroBlob(len))?,
+                None => statement.raw_bind_parameter(first + at, Bound(value))?,
+            }
         }
         statement.raw_execute().map(drop)
     }

@@ -17,10 +17,12 @@
 mod build;
 mod edges;
 mod error;
+mod fill;
 mod insert;
 mod keyspace;
 mod late;
 mod live;
+mod long;
 mod misfit;
 mod neutral;
 mod personal;

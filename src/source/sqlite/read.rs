@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{Connection, OpenFlags, Row as Record};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row as Record};
 
 use super::edges::Edge;
 use super::error::SqliteError;
+use super::long::{self, Limited};
 use super::plan::{Plan, settle};
 use super::schema;
 use super::shape::Shape;
@@ -25,11 +26,18 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One database, seen as it was at one moment, for as long as this lives.
 pub struct Database {
-    conn: Connection,
-    schema: Schema,
+    pub(super) conn: Connection,
+    pub(super) schema: Schema,
     shapes: Vec<Shape>,
     plan: Plan,
-    wide: Option<Wide>,
+    pub(super) wide: Option<Wide>,
+}
+
+/// Where reading a table has stopped, and why.
+struct Stop {
+    /// The last rowid that was given.
+    last: Option<i64>,
+    error: rusqlite::Error,
 }
 
 /// Takes a row of the register and the values of some columns more.
@@ -189,12 +197,64 @@ impl Database {
                 table: table.to_string(),
             })?;
         let fail = |error| SqliteError::reading(&entry.name)(error);
-        let owned = matches!(entry.ownership, Ownership::Register | Ownership::Owned);
+        let shape = &self.shapes[table];
+        if shape.rowid.is_none() {
+            return match self.scan(table, None, each)? {
+                None => Ok(()),
+                Some(stop) => Err(fail(stop.error).into()),
+            };
+        }
+        let limit = match shape.computes(entry) {
+            true => usize::MAX,
+            false => long::limit(entry.columns.len()),
+        };
+        let mut from = Some(i64::MIN);
+        while let Some(start) = from {
+            let limited = Limited::new(&self.conn, limit).map_err(fail)?;
+            let Some(stop) = self.scan(table, Some(start), each)? else {
+                break;
+            };
+            drop(limited);
+            if stop.error.sqlite_error_code() != Some(ErrorCode::TooBig) {
+                return Err(fail(stop.error).into());
+            }
+            let next = match stop.last {
+                Some(last) => last.checked_add(1),
+                None => Some(start),
+            };
+            let Some(rowid) = self.first_from(table, next).map_err(fail)? else {
+                break;
+            };
+            self.long_row(table, rowid, each)?;
+            from = rowid.checked_add(1);
+        }
+        Ok(())
+    }
+
+    /// Gives rows to `each`, those with a rowid from `from` on if it is said, until the end, or until
+    /// SQLite fails.
+    fn scan<E: From<SqliteError>>(
+        &self,
+        table: usize,
+        from: Option<i64>,
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+    ) -> Result<Option<Stop>, E> {
+        let entry = &self.schema.tables[table];
+        let fail = |error| SqliteError::reading(&entry.name)(error);
         let mut prepared = self.conn.prepare(&self.select(table)).map_err(fail)?;
-        let mut rows = prepared.query([]).map_err(fail)?;
+        let mut rows = match from {
+            Some(rowid) => prepared.query([rowid]).map_err(fail)?,
+            None => prepared.query([]).map_err(fail)?,
+        };
         let width = entry.columns.len() + entry.references.len();
         let mut buffer = Vec::with_capacity(width);
-        while let Some(row) = rows.next().map_err(fail)? {
+        let mut last = None;
+        loop {
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => return Ok(None),
+                Err(error) => return Ok(Some(Stop { last, error })),
+            };
             let texts = match self.wide {
                 Some(wide) => texts(row, wide, width + 2).map_err(fail)?,
                 None => Vec::new(),
@@ -207,33 +267,51 @@ impl Database {
                 });
             }
             let (cells, targets) = values.split_at(entry.columns.len());
-            let owner = match borrowed(row.get_ref(1).map_err(fail)?) {
-                _ if !owned => Owner::Table,
-                ValueRef::Null => Owner::Orphan,
-                token => Owner::Customer(token),
-            };
+            last = row.get(0).map_err(fail)?;
             each(Row {
                 table,
-                rowid: row.get(0).map_err(fail)?,
-                owner,
+                rowid: last,
+                owner: self.owner(table, borrowed(row.get_ref(1).map_err(fail)?)),
                 cells,
+                long: Vec::new(),
                 targets,
             })?;
             buffer = emptied(values);
         }
-        Ok(())
+    }
+
+    /// Whose a row is by its token.
+    pub(super) fn owner<'v>(&self, table: usize, token: ValueRef<'v>) -> Owner<'v> {
+        match (self.schema.tables[table].ownership, token) {
+            (Ownership::Register | Ownership::Owned, ValueRef::Null) => Owner::Orphan,
+            (Ownership::Register | Ownership::Owned, token) => Owner::Customer(token),
+            _ => Owner::Table,
+        }
+    }
+
+    /// The first rowid from `from` on.
+    fn first_from(&self, table: usize, from: Option<i64>) -> rusqlite::Result<Option<i64>> {
+        let Some(from) = from else { return Ok(None) };
+        let (rowid, name) = (self.rowid_of(table), quote(&self.schema.tables[table].name));
+        let sql =
+            format!("SELECT {rowid} FROM {name} WHERE {rowid} >= ?1 ORDER BY {rowid} LIMIT 1");
+        let first = self.conn.query_row(&sql, [from], |row| row.get(0));
+        first.optional()
+    }
+
+    /// How the rowid of a table's rows is spelled in SQL.
+    pub(super) fn rowid_of(&self, table: usize) -> &str {
+        self.shapes[table].rowid.as_deref().unwrap_or("NULL")
     }
 
     /// The query for the rows of a table: rowid, owner, the stored columns, the targets' owners; in a
-    /// UTF-16 database also which columns hold text.
+    /// UTF-16 database also which columns hold text. Its parameter is the first rowid, where there are any.
     pub(super) fn select(&self, table: usize) -> String {
         let entry = &self.schema.tables[table];
         let owners = &self.plan.owners;
+        let rowid = self.shapes[table].rowid.as_ref();
         let mut columns = vec![
-            self.shapes[table]
-                .rowid
-                .as_ref()
-                .map_or("NULL".into(), |name| format!("t0.{name}")),
+            rowid.map_or("NULL".into(), |name| format!("t0.{name}")),
             owners.of_row(table, 0),
         ];
         let stored = entry.columns.iter();
@@ -244,13 +322,31 @@ impl Database {
             Some(_) => columns.extend(stored.iter().map(|column| wide::exact(column))),
             None => columns.extend(stored.iter().cloned()),
         }
-        let target = |edge: &Edge| owners.along(edge, 0);
-        columns.extend(self.plan.references[table].iter().map(target));
+        columns.extend(self.targets(table));
         if self.wide.is_some() {
             columns.push(wide::marks(&stored));
         }
+        let from = rowid.map_or(String::new(), |name| format!(" WHERE t0.{name} >= ?1"));
         let (name, order) = (quote(&entry.name), self.order(table));
-        format!("SELECT {} FROM {name} AS t0{order}", columns.join(", "))
+        format!(
+            "SELECT {} FROM {name} AS t0{from}{order}",
+            columns.join(", ")
+        )
+    }
+
+    /// The owners of what a row refers to, in SQL.
+    fn targets(&self, table: usize) -> impl Iterator<Item = String> {
+        let target = |edge: &Edge| self.plan.owners.along(edge, 0);
+        self.plan.references[table].iter().map(target)
+    }
+
+    /// The query for the owner of one row, and of what it refers to.
+    pub(super) fn select_owners(&self, table: usize, rowid: i64) -> String {
+        let owner = self.plan.owners.of_row(table, 0);
+        let columns: Vec<String> = std::iter::once(owner).chain(self.targets(table)).collect();
+        let (columns, name) = (columns.join(", "), quote(&self.schema.tables[table].name));
+        let number = self.rowid_of(table);
+        format!("SELECT {columns} FROM {name} AS t0 WHERE t0.{number} = {rowid}")
     }
 
     fn order(&self, table: usize) -> String {

@@ -29,6 +29,13 @@ pub(super) struct Shape {
     pub unique: Vec<Vec<String>>,
 }
 
+impl Shape {
+    /// Whether the table has generated columns.
+    pub(super) fn computes(&self, table: &Table) -> bool {
+        self.all.len() > table.columns.len() + usize::from(table.rowid_alias.is_some())
+    }
+}
+
 /// A foreign key, with every name as the tables themselves spell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ForeignKey {

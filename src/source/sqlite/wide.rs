@@ -47,6 +47,15 @@ impl Wide {
         text
     }
 
+    /// Whether bytes of the database end in the first half of a pair.
+    pub(super) fn ends_open(self, bytes: &[u8]) -> bool {
+        let last = bytes.last_chunk().map(|pair| match self {
+            Self::Little => u16::from_le_bytes(*pair),
+            Self::Big => u16::from_be_bytes(*pair),
+        });
+        last.is_some_and(|unit| (0xd800..0xdc00).contains(&unit))
+    }
+
     /// Text of ours as bytes of the database, if SQLite would change it on the way.
     pub(super) fn bytes(self, text: &[u8]) -> Option<Vec<u8>> {
         if survives(text) {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use minicbor::Decoder;
 use tenure::audit_entry::EntryError;
 use tenure::cbor::Malformed;
 use tenure::certificate::{self, Certificate, CertificateError};
@@ -16,7 +17,7 @@ use tenure::note::NoteError;
 use tenure::object::{self, Chain, Head, ObjectError};
 use tenure::pack::{self, Pack, PackError};
 use tenure::page::{Entry, Page, PageError};
-use tenure::piece::{self, Row, RowReader};
+use tenure::piece::{self, Found, Row, RowReader};
 use tenure::repo::log::Log;
 use tenure::repo::state::StateDir;
 use tenure::seal::{Decompressor, SealError};
@@ -81,10 +82,19 @@ impl From<Failure> for Refusal {
 
 /// The rows of pieces that follow each other.
 pub fn rows(pieces: &[&[u8]], mut each: impl FnMut(&Row<'_>)) -> Result<(), Malformed> {
-    let mut reader = RowReader::default();
+    let (mut reader, mut cut) = (RowReader::default(), Vec::new());
     for piece in pieces {
-        reader.piece(piece, |row, _| {
-            each(&row);
+        reader.piece(piece, |found| {
+            match found {
+                Found::Row(row, _) => each(&row),
+                Found::Part { body, last } => {
+                    cut.extend_from_slice(body);
+                    if last {
+                        each(&piece::decode_row(&mut Decoder::new(&cut))?);
+                        cut.clear();
+                    }
+                }
+            }
             Ok::<_, Malformed>(())
         })?;
     }

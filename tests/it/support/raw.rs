@@ -12,7 +12,7 @@ use tenure::manifest::Manifest;
 use tenure::object::{self, Chain};
 use tenure::pack::{self, Pack};
 use tenure::page::Page;
-use tenure::piece::{self, Cell, RowReader};
+use tenure::piece::{self, Cell, Found, RowReader};
 use tenure::repo::Repository;
 use tenure::repo::identity::open_identity;
 use tenure::seal::Decompressor;
@@ -57,7 +57,10 @@ pub fn open_everything(repository: &Repository, keyring: &Keyring, store: &Path)
             opened.plain.extend_from_slice(&plain);
             let reader = pieces.entry(entry.domain).or_default();
             reader
-                .piece::<tenure::cbor::Malformed>(&plain, |row, _| {
+                .piece::<tenure::cbor::Malformed>(&plain, |found| {
+                    let Found::Row(row, _) = found else {
+                        return Ok(());
+                    };
                     for cell in row.cells {
                         if let Cell::Reference { domain, sealed } = cell
                             && let Some(key) = keyring.forest.key(domain)

@@ -13,6 +13,7 @@ use crate::value::{Value, ValueRef};
 
 mod exact;
 mod live;
+mod long;
 mod lost;
 mod oddities;
 mod opening;

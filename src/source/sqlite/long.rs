@@ -1,0 +1,282 @@
+//! Values that are too long to be held in memory.
+//!
+//! SQLite holds all values of a row at once. So while a table is read, values above a limit are an error
+//! to it (`SQLITE_LIMIT_LENGTH`), which costs nothing where there are none. The row that one stands in is
+//! read again by its rowid, value by value, and the long ones through SQLite's incremental I/O. That
+//! needs a rowid, and SQLite refuses it where columns are generated: such rows, and those of virtual
+//! tables, are held whatever their length.
+
+use std::io::{self, Read};
+
+use rusqlite::blob::Blob;
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef as Stored;
+use rusqlite::{Connection, MAIN_DB};
+
+use super::error::SqliteError;
+use super::read::{Database, borrowed};
+use super::sql::quote;
+use super::wide::{self, Wide};
+use crate::piece::cut::LongKind;
+use crate::source::{LongValue, Row};
+use crate::value::{Value, ValueRef};
+
+/// How much of one row is held at most, in bytes, unless it has very many columns.
+const HELD: usize = 64 << 20;
+/// The longest value that is held, in bytes, whatever the number of columns.
+const MOST: usize = 4 << 20;
+/// A value up to this many bytes is held in any case.
+const LEAST: usize = 16 << 10;
+/// Bytes that are read at once.
+const CHUNK: usize = 256 << 10;
+
+/// How long a value may be to be held, in a row of so many.
+pub(super) fn limit(columns: usize) -> usize {
+    (HELD / columns.max(1)).clamp(LEAST, MOST)
+}
+
+/// Makes values of more than `limit` bytes an error, until it is dropped.
+pub(super) struct Limited<'c> {
+    conn: &'c Connection,
+    before: i32,
+}
+
+impl<'c> Limited<'c> {
+    pub(super) fn new(conn: &'c Connection, limit: usize) -> rusqlite::Result<Self> {
+        let before = conn.limit(Limit::SQLITE_LIMIT_LENGTH)?;
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, limit.min(before))?;
+        Ok(Self { conn, before })
+    }
+}
+
+impl Drop for Limited<'_> {
+    fn drop(&mut self) {
+        // It was this before, so it can be that again.
+        let _ = self.conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, self.before);
+    }
+}
+
+/// One column of a row, looked at by itself.
+enum Found {
+    Held(Value),
+    Long { text: bool },
+}
+
+impl Database {
+    /// Gives the row with this rowid to `each`, its long values unread.
+    pub(super) fn long_row<E: From<SqliteError>>(
+        &self,
+        table: usize,
+        rowid: i64,
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let entry = &self.schema.tables[table];
+        let fail = |error| SqliteError::reading(&entry.name)(error);
+        let sql = self.select_owners(table, rowid);
+        let owners = |row: &rusqlite::Row<'_>| {
+            let values = 0..=entry.references.len();
+            let values = values.map(|at| row.get_ref(at).map(|stored| borrowed(stored).to_value()));
+            values.collect::<rusqlite::Result<Vec<Value>>>()
+        };
+        let owners = self.conn.query_row(&sql, [], owners).map_err(fail)?;
+        let (mut held, mut long) = (Vec::new(), Vec::new());
+        for column in 0..entry.columns.len() {
+            held.push(match self.column(table, rowid, column).map_err(fail)? {
+                Found::Held(value) => value,
+                Found::Long { text } => {
+                    long.push(self.long_value(table, rowid, column, text)?);
+                    Value::Null
+                }
+            });
+        }
+        let cells: Vec<ValueRef<'_>> = held.iter().map(Value::as_ref).collect();
+        let targets: Vec<ValueRef<'_>> = owners[1..].iter().map(Value::as_ref).collect();
+        each(Row {
+            table,
+            rowid: Some(rowid),
+            owner: self.owner(table, owners[0].as_ref()),
+            cells: &cells,
+            long,
+            targets: &targets,
+        })
+    }
+
+    /// The value of one column, unless it is long. What refers to another row is held: it is sealed as one.
+    fn column(&self, table: usize, rowid: i64, column: usize) -> rusqlite::Result<Found> {
+        let entry = &self.schema.tables[table];
+        let refers = entry
+            .references
+            .iter()
+            .any(|reference| reference.columns.contains(&column));
+        let limit = if refers {
+            usize::MAX
+        } else {
+            limit(entry.columns.len())
+        };
+        let name = quote(&entry.columns[column].name);
+        let value = match self.wide {
+            Some(_) => wide::exact(&name),
+            None => name.clone(),
+        };
+        let sql = format!(
+            "SELECT typeof({name}), CASE WHEN octet_length({name}) > ?2 THEN NULL ELSE {value} END, \
+             octet_length({name}) > ?2 FROM {} WHERE {} = ?1",
+            quote(&entry.name),
+            self.rowid_of(table),
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.conn
+            .prepare_cached(&sql)?
+            .query_row([rowid, limit], |row| {
+                let text = row.get_ref(0)?.as_str()? == "text";
+                if row.get::<_, Option<bool>>(2)? == Some(true) {
+                    return Ok(Found::Long { text });
+                }
+                Ok(Found::Held(match (self.wide, row.get_ref(1)?) {
+                    (Some(wide), Stored::Blob(bytes)) if text => Value::Text(wide.text(bytes)),
+                    (_, stored) => borrowed(stored).to_value(),
+                }))
+            })
+    }
+
+    fn long_value(
+        &self,
+        table: usize,
+        rowid: i64,
+        column: usize,
+        text: bool,
+    ) -> Result<LongValue<'_>, SqliteError> {
+        let entry = &self.schema.tables[table];
+        let open = || {
+            let column = &entry.columns[column].name;
+            let blob =
+                self.conn
+                    .blob_open(MAIN_DB, entry.name.as_str(), column.as_str(), rowid, true);
+            let blob = blob.map_err(SqliteError::reading(&entry.name))?;
+            Ok::<_, SqliteError>(match self.wide {
+                Some(wide) if text => Bytes::Wide(Box::new(WideText::new(wide, blob))),
+                _ => Bytes::Plain(blob),
+            })
+        };
+        let (kind, len) = if text {
+            measure(open()?).map_err(|source| SqliteError::ReadLong {
+                table: entry.name.clone(),
+                source,
+            })?
+        } else {
+            let blob = open()?;
+            (LongKind::Blob, blob.plain_len())
+        };
+        Ok(LongValue {
+            column,
+            kind,
+            len,
+            bytes: Box::new(open()?),
+        })
+    }
+}
+
+/// The bytes of a long value.
+enum Bytes<'c> {
+    Plain(Blob<'c>),
+    Wide(Box<WideText<'c>>),
+}
+
+impl Bytes<'_> {
+    fn plain_len(&self) -> u64 {
+        match self {
+            Self::Plain(blob) => blob.len() as u64,
+            Self::Wide(_) => 0,
+        }
+    }
+}
+
+impl Read for Bytes<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(blob) => blob.read(buffer),
+            Self::Wide(text) => text.read(buffer),
+        }
+    }
+}
+
+/// Reads a text to its end: whether it is UTF-8, and how long.
+fn measure(mut text: impl Read) -> io::Result<(LongKind, u64)> {
+    let (mut buffer, mut kept, mut len, mut kind) = (vec![0; CHUNK], 0, 0_u64, LongKind::Text);
+    loop {
+        let read = text.read(&mut buffer[kept..])?;
+        len += read as u64;
+        let end = kept + read;
+        // A character may go on in the next chunk: its first bytes are kept for that.
+        let valid = match std::str::from_utf8(&buffer[..end]) {
+            Ok(_) => end,
+            Err(error) if error.error_len().is_none() && read > 0 => error.valid_up_to(),
+            Err(_) => {
+                kind = LongKind::OtherText;
+                end
+            }
+        };
+        if read == 0 {
+            return Ok((kind, len));
+        }
+        buffer.copy_within(valid..end, 0);
+        kept = end - valid;
+    }
+}
+
+/// The text of a UTF-16 database as text of ours.
+struct WideText<'c> {
+    wide: Wide,
+    blob: Blob<'c>,
+    raw: Vec<u8>,
+    text: Vec<u8>,
+    at: usize,
+    ended: bool,
+}
+
+impl<'c> WideText<'c> {
+    fn new(wide: Wide, blob: Blob<'c>) -> Self {
+        Self {
+            wide,
+            blob,
+            raw: Vec::new(),
+            text: Vec::new(),
+            at: 0,
+            ended: false,
+        }
+    }
+
+    /// Converts some more; a unit whose other half may follow waits for it.
+    fn more(&mut self) -> io::Result<()> {
+        let before = self.raw.len();
+        self.raw.resize(before + CHUNK, 0);
+        let read = self.blob.read(&mut self.raw[before..])?;
+        self.raw.truncate(before + read);
+        self.ended = read == 0;
+        // An odd byte at the very end is no unit, and is left out wherever text is read.
+        let mut whole = self.raw.len() & !1;
+        if !self.ended && self.wide.ends_open(&self.raw[..whole]) {
+            whole -= 2;
+        }
+        self.text = self.wide.text(&self.raw[..whole]);
+        self.at = 0;
+        self.raw.drain(..whole);
+        Ok(())
+    }
+}
+
+impl Read for WideText<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.text.len() {
+            if self.ended {
+                return Ok(0);
+            }
+            self.more()?;
+        }
+        let now = buffer.len().min(self.text.len() - self.at);
+        buffer[..now].copy_from_slice(&self.text[self.at..self.at + now]);
+        self.at += now;
+        Ok(now)
+    }
+}
