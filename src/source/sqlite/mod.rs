@@ -3,7 +3,7 @@
 //! [`Database`] reads one in a single read transaction: what it is made of (`schema`, `shape`),
 //! whose its rows are (`plan`, in SQL that `edges` writes), and the rows (`read`). [`Builder`] makes
 //! a database again that is equal to the one that was read: schema text, storage classes, values, rowids,
-//! counters and pragmas. Where a row referred to somebody who has been forgotten, it puts NULL, or a
+//! counters and pragmas; full-text indexes are built anew (`virtuals`, `full_text`). Where a row referred to somebody who has been forgotten, it puts NULL, or a
 //! neutral row that stands for the one who is gone (`placing`, `tombstone`,
 //! `neutral`, `shaped`, `keyspace`).
 //!
@@ -18,6 +18,7 @@ mod build;
 mod edges;
 mod error;
 mod fill;
+mod full_text;
 mod insert;
 mod keyspace;
 mod late;
@@ -43,6 +44,7 @@ mod tests;
 mod tombstone;
 mod unfinished;
 mod uniques;
+mod virtuals;
 mod wide;
 
 pub use build::{Builder, Built};

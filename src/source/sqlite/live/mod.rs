@@ -178,6 +178,12 @@ impl Work<'_> {
         matches!(ownership, Ownership::Register | Ownership::Owned)
     }
 
+    /// Whether a table is a full-text index with text of its own.
+    fn holds_text(&self, table: usize) -> bool {
+        let schema = &self.settled.schema;
+        schema.holds_text(&schema.tables[table])
+    }
+
     /// Checks that no foreign key of the tables `children` leads nowhere that did not before.
     fn check_keys(&self, before: &[(usize, u64)]) -> Result<(), SqliteError> {
         let mut found = Vec::new();

@@ -12,6 +12,7 @@ use crate::source::{By, Cell, Owner, OwnsRule, RegisterRule, Rules};
 use crate::value::{Value, ValueRef};
 
 mod exact;
+mod fulltext;
 mod live;
 mod long;
 mod lost;

@@ -8,6 +8,7 @@ use crate::value::CustomerKey;
 
 mod erase;
 mod flag;
+mod fulltext;
 mod put;
 mod remnants;
 
