@@ -285,7 +285,8 @@ impl Builder {
         // Dropped only now: keys of rows that wait are keys in use.
         for (table, room) in rooms() {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
-            late::drop(&self.conn, room).map_err(fail)?;
+            let columns = self.schema.tables[table].columns.len();
+            late::drop(&self.conn, room, columns).map_err(fail)?;
         }
         self.built.nulled += tombstones.nulled;
         self.built.tombstones += tombstones.made;
@@ -355,11 +356,13 @@ fn set_pragma(conn: &Connection, schema: &Schema, name: &str) -> rusqlite::Resul
 }
 
 fn create_tables(conn: &Connection, schema: &Schema, prefix: &str) -> Result<(), SqliteError> {
-    for statement in schema
-        .statements
-        .iter()
-        .filter(|statement| statement.kind == "table")
-    {
+    let mut tables = schema.statements.iter().filter(|s| s.kind == "table");
+    // Only a table makes SQLite write its encoding down.
+    if tables.clone().next().is_none() && !schema.pragmas.is_empty() {
+        conn.execute_batch(&format!("CREATE TABLE {prefix}(id); DROP TABLE {prefix}"))
+            .map_err(SqliteError::writing("the schema"))?;
+    }
+    tables.try_for_each(|statement| {
         let what = format!("the table {}", statement.name);
         // SQLite makes its own tables, this one for the first AUTOINCREMENT: which may have been
         // dropped since.
@@ -367,13 +370,11 @@ fn create_tables(conn: &Connection, schema: &Schema, prefix: &str) -> Result<(),
             true if same(&statement.name, "sqlite_sequence") => &format!(
                 "CREATE TABLE {prefix}(id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE {prefix}"
             ),
-            true => continue,
+            true => return Ok(()),
             false => &statement.sql,
         };
-        conn.execute_batch(sql)
-            .map_err(SqliteError::writing(what))?;
-    }
-    Ok(())
+        conn.execute_batch(sql).map_err(SqliteError::writing(what))
+    })
 }
 
 /// Runs `put` with CHECK constraints ignored.

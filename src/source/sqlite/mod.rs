@@ -29,6 +29,7 @@ mod neutral;
 mod personal;
 mod placing;
 mod plan;
+mod query;
 mod read;
 mod schema;
 mod shape;

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row as Record};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use super::edges::Edge;
 use super::error::SqliteError;
 use super::long::{self, Limited};
 use super::plan::{Plan, settle};
+use super::query::Halves;
 use super::schema;
 use super::shape::Shape;
 use super::sql::quote;
-use super::wide::{self, Wide};
+use super::wide::Wide;
 use crate::schema::{Ownership, Schema, Table};
 use crate::source::{Owner, RegisterRow, Row, Rules};
 use crate::value::{CustomerKey, Value, ValueRef};
@@ -28,8 +28,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Database {
     pub(super) conn: Connection,
     pub(super) schema: Schema,
-    shapes: Vec<Shape>,
-    plan: Plan,
+    pub(super) shapes: Vec<Shape>,
+    pub(super) plan: Plan,
     pub(super) wide: Option<Wide>,
 }
 
@@ -199,7 +199,7 @@ impl Database {
         let fail = |error| SqliteError::reading(&entry.name)(error);
         let shape = &self.shapes[table];
         if shape.rowid.is_none() {
-            return match self.scan(table, None, each)? {
+            return match self.scan(table, None, usize::MAX, each)? {
                 None => Ok(()),
                 Some(stop) => Err(fail(stop.error).into()),
             };
@@ -210,11 +210,9 @@ impl Database {
         };
         let mut from = Some(i64::MIN);
         while let Some(start) = from {
-            let limited = Limited::new(&self.conn, limit).map_err(fail)?;
-            let Some(stop) = self.scan(table, Some(start), each)? else {
+            let Some(stop) = self.scan(table, Some(start), limit, each)? else {
                 break;
             };
-            drop(limited);
             if stop.error.sqlite_error_code() != Some(ErrorCode::TooBig) {
                 return Err(fail(stop.error).into());
             }
@@ -232,31 +230,46 @@ impl Database {
     }
 
     /// Gives rows to `each`, those with a rowid from `from` on if it is said, until the end, or until
-    /// SQLite fails.
+    /// SQLite fails, as it does for a value of more than `limit` bytes.
     fn scan<E: From<SqliteError>>(
         &self,
         table: usize,
         from: Option<i64>,
+        limit: usize,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<Option<Stop>, E> {
         let entry = &self.schema.tables[table];
         let fail = |error| SqliteError::reading(&entry.name)(error);
-        let mut prepared = self.conn.prepare(&self.select(table)).map_err(fail)?;
-        let mut rows = match from {
-            Some(rowid) => prepared.query([rowid]).map_err(fail)?,
-            None => prepared.query([]).map_err(fail)?,
-        };
+        let (select, from) = (self.select(table).map_err(fail)?, from.into_iter());
+        let from = || rusqlite::params_from_iter(from.clone());
+        let mut first = self.conn.prepare(&select.first).map_err(fail)?;
+        let mut rows = first.query(from()).map_err(fail)?;
+        let rest = select.rest.as_ref().map(|sql| self.conn.prepare(sql));
+        let mut rest = rest.transpose().map_err(fail)?;
+        let behind = rest.as_mut().map(|rest| rest.query(from()));
+        let mut behind = behind.transpose().map_err(fail)?;
+        // Not before: the query may be longer than that.
+        let _limited = Limited::new(&self.conn, limit).map_err(fail)?;
         let width = entry.columns.len() + entry.references.len();
         let mut buffer = Vec::with_capacity(width);
         let mut last = None;
         loop {
-            let row = match rows.next() {
-                Ok(Some(row)) => row,
-                Ok(None) => return Ok(None),
-                Err(error) => return Ok(Some(Stop { last, error })),
+            let first = rows.next();
+            let rest = behind.as_mut().map_or(Ok(None), |rows| rows.next());
+            let (first, rest) = match (first, rest) {
+                (Ok(Some(first)), Ok(rest)) => (first, rest),
+                (Ok(None), Ok(_)) => return Ok(None),
+                (Err(error), _) | (_, Err(error)) => return Ok(Some(Stop { last, error })),
+            };
+            let (cut, stored) = (select.cut, entry.columns.len());
+            let row = Halves {
+                first,
+                rest,
+                cut,
+                stored,
             };
             let texts = match self.wide {
-                Some(wide) => texts(row, wide, width + 2).map_err(fail)?,
+                Some(wide) => texts(&row, wide, width + 2).map_err(fail)?,
                 None => Vec::new(),
             };
             let mut values = emptied(buffer);
@@ -267,7 +280,7 @@ impl Database {
                 });
             }
             let (cells, targets) = values.split_at(entry.columns.len());
-            last = row.get(0).map_err(fail)?;
+            last = first.get(0).map_err(fail)?;
             each(Row {
                 table,
                 rowid: last,
@@ -302,58 +315,6 @@ impl Database {
     /// How the rowid of a table's rows is spelled in SQL.
     pub(super) fn rowid_of(&self, table: usize) -> &str {
         self.shapes[table].rowid.as_deref().unwrap_or("NULL")
-    }
-
-    /// The query for the rows of a table: rowid, owner, the stored columns, the targets' owners; in a
-    /// UTF-16 database also which columns hold text. Its parameter is the first rowid, where there are any.
-    pub(super) fn select(&self, table: usize) -> String {
-        let entry = &self.schema.tables[table];
-        let owners = &self.plan.owners;
-        let rowid = self.shapes[table].rowid.as_ref();
-        let mut columns = vec![
-            rowid.map_or("NULL".into(), |name| format!("t0.{name}")),
-            owners.of_row(table, 0),
-        ];
-        let stored = entry.columns.iter();
-        let stored: Vec<String> = stored
-            .map(|column| format!("t0.{}", quote(&column.name)))
-            .collect();
-        match self.wide {
-            Some(_) => columns.extend(stored.iter().map(|column| wide::exact(column))),
-            None => columns.extend(stored.iter().cloned()),
-        }
-        columns.extend(self.targets(table));
-        if self.wide.is_some() {
-            columns.push(wide::marks(&stored));
-        }
-        let from = rowid.map_or(String::new(), |name| format!(" WHERE t0.{name} >= ?1"));
-        let (name, order) = (quote(&entry.name), self.order(table));
-        format!(
-            "SELECT {} FROM {name} AS t0{from}{order}",
-            columns.join(", ")
-        )
-    }
-
-    /// The owners of what a row refers to, in SQL.
-    fn targets(&self, table: usize) -> impl Iterator<Item = String> {
-        let target = |edge: &Edge| self.plan.owners.along(edge, 0);
-        self.plan.references[table].iter().map(target)
-    }
-
-    /// The query for the owner of one row, and of what it refers to.
-    pub(super) fn select_owners(&self, table: usize, rowid: i64) -> String {
-        let owner = self.plan.owners.of_row(table, 0);
-        let columns: Vec<String> = std::iter::once(owner).chain(self.targets(table)).collect();
-        let (columns, name) = (columns.join(", "), quote(&self.schema.tables[table].name));
-        let number = self.rowid_of(table);
-        format!("SELECT {columns} FROM {name} AS t0 WHERE t0.{number} = {rowid}")
-    }
-
-    fn order(&self, table: usize) -> String {
-        match self.shapes[table].order.as_str() {
-            "" => String::new(),
-            order => format!(" ORDER BY {order}"),
-        }
     }
 }
 
@@ -421,7 +382,7 @@ fn text(stored: Stored<'_>) -> Option<String> {
 
 /// The texts of a row of a UTF-16 database, each in the place of its column. Which are, column `marks`
 /// says.
-fn texts(row: &Record<'_>, wide: Wide, marks: usize) -> rusqlite::Result<Vec<Option<Vec<u8>>>> {
+fn texts(row: &Halves<'_>, wide: Wide, marks: usize) -> rusqlite::Result<Vec<Option<Vec<u8>>>> {
     let marks = row.get_ref(marks)?.as_str()?;
     let text = |(at, mark): (usize, char)| match mark {
         '1' => Ok(Some(wide.text(row.get_ref(at + 2)?.as_blob()?))),

@@ -209,9 +209,22 @@ impl<'a> Planner<'a> {
                 tests.push((format!("(n{at} > 1)"), words));
             }
         }
-        if tests.is_empty() {
-            return Ok(None);
+        // An expression may be only so deep.
+        for tests in tests.chunks(400) {
+            if let Some(words) = self.met(table, &columns, tests)? {
+                return Ok(Some(words));
+            }
         }
+        Ok(None)
+    }
+
+    /// The words of the first of some conditions on `columns` that a row of `table` meets.
+    fn met(
+        &self,
+        table: usize,
+        columns: &[String],
+        tests: &[(String, String)],
+    ) -> Result<Option<String>, SqliteError> {
         let conditions: Vec<&str> = tests.iter().map(|(sql, _)| sql.as_str()).collect();
         let sql = format!(
             "SELECT {} FROM (SELECT {} FROM {} AS t0) WHERE {} LIMIT 1",
