@@ -285,8 +285,7 @@ impl Builder {
         // Dropped only now: keys of rows that wait are keys in use.
         for (table, room) in rooms() {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
-            let columns = self.schema.tables[table].columns.len();
-            late::drop(&self.conn, room, columns).map_err(fail)?;
+            late::drop(&self.conn, room).map_err(fail)?;
         }
         self.built.nulled += tombstones.nulled;
         self.built.tombstones += tombstones.made;

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row as Record};
 
 use super::error::SqliteError;
 use super::long::{self, Limited};
 use super::plan::{Plan, settle};
-use super::query::Halves;
 use super::schema;
 use super::shape::Shape;
 use super::sql::quote;
@@ -240,36 +239,24 @@ impl Database {
     ) -> Result<Option<Stop>, E> {
         let entry = &self.schema.tables[table];
         let fail = |error| SqliteError::reading(&entry.name)(error);
-        let (select, from) = (self.select(table).map_err(fail)?, from.into_iter());
-        let from = || rusqlite::params_from_iter(from.clone());
-        let mut first = self.conn.prepare(&select.first).map_err(fail)?;
-        let mut rows = first.query(from()).map_err(fail)?;
-        let rest = select.rest.as_ref().map(|sql| self.conn.prepare(sql));
-        let mut rest = rest.transpose().map_err(fail)?;
-        let behind = rest.as_mut().map(|rest| rest.query(from()));
-        let mut behind = behind.transpose().map_err(fail)?;
+        let mut prepared = self.conn.prepare(&self.select(table)).map_err(fail)?;
+        let mut rows = match from {
+            Some(rowid) => prepared.query([rowid]).map_err(fail)?,
+            None => prepared.query([]).map_err(fail)?,
+        };
         // Not before: the query may be longer than that.
         let _limited = Limited::new(&self.conn, limit).map_err(fail)?;
         let width = entry.columns.len() + entry.references.len();
         let mut buffer = Vec::with_capacity(width);
         let mut last = None;
         loop {
-            let first = rows.next();
-            let rest = behind.as_mut().map_or(Ok(None), |rows| rows.next());
-            let (first, rest) = match (first, rest) {
-                (Ok(Some(first)), Ok(rest)) => (first, rest),
-                (Ok(None), Ok(_)) => return Ok(None),
-                (Err(error), _) | (_, Err(error)) => return Ok(Some(Stop { last, error })),
-            };
-            let (cut, stored) = (select.cut, entry.columns.len());
-            let row = Halves {
-                first,
-                rest,
-                cut,
-                stored,
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => return Ok(None),
+                Err(error) => return Ok(Some(Stop { last, error })),
             };
             let texts = match self.wide {
-                Some(wide) => texts(&row, wide, width + 2).map_err(fail)?,
+                Some(wide) => texts(row, wide, width + 2).map_err(fail)?,
                 None => Vec::new(),
             };
             let mut values = emptied(buffer);
@@ -280,7 +267,7 @@ impl Database {
                 });
             }
             let (cells, targets) = values.split_at(entry.columns.len());
-            last = first.get(0).map_err(fail)?;
+            last = row.get(0).map_err(fail)?;
             each(Row {
                 table,
                 rowid: last,
@@ -382,7 +369,7 @@ fn text(stored: Stored<'_>) -> Option<String> {
 
 /// The texts of a row of a UTF-16 database, each in the place of its column. Which are, column `marks`
 /// says.
-fn texts(row: &Halves<'_>, wide: Wide, marks: usize) -> rusqlite::Result<Vec<Option<Vec<u8>>>> {
+fn texts(row: &Record<'_>, wide: Wide, marks: usize) -> rusqlite::Result<Vec<Option<Vec<u8>>>> {
     let marks = row.get_ref(marks)?.as_str()?;
     let text = |(at, mark): (usize, char)| match mark {
         '1' => Ok(Some(wide.text(row.get_ref(at + 2)?.as_blob()?))),

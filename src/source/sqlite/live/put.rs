@@ -223,28 +223,22 @@ impl Work<'_> {
             .zip(keys)
             .map(|(at, (column, _))| format!("t0.{column} = ?{at}"))
             .collect();
-        // A result may have only so many columns.
-        let sql = wanted.chunks(1000).map(|wanted| {
-            let (wanted, same) = (wanted.join(", "), same.join(" AND "));
-            format!(
-                "SELECT {wanted} FROM main.{} AS t0 WHERE {same}",
-                quote(name)
-            )
-        });
-        let bound = || keys.iter().map(|(_, value)| Bound(value.as_ref()));
+        let sql = format!(
+            "SELECT {} FROM main.{} AS t0 WHERE {}",
+            wanted.join(", "),
+            quote(name),
+            same.join(" AND ")
+        );
+        let bound = keys.iter().map(|(_, value)| Bound(value.as_ref()));
         let read = || {
-            let mut address = Vec::with_capacity(wanted.len());
-            for sql in sql {
-                let mut prepared = self.conn.prepare_cached(&sql)?;
-                let columns = prepared.column_count();
-                let mut rows = prepared.query(rusqlite::params_from_iter(bound()))?;
-                let Some(found) = rows.next()? else {
-                    return Ok(None);
-                };
-                for at in 0..columns {
-                    address.push(borrowed(found.get_ref(at)?).to_value());
-                }
-            }
+            let mut prepared = self.conn.prepare_cached(&sql)?;
+            let mut rows = prepared.query(rusqlite::params_from_iter(bound))?;
+            let Some(found) = rows.next()? else {
+                return Ok(None);
+            };
+            let mut address = (0..wanted.len())
+                .map(|at| found.get_ref(at).map(|value| borrowed(value).to_value()))
+                .collect::<rusqlite::Result<Vec<Value>>>()?;
             let cells = address.split_off(fit.address.len());
             Ok(Some(Standing { address, cells }))
         };

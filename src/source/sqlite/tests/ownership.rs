@@ -377,10 +377,7 @@ fn owners_are_looked_up_and_never_searched_for() {
     let db = open(&path, &crm_rules());
     let conn = Connection::open(&path).unwrap();
     for (at, table) in db.schema().tables.iter().enumerate() {
-        let sql = format!(
-            "EXPLAIN QUERY PLAN {}",
-            db.select(at).unwrap().first.replace("?1", "7")
-        );
+        let sql = format!("EXPLAIN QUERY PLAN {}", db.select(at).replace("?1", "7"));
         let mut prepared = conn.prepare(&sql).unwrap();
         let steps = prepared
             .query_map([], |row| row.get::<_, String>(3))
