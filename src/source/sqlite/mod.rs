@@ -15,6 +15,7 @@
 //! **Invariant:** nothing spills to SQLite's temporary files: sorting happens in memory.
 
 mod build;
+mod damage;
 mod edges;
 mod error;
 mod fill;
@@ -31,6 +32,7 @@ mod placing;
 mod plan;
 mod query;
 mod read;
+mod register;
 mod schema;
 mod shape;
 mod shaped;
@@ -43,6 +45,7 @@ mod sql;
 )]
 mod tests;
 mod tombstone;
+mod tree;
 mod unfinished;
 mod uniques;
 mod virtuals;

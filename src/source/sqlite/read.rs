@@ -1,5 +1,7 @@
 //! Reading a database: one read transaction from the first look to the last row.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,18 +9,19 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row as Record};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as Record};
 
+use super::damage::GoOn;
 use super::error::SqliteError;
 use super::long::{self, Limited};
-use super::plan::{Plan, settle};
+use super::plan::{Plan, Unread, settle};
 use super::schema;
 use super::shape::Shape;
 use super::sql::quote;
 use super::wide::Wide;
 use crate::schema::{Ownership, Schema, Table};
-use crate::source::{Owner, RegisterRow, Row, Rules};
-use crate::value::{CustomerKey, Value, ValueRef};
+use crate::source::{Owner, Row, Rules};
+use crate::value::ValueRef;
 
 /// How long we wait for a writer that locks us out.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,17 +33,31 @@ pub struct Database {
     pub(super) shapes: Vec<Shape>,
     pub(super) plan: Plan,
     pub(super) wide: Option<Wide>,
+    /// Whether rows that cannot be read are passed over.
+    pub(super) tolerant: bool,
+    /// The tables that have such rows.
+    pub(super) damaged: RefCell<BTreeSet<usize>>,
+}
+
+/// Which way rows are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// From this rowid on.
+    From(i64),
+    /// All, where rowids do not tell them.
+    Forward,
+    /// The same, without their owners.
+    Bare,
+    /// The same, from the last to the first.
+    Backward,
 }
 
 /// Where reading a table has stopped, and why.
-struct Stop {
+pub(super) struct Stop {
     /// The last rowid that was given.
-    last: Option<i64>,
-    error: rusqlite::Error,
+    pub last: Option<i64>,
+    pub error: rusqlite::Error,
 }
-
-/// Takes a row of the register and the values of some columns more.
-type WithMore<'e, E> = dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E> + 'e;
 
 impl Database {
     /// Opens the database at `path` for reading, and settles by `rules` whose its tables are.
@@ -50,9 +67,11 @@ impl Database {
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
         let conn = connect(path)?;
         let (mut schema, shapes) = schema::read(&conn)?;
-        let plan = settle(&conn, rules, &mut schema, &shapes)?;
+        let plan = settle(&conn, rules, &mut schema, &shapes, Unread::IsPassed)?;
         Ok(Self {
             wide: Wide::of(&schema),
+            tolerant: false,
+            damaged: RefCell::new(plan.unexamined.iter().copied().collect()),
             conn,
             schema,
             shapes,
@@ -65,19 +84,21 @@ impl Database {
         &self.schema
     }
 
-    /// How many rows each of the tables has.
+    /// How many rows each of the tables has; none of one that is damaged, if damage is tolerated.
     ///
     /// # Errors
     /// When SQLite fails to read.
     pub fn counts(&self) -> Result<Vec<u64>, SqliteError> {
-        let count = |table: &Table| {
+        let count = |(at, table): (usize, &Table)| {
             let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
-            let count = self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0));
-            count
-                .map(i64::unsigned_abs)
-                .map_err(SqliteError::reading(&table.name))
+            match self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
+                Err(error) if self.passes(at, &error) => Ok(0),
+                count => count
+                    .map(i64::unsigned_abs)
+                    .map_err(SqliteError::reading(&table.name)),
+            }
         };
-        self.schema.tables.iter().map(count).collect()
+        self.schema.tables.iter().enumerate().map(count).collect()
     }
 
     /// The size of the database in bytes, as this reading sees it.
@@ -97,87 +118,6 @@ impl Database {
         schema::violations(&self.conn, &self.schema)
     }
 
-    /// Calls `each` with every customer of the register, in the order of its rows. A row whose key
-    /// has a NULL is nobody, and is left out. Without a register nothing is called.
-    ///
-    /// # Errors
-    /// The first error of `each`, or when SQLite fails to read.
-    pub fn register<E: From<SqliteError>>(
-        &self,
-        each: &mut dyn FnMut(RegisterRow) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.register_with(&[], &mut |row, _| each(row))
-    }
-
-    /// The same as [`Database::register`], with the values of some columns more.
-    ///
-    /// # Errors
-    /// The first error of `each`, or when SQLite fails to read, as for a column that is not there.
-    pub fn register_with<E: From<SqliteError>>(
-        &self,
-        more: &[String],
-        each: &mut WithMore<'_, E>,
-    ) -> Result<(), E> {
-        let (Some(rule), Some((table, _))) = (&self.plan.register, &self.plan.owners.register)
-        else {
-            return Ok(());
-        };
-        let fail = |error| SqliteError::reading(&rule.table)(error);
-        let token = self.plan.owners.of_row(*table, 0);
-        let mut columns = vec![token.clone()];
-        columns.extend(
-            rule.key
-                .iter()
-                .map(|column| format!("t0.{}", quote(column))),
-        );
-        columns.extend(
-            rule.since
-                .iter()
-                .map(|column| format!("t0.{}", quote(column))),
-        );
-        columns.extend(
-            rule.name
-                .iter()
-                .map(|column| format!("CAST(t0.{} AS TEXT)", quote(column))),
-        );
-        let first = columns.len();
-        columns.extend(more.iter().map(|column| format!("t0.{}", quote(column))));
-        let sql = format!(
-            "SELECT {} FROM {} AS t0 WHERE {token} IS NOT NULL{}",
-            columns.join(", "),
-            quote(&rule.table),
-            self.order(*table),
-        );
-        let mut prepared = self.conn.prepare(&sql).map_err(fail)?;
-        let mut rows = prepared.query([]).map_err(fail)?;
-        while let Some(row) = rows.next().map_err(fail)? {
-            let value = |at: usize| row.get_ref(at).map(|stored| borrowed(stored).to_value());
-            let keys = 1..=rule.key.len();
-            let since = keys.end() + 1;
-            let name = since + usize::from(rule.since.is_some());
-            let found = RegisterRow {
-                token: value(0).map_err(fail)?,
-                key: CustomerKey(keys.map(value).collect::<Result<_, _>>().map_err(fail)?),
-                since: rule
-                    .since
-                    .as_ref()
-                    .map(|_| value(since))
-                    .transpose()
-                    .map_err(fail)?,
-                name: match &rule.name {
-                    Some(_) => text(row.get_ref(name).map_err(fail)?),
-                    None => None,
-                },
-            };
-            let values = (first..first + more.len())
-                .map(|at| row.get_ref(at).map(borrowed))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(fail)?;
-            each(found, &values)?;
-        }
-        Ok(())
-    }
-
     /// Calls `each` with every row of table number `table`, in the order of rowids (or, WITHOUT
     /// ROWID, of primary keys).
     ///
@@ -195,13 +135,9 @@ impl Database {
             .ok_or_else(|| SqliteError::Shape {
                 table: table.to_string(),
             })?;
-        let fail = |error| SqliteError::reading(&entry.name)(error);
         let shape = &self.shapes[table];
         if shape.rowid.is_none() {
-            return match self.scan(table, None, usize::MAX, each)? {
-                None => Ok(()),
-                Some(stop) => Err(fail(stop.error).into()),
-            };
+            return self.both_ends(table, each);
         }
         let limit = match shape.computes(entry) {
             true => usize::MAX,
@@ -209,40 +145,37 @@ impl Database {
         };
         let mut from = Some(i64::MIN);
         while let Some(start) = from {
-            let Some(stop) = self.scan(table, Some(start), limit, each)? else {
+            let way = Way::From(start);
+            let Some(stop) = self.scan(table, way, limit, each)? else {
                 break;
             };
-            if stop.error.sqlite_error_code() != Some(ErrorCode::TooBig) {
-                return Err(fail(stop.error).into());
-            }
-            let next = match stop.last {
-                Some(last) => last.checked_add(1),
-                None => Some(start),
+            from = match self.go_on(table, start, stop)? {
+                GoOn::End => None,
+                GoOn::Behind(rowid) => Some(rowid),
+                GoOn::Alone(rowid) => {
+                    self.row_alone(table, rowid, each)?;
+                    rowid.checked_add(1)
+                }
             };
-            let Some(rowid) = self.first_from(table, next).map_err(fail)? else {
-                break;
-            };
-            self.long_row(table, rowid, each)?;
-            from = rowid.checked_add(1);
         }
         Ok(())
     }
 
-    /// Gives rows to `each`, those with a rowid from `from` on if it is said, until the end, or until
-    /// SQLite fails, as it does for a value of more than `limit` bytes.
-    fn scan<E: From<SqliteError>>(
+    /// Gives rows to `each` until the end, or until SQLite fails, as it does for a value of more than
+    /// `limit` bytes.
+    pub(super) fn scan<E: From<SqliteError>>(
         &self,
         table: usize,
-        from: Option<i64>,
+        way: Way,
         limit: usize,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<Option<Stop>, E> {
         let entry = &self.schema.tables[table];
         let fail = |error| SqliteError::reading(&entry.name)(error);
-        let mut prepared = self.conn.prepare(&self.select(table)).map_err(fail)?;
-        let mut rows = match from {
-            Some(rowid) => prepared.query([rowid]).map_err(fail)?,
-            None => prepared.query([]).map_err(fail)?,
+        let mut prepared = self.conn.prepare(&self.select(table, way)).map_err(fail)?;
+        let mut rows = match way {
+            Way::From(rowid) => prepared.query([rowid]).map_err(fail)?,
+            Way::Forward | Way::Bare | Way::Backward => prepared.query([]).map_err(fail)?,
         };
         // Not before: the query may be longer than that.
         let _limited = Limited::new(&self.conn, limit).map_err(fail)?;
@@ -290,8 +223,7 @@ impl Database {
     }
 
     /// The first rowid from `from` on.
-    fn first_from(&self, table: usize, from: Option<i64>) -> rusqlite::Result<Option<i64>> {
-        let Some(from) = from else { return Ok(None) };
+    pub(super) fn first_from(&self, table: usize, from: i64) -> rusqlite::Result<Option<i64>> {
         let (rowid, name) = (self.rowid_of(table), quote(&self.schema.tables[table].name));
         let sql =
             format!("SELECT {rowid} FROM {name} WHERE {rowid} >= ?1 ORDER BY {rowid} LIMIT 1");
@@ -341,7 +273,10 @@ fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // A column misspelt in a `where` shall be an error, not a string.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
-    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; BEGIN")?;
+    // What a damaged page seems to hold is looked at more closely, so that it is not taken for rows.
+    conn.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON; BEGIN",
+    )?;
     // BEGIN alone does not look at the file: this read is what fixes the view.
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
@@ -354,16 +289,6 @@ pub(super) fn borrowed(stored: Stored<'_>) -> ValueRef<'_> {
         Stored::Real(r) => ValueRef::Real(r),
         Stored::Text(t) => ValueRef::Text(t),
         Stored::Blob(b) => ValueRef::Blob(b),
-    }
-}
-
-fn text(stored: Stored<'_>) -> Option<String> {
-    match borrowed(stored) {
-        ValueRef::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        value => match value.to_value() {
-            Value::Null => None,
-            other => Some(CustomerKey(vec![other]).text()),
-        },
     }
 }
 

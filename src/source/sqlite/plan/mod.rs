@@ -12,6 +12,7 @@
 use rusqlite::Connection;
 
 use crate::schema::{Ownership, Schema, Table};
+use crate::source::sqlite::damage::is_damage;
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::{ForeignKey, Shape};
@@ -30,6 +31,17 @@ pub(super) struct Plan {
     pub register: Option<RegisterRule>,
     /// For each table, for each of its references: the edge to the row that is referred to.
     pub references: Vec<Vec<Edge>>,
+    /// Tables of which damage keeps us from seeing whether a row has several owners.
+    pub unexamined: Vec<usize>,
+}
+
+/// What becomes of damage that is met while rows are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is an error.
+    IsRefused,
+    /// It is noted.
+    IsPassed,
 }
 
 /// Settles the ownership of every table of `schema` and writes it there.
@@ -38,8 +50,10 @@ pub(super) fn settle(
     rules: &Rules,
     schema: &mut Schema,
     shapes: &[Shape],
+    unread: Unread,
 ) -> Result<Plan, SqliteError> {
     let mut planner = Planner::new(conn, rules, schema, shapes)?;
+    planner.unread = unread;
     while let Some(table) = planner.next() {
         planner.settle(table)?;
     }
@@ -53,6 +67,7 @@ pub(super) fn settle(
         owners: planner.owners,
         register: planner.register,
         references: planner.references,
+        unexamined: planner.unexamined,
     })
 }
 
@@ -71,6 +86,8 @@ struct Planner<'a> {
     distance: Vec<usize>,
     owners: Owners,
     references: Vec<Vec<Edge>>,
+    unread: Unread,
+    unexamined: Vec<usize>,
 }
 
 impl<'a> Planner<'a> {
@@ -187,7 +204,7 @@ impl<'a> Planner<'a> {
 
     /// Looks for one row that has several owners, and says in words along which paths.
     fn disagreement(
-        &self,
+        &mut self,
         table: usize,
         live: &[Edge],
         paths: &[String],
@@ -211,8 +228,17 @@ impl<'a> Planner<'a> {
         }
         // An expression may be only so deep.
         for tests in tests.chunks(400) {
-            if let Some(words) = self.met(table, &columns, tests)? {
-                return Ok(Some(words));
+            match self.met(table, &columns, tests) {
+                Err(SqliteError::Read { source, .. })
+                    if self.unread == Unread::IsPassed && is_damage(&source) =>
+                {
+                    self.unexamined.push(table);
+                }
+                met => {
+                    if let Some(words) = met? {
+                        return Ok(Some(words));
+                    }
+                }
             }
         }
         Ok(None)

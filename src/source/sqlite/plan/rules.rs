@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Planner, edge_of};
+use super::{Planner, Unread, edge_of};
 use crate::schema::{Ownership, Schema};
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
@@ -34,6 +34,8 @@ impl<'a> Planner<'a> {
                 edges: vec![Vec::new(); tables],
             },
             references: vec![Vec::new(); tables],
+            unread: Unread::IsRefused,
+            unexamined: Vec::new(),
             schema,
         };
         if let Some(rule) = &rules.register {
