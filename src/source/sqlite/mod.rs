@@ -14,7 +14,9 @@
 //! does not checkpoint.
 //! **Invariant:** nothing spills to SQLite's temporary files: sorting happens in memory.
 
+mod apart;
 mod build;
+mod connect;
 mod edges;
 mod error;
 mod fill;
