@@ -46,15 +46,15 @@ impl View {
     /// Reads the live file where its writers do not wait for that, else a copy in `dir`.
     pub(super) fn apart(path: &Path, dir: &Path) -> Result<Self, SqliteError> {
         until_it_stays(path, || {
-            let connection = open(path)?;
+            let mut connection = open(path)?;
             let fail = |error| SqliteError::on_open(path, error);
-            let mode = apart::mode(&connection, PATIENCE).map_err(fail)?;
+            let mode = apart::mode(&mut connection, PATIENCE).map_err(fail)?;
             if mode == Mode::Rollback {
-                return copied(path, &connection, mode, dir);
+                return copied(path, &mut connection, mode, dir);
             }
             match begin(&connection) {
                 Err(error) if mode == Mode::Log && lacks_index(path, &error) => {
-                    copied(path, &open(path)?, mode, dir)
+                    copied(path, &mut open(path)?, mode, dir)
                 }
                 Err(error) => Err(fail(error)),
                 Ok(()) => {
@@ -92,7 +92,7 @@ fn open(path: &Path) -> Result<Connection, SqliteError> {
 /// A copy of the database of `connection`, which has not begun to read; none if that is another one now.
 fn copied(
     path: &Path,
-    connection: &Connection,
+    connection: &mut Connection,
     mode: Mode,
     dir: &Path,
 ) -> Result<Option<View>, SqliteError> {
@@ -188,13 +188,13 @@ mod tests {
         let old = database(dir.path(), "old", "DELETE");
         let mut replaced = false;
         let view = until_it_stays(&old, || {
-            let connection = open(&old)?;
+            let mut connection = open(&old)?;
             if !replaced {
                 let new = database(dir.path(), "new", "DELETE");
                 std::fs::rename(new, &old).unwrap();
                 replaced = true;
             }
-            copied(&old, &connection, Mode::Rollback, dir.path())
+            copied(&old, &mut connection, Mode::Rollback, dir.path())
         });
         assert_eq!(table(&view.unwrap()), "new");
         let mut tries = 0;
@@ -210,8 +210,8 @@ mod tests {
     fn a_change_of_mode_is_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
         let path = database(dir.path(), "crm", "WAL");
-        let connection = open(&path).unwrap();
-        let copy = copied(&path, &connection, Mode::Rollback, dir.path());
+        let mut connection = open(&path).unwrap();
+        let copy = copied(&path, &mut connection, Mode::Rollback, dir.path());
         assert!(copy.unwrap().is_none());
         let view = View::apart(&path, dir.path()).unwrap();
         assert!(matches!(view, View::Live(_)));

@@ -27,17 +27,16 @@ const STEP: Duration = Duration::from_millis(1);
 /// Invariants, on which the unsafe code below rests:
 /// 1. `file` is the connection's own file object: it stays where it is, open, for as long as the
 ///    connection, which is borrowed meanwhile;
-/// 2. the connection is used by one thread at a time (`&Connection` cannot leave its thread), and does
-///    nothing itself between our calls.
+/// 2. nobody else uses the connection, which is borrowed mutably.
 pub(super) struct LiveFile<'c> {
     file: NonNull<ffi::sqlite3_file>,
-    connection: &'c Connection,
+    connection: &'c mut Connection,
 }
 
 impl<'c> LiveFile<'c> {
     /// The file of the main database of `connection`, which must not have begun to read: the lock that
     /// is taken here is none that it knows of.
-    pub(super) fn of(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(super) fn of(connection: &'c mut Connection) -> rusqlite::Result<Self> {
         let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
         // SAFETY: the handle is that of an open connection, and is only used here; no name means the
         // main database; this operation writes one pointer to where the last argument points.
@@ -58,7 +57,7 @@ impl<'c> LiveFile<'c> {
 
     /// Takes the lock under which nobody writes to the file; SQLITE_BUSY if a writer keeps it for longer
     /// than `patience`.
-    pub(super) fn lock(&self, patience: Duration) -> rusqlite::Result<Locked<'_>> {
+    pub(super) fn lock(&mut self, patience: Duration) -> rusqlite::Result<Locked<'_>> {
         let until = Instant::now() + patience;
         let lock = self.methods()?.xLock.ok_or_else(missing)?;
         loop {
@@ -98,6 +97,12 @@ impl<'c> LiveFile<'c> {
 /// The file while nobody writes to it. The lock goes with this value.
 pub(super) struct Locked<'f>(&'f LiveFile<'f>);
 
+// SAFETY: SQLite lets any thread use a connection and its files, one at a time (it is built for threads,
+// which rusqlite checks), and POSIX locks are the process's. Only this value reaches the file: the
+// connection is mutably borrowed by the `LiveFile`, and that by `lock`; what is not `&mut self` here is
+// not shared either, since this is not `Sync`.
+unsafe impl Send for Locked<'_> {}
+
 impl Locked<'_> {
     /// How many bytes the file has.
     pub(super) fn len(&self) -> rusqlite::Result<u64> {
@@ -109,7 +114,7 @@ impl Locked<'_> {
     }
 
     /// Fills `into` from `offset` on; with zeros from the end of the file on.
-    pub(super) fn read(&self, into: &mut [u8], offset: u64) -> rusqlite::Result<()> {
+    pub(super) fn read(&mut self, into: &mut [u8], offset: u64) -> rusqlite::Result<()> {
         let read = self.0.methods()?.xRead.ok_or_else(missing)?;
         let too_far = |_| failure(ffi::SQLITE_IOERR_READ);
         let (count, at) = (

@@ -42,12 +42,12 @@ pub(super) enum Mode {
 }
 
 /// What the file of a connection that has not begun to read says of itself, in a moment without writers.
-pub(super) fn mode(connection: &Connection, patience: Duration) -> rusqlite::Result<Mode> {
-    let file = LiveFile::of(connection)?;
-    mode_of(&file.lock(patience)?)
+pub(super) fn mode(connection: &mut Connection, patience: Duration) -> rusqlite::Result<Mode> {
+    let mut file = LiveFile::of(connection)?;
+    mode_of(&mut file.lock(patience)?)
 }
 
-fn mode_of(locked: &Locked<'_>) -> rusqlite::Result<Mode> {
+fn mode_of(locked: &mut Locked<'_>) -> rusqlite::Result<Mode> {
     // The magic, the page size, and the versions that it takes to write and to read.
     let mut head = [0; 20];
     locked.read(&mut head, 0)?;
@@ -81,28 +81,41 @@ impl Deref for Copy {
 /// `dir`.
 pub(super) fn copy(
     path: &Path,
-    connection: &Connection,
+    connection: &mut Connection,
     mode: Mode,
     dir: &Path,
     patience: Duration,
 ) -> Result<Option<Copy>, SqliteError> {
-    let file = LiveFile::of(connection).map_err(|e| SqliteError::on_open(path, e))?;
-    let lock = || {
-        file.lock(patience)
-            .map_err(|e| SqliteError::on_open(path, e))
-    };
+    let fail = |error| SqliteError::on_open(path, error);
     let copying = Copying { path, dir };
+    let mut file = LiveFile::of(connection).map_err(fail)?;
+    let beside = match mode {
+        Mode::Log => file.log(),
+        Mode::Rollback | Mode::None => file.journal(),
+    };
     // Room is made before writers have to wait.
-    let len = lock()?.len().map_err(|e| SqliteError::on_open(path, e))?;
-    let into = copying.file(len)?;
-    let locked = lock()?;
-    if mode_of(&locked).map_err(|e| SqliteError::on_open(path, e))? != mode {
+    let len = file.lock(patience).and_then(|locked| locked.len());
+    let into = copying.file(len.map_err(fail)?)?;
+    let mut locked = file.lock(patience).map_err(fail)?;
+    if mode_of(&mut locked).map_err(fail)? != mode {
         return Ok(None);
     }
-    let files = copying.copy(&file, &locked, mode, into)?;
+    let database = copying.database(&mut locked, into)?;
+    // While somebody has announced that they will write, the journal is a living writer's.
+    let left = mode == Mode::Log || !locked.is_reserved().map_err(fail)?;
+    let beside = if left { copying.beside(&beside)? } else { None };
     drop(locked);
-    let mounted = Mounted::open(files).map_err(|e| SqliteError::on_open(path, e))?;
-    Ok(Some(Copy(mounted)))
+    let (journal, log) = match mode {
+        Mode::Log => (None, beside),
+        Mode::Rollback | Mode::None => (beside, None),
+    };
+    let files = Files {
+        dir: dir.to_owned(),
+        database,
+        journal,
+        log,
+    };
+    Ok(Some(Copy(Mounted::open(files).map_err(fail)?)))
 }
 
 /// What is copied, and where to.
@@ -120,35 +133,18 @@ impl Copying<'_> {
         Ok(file)
     }
 
-    /// Copies the database and what belongs to it while nobody writes.
-    fn copy(
+    /// A copy of the database, made while nobody writes.
+    fn database(
         &self,
-        file: &LiveFile<'_>,
-        locked: &Locked<'_>,
-        mode: Mode,
+        locked: &mut Locked<'_>,
         into: UnnamedFile,
-    ) -> Result<Files, SqliteError> {
+    ) -> Result<FrameFile, SqliteError> {
         let len = locked
             .len()
             .map_err(|e| SqliteError::on_open(self.path, e))?;
         let read = |into: &mut [u8], at: u64| locked.read(into, at).map_err(io::Error::other);
         copy::copy(len, &into, read).map_err(|e| self.failed(len, e))?;
-        let is_hot = || match locked.is_reserved() {
-            Ok(reserved) => Ok(!reserved),
-            Err(error) => Err(SqliteError::on_open(self.path, error)),
-        };
-        let (mut journal, mut log) = (None, None);
-        match mode {
-            Mode::Log => log = self.beside(&file.log())?,
-            Mode::Rollback if is_hot()? => journal = self.beside(&file.journal())?,
-            Mode::Rollback | Mode::None => {}
-        }
-        Ok(Files {
-            dir: self.dir.to_owned(),
-            database: FrameFile::new(into, len),
-            journal,
-            log,
-        })
+        Ok(FrameFile::new(into, len))
     }
 
     /// A copy of what lies beside the database; none if nothing does. SQLite has no locks on it that
