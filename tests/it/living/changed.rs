@@ -13,7 +13,7 @@ const MODES: [&str; 2] = ["DELETE", "WAL"];
 
 fn made(mode: &str) -> Place {
     Place::new(REGISTER, "", |path| {
-        run(path, &format!("PRAGMA journal_mode = {mode}; {BANK}"))
+        run(path, &format!("PRAGMA journal_mode = {mode}; {BANK}"));
     })
 }
 

@@ -54,7 +54,7 @@ impl Image {
 
     /// How many bytes are free.
     pub fn free(&self) -> u64 {
-        let fs = rustix::fs::statvfs(&self.root()).unwrap();
+        let fs = rustix::fs::statvfs(self.root()).unwrap();
         fs.f_bfree * fs.f_frsize
     }
 

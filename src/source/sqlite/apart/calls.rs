@@ -12,18 +12,18 @@ use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Mutex;
 use std::{ptr, slice};
 
 use rusqlite::ffi;
 
 use super::files::{Files, Which};
-use super::vfs::Inside;
 
 /// An open file. SQLite makes room for it, and knows only its first field.
 #[repr(C)]
 pub(super) struct Handle {
     base: ffi::sqlite3_file,
-    files: *const Inside,
+    files: *const Mutex<Files>,
     which: Which,
 }
 
@@ -51,29 +51,32 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
 
 /// Calls `then` with the files; `code` if it fails. An error is not told further than that it was one,
 /// since SQLite has only its codes.
-fn with(inside: &Inside, code: c_int, then: impl FnOnce(&mut Files) -> io::Result<c_int>) -> c_int {
-    let Ok(mut files) = inside.files.lock() else {
+fn with(
+    files: &Mutex<Files>,
+    code: c_int,
+    then: impl FnOnce(&mut Files) -> io::Result<c_int>,
+) -> c_int {
+    let Ok(mut files) = files.lock() else {
         return code;
     };
     then(&mut files).unwrap_or(code)
 }
 
-/// The file system that a VFS is.
+/// The files that a VFS is made for.
 ///
 /// # Safety
 /// `vfs` is one that [`Mounted::open`](super::vfs::Mounted::open) has made, and that still lives.
-unsafe fn inside_of<'a>(vfs: *mut ffi::sqlite3_vfs) -> &'a Inside {
-    // SAFETY: `pAppData` points to the mount that the VFS is in, which lives as long; others refer to it
-    // by shared references only.
-    unsafe { &*(*vfs).pAppData.cast::<Inside>() }
+unsafe fn files_of<'a>(vfs: *mut ffi::sqlite3_vfs) -> &'a Mutex<Files> {
+    // SAFETY: `pAppData` points to the files that the VFS is made for, which live as long, behind a lock.
+    unsafe { &*(*vfs).pAppData.cast::<Mutex<Files>>() }
 }
 
-/// The file system and which file of it an open file is.
+/// All files, and which of them an open one is.
 ///
 /// # Safety
 /// `file` is one that [`open`] has filled, and that is not closed.
-unsafe fn handle_of<'a>(file: *mut ffi::sqlite3_file) -> (&'a Inside, Which) {
-    // SAFETY: it is the first field of a `Handle`, whose mount outlives the connection, and with it the file.
+unsafe fn handle_of<'a>(file: *mut ffi::sqlite3_file) -> (&'a Mutex<Files>, Which) {
+    // SAFETY: it is the first field of a `Handle`, and all files outlive the connection, and with it this one.
     unsafe {
         let handle = &*file.cast::<Handle>();
         (&*handle.files, handle.which)
@@ -95,9 +98,9 @@ pub(super) unsafe extern "C" fn open(
     // until it is open, so that SQLite does not close what never was.
     unsafe { (*file).pMethods = ptr::null() };
     // SAFETY: see above; a name is null or ends with a zero.
-    let (inside, name) = unsafe {
+    let (all, name) = unsafe {
         (
-            inside_of(vfs),
+            files_of(vfs),
             (!name.is_null()).then(|| CStr::from_ptr(name)),
         )
     };
@@ -107,7 +110,7 @@ pub(super) unsafe extern "C" fn open(
         // Nothing is sorted on disk: temporary tables and indexes live in memory.
         None => return ffi::SQLITE_CANTOPEN,
     };
-    let opened = with(inside, ffi::SQLITE_CANTOPEN, |files| {
+    let opened = with(all, ffi::SQLITE_CANTOPEN, |files| {
         files.make(which)?;
         Ok(ffi::SQLITE_OK)
     });
@@ -118,7 +121,7 @@ pub(super) unsafe extern "C" fn open(
                 base: ffi::sqlite3_file {
                     pMethods: &raw const METHODS,
                 },
-                files: inside,
+                files: all,
                 which,
             });
             if let Some(out) = out.as_mut() {
@@ -135,9 +138,9 @@ pub(super) unsafe extern "C" fn delete(
     _sync: c_int,
 ) -> c_int {
     // SAFETY: see above.
-    let (inside, name) = unsafe { (inside_of(vfs), CStr::from_ptr(name)) };
+    let (all, name) = unsafe { (files_of(vfs), CStr::from_ptr(name)) };
     // Only our own files: a super-journal belongs to others.
-    with(inside, ffi::SQLITE_IOERR_DELETE, |files| {
+    with(all, ffi::SQLITE_IOERR_DELETE, |files| {
         if let Some(which) = Which::named(name) {
             files.remove(which);
         }
@@ -152,8 +155,8 @@ pub(super) unsafe extern "C" fn access(
     out: *mut c_int,
 ) -> c_int {
     // SAFETY: see above.
-    let (inside, name) = unsafe { (inside_of(vfs), CStr::from_ptr(name)) };
-    with(inside, ffi::SQLITE_IOERR_ACCESS, |files| {
+    let (all, name) = unsafe { (files_of(vfs), CStr::from_ptr(name)) };
+    with(all, ffi::SQLITE_IOERR_ACCESS, |files| {
         let exists = match Which::named(name) {
             Some(which) => files.get(which).is_some(),
             None => Path::new(OsStr::from_bytes(name.to_bytes())).try_exists()?,
@@ -191,14 +194,14 @@ unsafe extern "C" fn read(
     offset: ffi::sqlite3_int64,
 ) -> c_int {
     // SAFETY: see above; `into` has room for `count` bytes, which are first made to be bytes.
-    let ((inside, which), into) = unsafe {
+    let ((all, which), into) = unsafe {
         ptr::write_bytes(into.cast::<u8>(), 0, count as usize);
         (
             handle_of(file),
             slice::from_raw_parts_mut(into.cast::<u8>(), count as usize),
         )
     };
-    with(inside, ffi::SQLITE_IOERR_READ, |files| {
+    with(all, ffi::SQLITE_IOERR_READ, |files| {
         let read = match files.get(which) {
             Some(file) => file.read(into, offset.unsigned_abs())?,
             None => 0,
@@ -217,13 +220,13 @@ unsafe extern "C" fn write(
     offset: ffi::sqlite3_int64,
 ) -> c_int {
     // SAFETY: see above; `from` holds `count` bytes.
-    let ((inside, which), from) = unsafe {
+    let ((all, which), from) = unsafe {
         (
             handle_of(file),
             slice::from_raw_parts(from.cast::<u8>(), count as usize),
         )
     };
-    with(inside, ffi::SQLITE_IOERR_WRITE, |files| {
+    with(all, ffi::SQLITE_IOERR_WRITE, |files| {
         match files.get(which) {
             Some(file) => file.write(from, offset.unsigned_abs())?,
             None => return Ok(ffi::SQLITE_IOERR_WRITE),
@@ -234,8 +237,8 @@ unsafe extern "C" fn write(
 
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, len: ffi::sqlite3_int64) -> c_int {
     // SAFETY: see above.
-    let (inside, which) = unsafe { handle_of(file) };
-    with(inside, ffi::SQLITE_IOERR_TRUNCATE, |files| {
+    let (all, which) = unsafe { handle_of(file) };
+    with(all, ffi::SQLITE_IOERR_TRUNCATE, |files| {
         match files.get(which) {
             Some(file) => file.truncate(len.unsigned_abs())?,
             None => return Ok(ffi::SQLITE_IOERR_TRUNCATE),
@@ -249,8 +252,8 @@ unsafe extern "C" fn file_size(
     out: *mut ffi::sqlite3_int64,
 ) -> c_int {
     // SAFETY: see above.
-    let (inside, which) = unsafe { handle_of(file) };
-    with(inside, ffi::SQLITE_IOERR_FSTAT, |files| {
+    let (all, which) = unsafe { handle_of(file) };
+    with(all, ffi::SQLITE_IOERR_FSTAT, |files| {
         let len = files.get(which).map_or(0, |file| file.len());
         // SAFETY: see above.
         unsafe { *out = len as i64 };

@@ -39,11 +39,12 @@ impl Mounted {
     }
 }
 
-/// What `pAppData` of the VFS, and every open file, points to.
-pub(super) struct Inside {
+/// The VFS, and what it leads to. SQLite writes to the first field, at any time and from any thread, so no
+/// reference is made to it or to the whole.
+struct Inside {
     vfs: ffi::sqlite3_vfs,
     name: CString,
-    pub(super) files: Mutex<Files>,
+    files: Mutex<Files>,
 }
 
 /// The file system. Invariant: the pointer is to a value that was boxed, and is unboxed on drop only.
@@ -86,7 +87,7 @@ impl Mount {
             let place = inside.as_ptr();
             (*place).name = CString::new(format!("tenure-copy-{place:p}")).unwrap_or_default();
             (*place).vfs.zName = (*place).name.as_ptr();
-            (*place).vfs.pAppData = place.cast();
+            (*place).vfs.pAppData = (&raw mut (*place).files).cast();
         }
         Ok(mount)
     }
@@ -94,7 +95,7 @@ impl Mount {
     /// A connection that uses this file system. It is registered only until the connection has found it.
     fn connect(&self) -> rusqlite::Result<Connection> {
         let place = self.0.as_ptr();
-        // SAFETY: the value lives (invariant of `Mount`), and only its field `vfs` is written by SQLite.
+        // SAFETY: the value lives (invariant of `Mount`), and nobody writes to its name any more.
         let (vfs, name) = unsafe { (&raw mut (*place).vfs, (*place).name.as_c_str()) };
         // SAFETY: a whole VFS whose name is unlike all others; it is taken from the list before it ends.
         let code = unsafe { ffi::sqlite3_vfs_register(vfs, 0) };
