@@ -74,6 +74,12 @@ impl UnnamedFile {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
+    /// What lies on the disk.
+    #[cfg(test)]
+    pub(crate) fn raw(&self) -> &File {
+        &self.file
+    }
+
     fn key_of(&self, offset: u64, turn: u64) -> (Seed, Place<'static>) {
         let mut message = [0; 16];
         message[..8].copy_from_slice(&offset.to_be_bytes());
