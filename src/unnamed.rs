@@ -40,8 +40,9 @@ impl UnnamedFile {
     /// When they do not fit.
     pub fn reserve(&self, bytes: u64) -> io::Result<()> {
         match fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) | Ok(()) => Ok(()),
-            Err(errno) => Err(errno.into()),
+            Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(errno.into()),
+            // It cannot promise anything: writing will tell.
+            _ => Ok(()),
         }
     }
 

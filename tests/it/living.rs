@@ -6,6 +6,7 @@ mod child;
 mod crashed;
 mod image;
 mod plain;
+mod room;
 mod writers;
 
 use std::path::Path;

@@ -14,6 +14,10 @@ use super::read::{PATIENCE, regular_file};
 /// How often we begin anew when the database is another one each time.
 const TRIES: usize = 10;
 
+/// Nobody else knows of a copy, so a log needs no index that is shared. A page costs more than one of a
+/// plain file, so more of them are held: 16 MiB.
+const FOR_COPIES: &str = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16384";
+
 /// A connection in a read transaction that has begun to read.
 pub(super) enum View {
     /// Of the live file.
@@ -103,9 +107,7 @@ fn copied(
     if moved(path, connection)? {
         return Ok(None);
     }
-    let begun = copy
-        .execute_batch("PRAGMA locking_mode = EXCLUSIVE")
-        .and_then(|()| begin(&copy));
+    let begun = copy.execute_batch(FOR_COPIES).and_then(|()| begin(&copy));
     begun.map_err(|e| SqliteError::on_open(path, e))?;
     Ok(Some(View::Apart(copy)))
 }

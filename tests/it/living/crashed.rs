@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
+use tenure::inspect;
 
 use super::child::die_in_the_middle;
 use super::image::{Image, bytes};
@@ -29,6 +30,11 @@ fn a_transaction_whose_writer_was_killed_is_not_in_the_snapshot_and_stays_in_the
     assert!(fs::metadata(&place.db).unwrap().len() > len);
     let source = |place: &Place| (fs::read(&place.db).unwrap(), fs::read(&journal).unwrap());
     let left = source(&place);
+    // Whoever looks at the plan sees it as it was, too.
+    let inspected = inspect::run(&place.config()).unwrap();
+    let rows = |table: &inspect::InspectedTable| (table.table.clone(), table.rows);
+    let rows: Vec<_> = inspected[0].tables.iter().map(rows).collect();
+    assert_eq!(rows, [("customers".into(), 20), ("payments".into(), 0)]);
     place.snapshot(false);
     assert!(source(&place) == left);
     assert_eq!(balanced(&place.restore(1, "a")), 0);
