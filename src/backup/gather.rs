@@ -95,9 +95,11 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
     let register = repository.config.register.clone();
     let mut sources: Vec<_> = repository.config.sources.iter().collect();
     sources.sort_by_key(|source| source.name == register);
+    let spill = repository.state.path().join("spill");
+    crate::fsx::create_dir(&spill)?;
     let mut opened = Vec::new();
     for source in sources {
-        let mut database = Database::open(&source.path, &source.rules)
+        let mut database = Database::open_apart(&source.path, &source.rules, &spill)
             .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
         database.tolerate_damage();
         opened.push((source.clone(), database));
@@ -105,8 +107,6 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
     // And read first: it tells who the rows of all others belong to.
     opened.sort_by_key(|(source, _)| source.name != register);
     let numbers = number(repository, &opened)?;
-    let spill = repository.state.path().join("spill");
-    crate::fsx::create_dir(&spill)?;
     let mut gatherer = Gatherer {
         repo: repository.id(),
         sorter: Sorter::new(&spill),

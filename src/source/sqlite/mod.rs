@@ -1,6 +1,7 @@
 //! SQLite databases as sources.
 //!
-//! [`Database`] reads one in a single read transaction: what it is made of (`schema`, `shape`),
+//! [`Database`] reads one in a single read transaction (`connect`), for long readings of a database whose
+//! writers would have to wait from a copy (`apart`): what it is made of (`schema`, `shape`),
 //! whose its rows are (`plan`, in SQL that `edges` writes), and the rows (`read`). [`Builder`] makes
 //! a database again that is equal to the one that was read: schema text, storage classes, values, rowids,
 //! counters and pragmas; full-text indexes are built anew (`virtuals`, `full_text`). Where a row referred to somebody who has been forgotten, it puts NULL, or a
@@ -11,10 +12,13 @@
 //! transaction each that checks itself (`live`).
 //!
 //! **Invariant:** whoever reads a source does not write it: the connection is read-only, and leaving it
-//! does not checkpoint.
+//! does not checkpoint; a transaction that a dead writer began is rolled back in a copy alone.
+//! **Invariant:** no database file is opened but by SQLite, whose locks on it would be lost.
 //! **Invariant:** nothing spills to SQLite's temporary files: sorting happens in memory.
 
+mod apart;
 mod build;
+mod connect;
 mod damage;
 mod edges;
 mod error;

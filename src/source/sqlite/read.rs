@@ -7,10 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as Record};
+use rusqlite::{OptionalExtension, Row as Record};
 
+use super::connect::View;
 use super::damage::GoOn;
 use super::error::SqliteError;
 use super::long::{self, Limited};
@@ -28,7 +28,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One database, seen as it was at one moment, for as long as this lives.
 pub struct Database {
-    pub(super) conn: Connection,
+    pub(super) conn: View,
     pub(super) schema: Schema,
     pub(super) shapes: Vec<Shape>,
     pub(super) plan: Plan,
@@ -65,7 +65,23 @@ impl Database {
     /// # Errors
     /// When there is no readable database, or when `rules` name what it does not have.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
-        let conn = connect(path)?;
+        Self::of(View::live(path)?, rules)
+    }
+
+    /// Like [`Database::open`], for readings that take long. In rollback-journal mode, where a reader
+    /// keeps writers out, they wait for no more than a copy into `dir`: an encrypted file without a name,
+    /// as large as the database, of which everything is read.
+    ///
+    /// It also reads what [`Database::open`] cannot: the state before a transaction whose writer died, and
+    /// a database with a log on a read-only file system.
+    ///
+    /// # Errors
+    /// As for [`Database::open`], or when there is no room for the copy.
+    pub fn open_apart(path: &Path, rules: &Rules, dir: &Path) -> Result<Self, SqliteError> {
+        Self::of(View::apart(path, dir)?, rules)
+    }
+
+    fn of(conn: View, rules: &Rules) -> Result<Self, SqliteError> {
         let (mut schema, shapes) = schema::read(&conn)?;
         let plan = settle(&conn, rules, &mut schema, &shapes, Unread::IsPassed)?;
         Ok(Self {
@@ -237,16 +253,6 @@ impl Database {
     }
 }
 
-/// A read-only connection in a read transaction that has begun to read.
-fn connect(path: &Path) -> Result<Connection, SqliteError> {
-    let absolute = regular_file(path)?;
-    let fail = |error| SqliteError::on_open(path, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(absolute, flags).map_err(fail)?;
-    prepare(&conn).map_err(fail)?;
-    Ok(conn)
-}
-
 /// The absolute path of the file at `path`, which must be one already.
 pub(super) fn regular_file(path: &Path) -> Result<PathBuf, SqliteError> {
     let unreadable = |source: io::Error| match source.kind() {
@@ -266,19 +272,6 @@ pub(super) fn regular_file(path: &Path) -> Result<PathBuf, SqliteError> {
         });
     }
     std::path::absolute(path).map_err(unreadable)
-}
-
-fn prepare(conn: &Connection) -> rusqlite::Result<()> {
-    conn.busy_timeout(PATIENCE)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // A column misspelt in a `where` shall be an error, not a string.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
-    // What a damaged page seems to hold is looked at more closely, so that it is not taken for rows.
-    conn.execute_batch(
-        "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON; BEGIN",
-    )?;
-    // BEGIN alone does not look at the file: this read is what fixes the view.
-    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
 /// The same value in our words.

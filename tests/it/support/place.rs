@@ -23,13 +23,18 @@ pub struct Place {
 
 impl Place {
     pub fn new(register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
+        Self::with("", register, ownership, make)
+    }
+
+    /// One with `top` at the beginning of its configuration.
+    pub fn with(top: &str, register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let db = dir.path().join("crm.db");
         make(&db);
         let identity = Identity::generate();
         let recipient = identity.recipient();
         let text = format!(
-            "[customers]\nsource = \"crm\"\n{register}\n[keys]\nrecovery = [\"{recipient}\"]\n\
+            "{top}\n[customers]\nsource = \"crm\"\n{register}\n[keys]\nrecovery = [\"{recipient}\"]\n\
              [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n{ownership}\n\
              [[store]]\nname = \"a\"\nurl = \"file://{0}/a\"\n[[store]]\nname = \"b\"\nurl = \"file://{0}/b\"\n",
             dir.path().display()

@@ -11,6 +11,7 @@ use crate::schema::{Ownership, Table};
 use crate::source::{By, Cell, Owner, OwnsRule, RegisterRule, Rules};
 use crate::value::{Value, ValueRef};
 
+mod apart;
 mod damage;
 mod exact;
 mod fulltext;
