@@ -15,6 +15,7 @@ use super::error::SqliteError;
 use super::insert::Insert;
 use super::late;
 use super::misfit::Misfit;
+use super::order;
 use super::schema::{PRAGMAS, violations};
 use super::shape::{Shape, shape};
 use super::sql::{internal, same};
@@ -209,6 +210,7 @@ impl Builder {
         self.put_waiting()?;
         self.set_sequences().map_err(fail("sqlite_sequence"))?;
         self.make(&["view", "trigger"])?;
+        order::restore(&self.conn, &self.schema).map_err(fail("the order of the schema"))?;
         self.conn
             .execute_batch("COMMIT")
             .map_err(fail("the schema"))?;

@@ -17,6 +17,7 @@ mod long;
 mod lost;
 mod oddities;
 mod opening;
+mod order;
 mod ownership;
 mod random;
 mod unfit;
