@@ -6,7 +6,7 @@
 //! other unit (WTF-8): for well-formed text that is what SQLite gives, and no two texts are the same.
 //! What SQLite would change on its way back goes back as bytes too.
 
-use std::borrow::Cow;
+use std::iter;
 
 use crate::schema::Schema;
 
@@ -103,15 +103,13 @@ pub(super) fn exact(column: &str) -> String {
 pub(super) fn marks(columns: &[String]) -> String {
     let mark = |column: &String| format!("(typeof({column}) = 'text')");
     let marks: Vec<String> = columns.iter().map(mark).collect();
+    // In groups: SQLite takes no expression that is nested a thousand times.
+    let groups = marks
+        .chunks(100)
+        .map(|group| format!("({})", group.join(" || ")));
     // Joined to nothing, it is text even if it is one digit.
-    format!(
-        "'' || {}",
-        if marks.is_empty() {
-            Cow::Borrowed("''")
-        } else {
-            marks.join(" || ").into()
-        }
-    )
+    let all: Vec<String> = iter::once("''".to_owned()).chain(groups).collect();
+    all.join(" || ")
 }
 
 #[cfg(test)]

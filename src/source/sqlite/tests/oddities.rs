@@ -216,3 +216,27 @@ fn violations_are_counted_by_table_on_both_sides() {
     let (_, built) = rebuild(&path, &rules, &[]);
     assert_eq!(built.violations, expected);
 }
+
+#[test]
+fn a_table_may_have_as_many_columns_as_sqlite_allows() {
+    for encoding in ["UTF-8", "UTF-16le"] {
+        let columns: Vec<String> = (0..1999).map(|at| format!("c{at}")).collect();
+        let (_dir, path) = database(&format!(
+            "PRAGMA encoding = '{encoding}'; CREATE TABLE k(id INTEGER PRIMARY KEY);
+             INSERT INTO k VALUES (1), (2); CREATE TABLE t({}, k NOT NULL REFERENCES k);
+             INSERT INTO t(c0, c1998, k) VALUES ('first', x'00', 1), (CAST(x'00d8' AS TEXT), 2, 2);",
+            columns.join(", ")
+        ));
+        let mut rules = register("k", &["id"]);
+        expect_exact(&path, &rules);
+        // Rows that wait for somebody to refer to wait in a table that has some columns more.
+        rules.owns = vec![owns("t", key(&["c1998"]))];
+        let (copy, built) = rebuild(&path, &rules, &["1"]);
+        assert_eq!((built.tombstones, built.rows), (1, 3));
+        assert_eq!(
+            ask(&copy, "SELECT c0, k FROM t WHERE rowid = 1"),
+            ["'first' -1"]
+        );
+        assert_eq!(built.problems, Vec::<String>::new());
+    }
+}
