@@ -28,6 +28,7 @@ mod layers;
 mod lifecycle;
 mod live;
 mod prune;
+mod random;
 mod schedule;
 mod settle;
 mod status;
