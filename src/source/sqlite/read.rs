@@ -199,7 +199,7 @@ impl Database {
         let fail = |error| SqliteError::reading(&entry.name)(error);
         let shape = &self.shapes[table];
         if shape.rowid.is_none() {
-            return match self.scan(table, None, each)? {
+            return match self.scan(table, None, usize::MAX, each)? {
                 None => Ok(()),
                 Some(stop) => Err(fail(stop.error).into()),
             };
@@ -210,11 +210,9 @@ impl Database {
         };
         let mut from = Some(i64::MIN);
         while let Some(start) = from {
-            let limited = Limited::new(&self.conn, limit).map_err(fail)?;
-            let Some(stop) = self.scan(table, Some(start), each)? else {
+            let Some(stop) = self.scan(table, Some(start), limit, each)? else {
                 break;
             };
-            drop(limited);
             if stop.error.sqlite_error_code() != Some(ErrorCode::TooBig) {
                 return Err(fail(stop.error).into());
             }
@@ -232,16 +230,19 @@ impl Database {
     }
 
     /// Gives rows to `each`, those with a rowid from `from` on if it is said, until the end, or until
-    /// SQLite fails.
+    /// SQLite fails, as it does at values of more than `limit` bytes.
     fn scan<E: From<SqliteError>>(
         &self,
         table: usize,
         from: Option<i64>,
+        limit: usize,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<Option<Stop>, E> {
         let entry = &self.schema.tables[table];
         let fail = |error| SqliteError::reading(&entry.name)(error);
         let mut prepared = self.conn.prepare(&self.select(table)).map_err(fail)?;
+        // Not before: the query itself may be longer than that.
+        let _limited = Limited::new(&self.conn, limit).map_err(fail)?;
         let mut rows = match from {
             Some(rowid) => prepared.query([rowid]).map_err(fail)?,
             None => prepared.query([]).map_err(fail)?,
