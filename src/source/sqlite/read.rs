@@ -31,6 +31,8 @@ pub struct Database {
     shapes: Vec<Shape>,
     plan: Plan,
     pub(super) wide: Option<Wide>,
+    /// Whether owners whom the register does not hold are told.
+    tells_missing: bool,
 }
 
 /// Where reading a table has stopped, and why.
@@ -54,6 +56,7 @@ impl Database {
         let plan = settle(&conn, rules, &mut schema, &shapes)?;
         Ok(Self {
             wide: Wide::of(&schema),
+            tells_missing: false,
             conn,
             schema,
             shapes,
@@ -64,6 +67,13 @@ impl Database {
     /// What the database is made of, and how its tables are owned.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// From now on rows tell of owners whom the register does not hold: where there is no owner, but
+    /// a way to the register's key over whatever other rows, that key's token is told in the owner's
+    /// place, and so with what owned tables' rows are referred to. It takes further lookups.
+    pub fn tell_missing(&mut self) {
+        self.tells_missing = true;
     }
 
     /// How many rows each of the tables has.
@@ -309,11 +319,10 @@ impl Database {
     /// UTF-16 database also which columns hold text. Its parameter is the first rowid, where there are any.
     pub(super) fn select(&self, table: usize) -> String {
         let entry = &self.schema.tables[table];
-        let owners = &self.plan.owners;
         let rowid = self.shapes[table].rowid.as_ref();
         let mut columns = vec![
             rowid.map_or("NULL".into(), |name| format!("t0.{name}")),
-            owners.of_row(table, 0),
+            self.owner_of(table),
         ];
         let stored = entry.columns.iter();
         let stored: Vec<String> = stored
@@ -335,15 +344,29 @@ impl Database {
         )
     }
 
+    /// The owner of a row, in SQL.
+    fn owner_of(&self, table: usize) -> String {
+        let owners = &self.plan.owners;
+        let missing = || owners.missing(table, 0);
+        or(owners.of_row(table, 0), self.tells_missing.then(missing))
+    }
+
     /// The owners of what a row refers to, in SQL.
     fn targets(&self, table: usize) -> impl Iterator<Item = String> {
-        let target = |edge: &Edge| self.plan.owners.along(edge, 0);
+        let owners = &self.plan.owners;
+        let register = owners.register.as_ref().map(|(register, _)| *register);
+        let target = move |edge: &Edge| {
+            // A key that nobody has is no row that would be missed.
+            let row = self.tells_missing && edge.table() != register;
+            let missing = || owners.missing_along(edge, 0);
+            or(owners.along(edge, 0), row.then(missing))
+        };
         self.plan.references[table].iter().map(target)
     }
 
     /// The query for the owner of one row, and of what it refers to.
     pub(super) fn select_owners(&self, table: usize, rowid: i64) -> String {
-        let owner = self.plan.owners.of_row(table, 0);
+        let owner = self.owner_of(table);
         let columns: Vec<String> = std::iter::once(owner).chain(self.targets(table)).collect();
         let (columns, name) = (columns.join(", "), quote(&self.schema.tables[table].name));
         let number = self.rowid_of(table);
@@ -355,6 +378,14 @@ impl Database {
             "" => String::new(),
             order => format!(" ORDER BY {order}"),
         }
+    }
+}
+
+/// SQL for the first of two that is not NULL.
+fn or(sql: String, other: Option<String>) -> String {
+    match other.filter(|other| other != "NULL") {
+        None => sql,
+        Some(other) => format!("coalesce({sql}, {other})"),
     }
 }
 
