@@ -114,8 +114,8 @@ fn schema_changes() -> impl Strategy<Value = Op> {
         1 => picks(2).prop_map(Op::DropTable),
         1 => picks(2).prop_map(Op::Rebuild),
         2 => picks(12).prop_map(Op::Extra),
-        1 => picks(2).prop_map(Op::DropExtra),
-        3 => picks(4).prop_map(Op::File),
+        2 => picks(2).prop_map(Op::DropExtra),
+        5 => picks(4).prop_map(Op::File),
     ]
 }
 
@@ -124,7 +124,7 @@ pub fn case() -> impl Strategy<Value = Case> {
     let round = vec(prop_oneof![4 => changes(), 1 => schema_changes()], 0..9);
     let start = (
         vec(picks(12).prop_map(Op::Customer), 1..5),
-        vec(rows(), 0..30),
+        vec(rows(), 0..60),
     );
     (
         (picks(8), table(), vec(table(), 1..9)),

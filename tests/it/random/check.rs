@@ -56,6 +56,16 @@ pub fn without(
     compare::sound_but(kept, back, &|table| check.told(table))
 }
 
+/// Whether something stands in sqlite_sequence that no restore brings back.
+pub fn odd_counters(kept: &Path) -> bool {
+    let sql = "SELECT count(*) FROM sqlite_sequence \
+               WHERE typeof(name) <> 'text' OR typeof(seq) <> 'integer'";
+    let conn = Connection::open(kept).unwrap();
+    // Without AUTOINCREMENT there is no such table.
+    conn.query_row(sql, [], |row| row.get::<_, i64>(0))
+        .is_ok_and(|odd| odd > 0)
+}
+
 fn open(path: &Path) -> Result<Connection, String> {
     let told = |error| format!("cannot open {}: {error}", path.display());
     let conn = Connection::open(path).map_err(told)?;
@@ -104,23 +114,56 @@ impl Check<'_> {
         }
         // By table: the rows that are new, and where the others are.
         let (mut extra, mut places) = (Vec::new(), Vec::new());
-        for table in 0..self.model.tables.len() {
+        for (table, lost) in lost.iter().enumerate() {
             let (more, found) = match self.model.tables[table].alive {
-                true => self.rows(&owners, table, who, &lost[table])?,
+                true => self.rows(&owners, table, who, lost)?,
                 false => Default::default(),
             };
             extra.push(more);
             places.push(found);
         }
         let back = Owners::new(self.is, self.model, None)?;
+        let mut meant = BTreeSet::new();
         for (table, lost) in lost.iter().enumerate() {
             for (row, links) in lost {
+                let Some(place) = places[table].get(row) else {
+                    continue; // It was told.
+                };
                 for link in links {
-                    self.leads_nowhere_else(&back, table, places[table][row], link, &extra)?;
+                    meant.extend(self.leads_nowhere_else(&back, table, *place, link, &extra)?);
                 }
             }
         }
-        Ok(())
+        self.all_meant(&back, &extra, meant)
+    }
+
+    /// That new rows are there because somebody refers to them: a row that does so now, or another
+    /// new one.
+    fn all_meant(
+        &self,
+        back: &Owners<'_>,
+        extra: &[BTreeSet<i64>],
+        mut meant: BTreeSet<(usize, i64)>,
+    ) -> Result<(), Wrong> {
+        let mut waiting: Vec<(usize, i64)> = meant.iter().copied().collect();
+        while let Some((table, row)) = waiting.pop() {
+            for link in &self.model.tables[table].links {
+                for (from, to) in back.refers(table, link)? {
+                    if from == row && extra[link.to].contains(&to) && meant.insert((link.to, to)) {
+                        waiting.push((link.to, to));
+                    }
+                }
+            }
+        }
+        let all = extra.iter().enumerate();
+        let mut all = all.flat_map(|(table, rows)| rows.iter().map(move |row| (table, *row)));
+        match all.find(|row| !meant.contains(row)) {
+            Some((table, row)) if !self.told(&self.model.tables[table].name) => {
+                let name = &self.model.tables[table].name;
+                Err(format!("{name}: row {row} is new, and nobody refers to it").into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The register's row of whoever is gone, if it has one.
@@ -143,7 +186,7 @@ impl Check<'_> {
                 continue;
             }
             let theirs = owners.rows_of(link.to, who);
-            for (row, target) in owners.led(table, link)? {
+            for (row, target) in owners.refers(table, link)? {
                 if theirs.contains(&target) && !own.contains(&row) {
                     lost.entry(row).or_default().push(link);
                 }
@@ -254,7 +297,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// That a link which led to somebody who is gone is NULL, or leads to a new row.
+    /// That a link which led to somebody who is gone is NULL, or leads to a new row: that one.
     fn leads_nowhere_else(
         &self,
         back: &Owners<'_>,
@@ -262,25 +305,27 @@ impl Check<'_> {
         row: i64,
         link: &Link,
         extra: &[BTreeSet<i64>],
-    ) -> Result<(), Wrong> {
+    ) -> Result<Option<(usize, i64)>, Wrong> {
         let entry = &self.model.tables[table];
         let values = seen::cells(self.is, entry, &link.columns, row)?;
         if values.iter().any(|cell| cell == b"-") {
-            return Ok(());
+            return Ok(None);
         }
         let columns = entry.names(&link.columns).join(", ");
         let target = back
-            .led(table, link)?
+            .refers(table, link)?
             .into_iter()
             .find(|(from, _)| *from == row);
         match target {
-            Some((_, target)) if extra[link.to].contains(&target) => Ok(()),
+            Some((_, target)) if extra[link.to].contains(&target) => Ok(Some((link.to, target))),
             Some(_) => Err(format!(
                 "{}: {columns} of row {row} leads to somebody else",
                 entry.name
             )
             .into()),
-            None if self.told(&entry.name) || self.told(&self.model.tables[link.to].name) => Ok(()),
+            None if self.told(&entry.name) || self.told(&self.model.tables[link.to].name) => {
+                Ok(None)
+            }
             None => Err(format!("{}: {columns} of row {row} leads nowhere", entry.name).into()),
         }
     }
@@ -324,3 +369,6 @@ fn shown(row: &Row) -> String {
         .collect();
     format!("{:?} {}", row.rowid, cells.join(" "))
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,7 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     Integer,
+    Tenant,
     Text,
     Uuid,
     Any,

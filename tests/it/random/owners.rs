@@ -114,8 +114,17 @@ impl<'a> Owners<'a> {
         Ok(Some(found.into_iter().filter_map(one).collect()))
     }
 
+    /// Which row refers to which along a link. A foreign key holds always, whatever a rule says.
+    pub fn refers(&self, table: usize, link: &Link) -> Result<Vec<(i64, i64)>> {
+        let mut link = link.clone();
+        if link.declared {
+            link.means = Means::Nothing;
+        }
+        self.led(table, &link)
+    }
+
     /// Which row leads where along a link.
-    pub fn led(&self, table: usize, link: &Link) -> Result<Vec<(i64, i64)>> {
+    fn led(&self, table: usize, link: &Link) -> Result<Vec<(i64, i64)>> {
         let own = self.model.tables[table].names(&link.columns);
         let other = self.model.tables[link.to].names(&link.key);
         // As foreign keys compare: by the parent's affinity and collation.
@@ -157,10 +166,10 @@ impl<'a> Owners<'a> {
         rows.collect()
     }
 
-    /// The condition under which a link holds. A foreign key holds always.
+    /// The condition under which a link holds.
     fn filter(&self, table: usize, link: &Link) -> String {
         match link.means {
-            Means::By(Some((kind, value))) if !link.declared => {
+            Means::By(Some((kind, value))) => {
                 let kind = name(&self.model.tables[table].columns[kind].name);
                 format!(" AND c.{kind} = {value}")
             }

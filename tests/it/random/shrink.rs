@@ -26,19 +26,19 @@ pub fn smallest(
             &remove_op,
         );
         search.remove(&|case| case.start.len(), &|case, range| {
-            drop(case.start.drain(range))
+            cut(&mut case.start, range);
         });
         search.remove(&|case| case.tables.len(), &|case, range| {
-            drop(case.tables.drain(range))
+            cut(&mut case.tables, range);
         });
         for part in 0..=search.case.tables.len() {
             let columns = |case: &Case| spec(case, part).columns.len();
             search.remove(&columns, &|case, range| {
-                drop(spec_mut(case, part).columns.drain(range))
+                cut(&mut spec_mut(case, part).columns, range);
             });
             let extras = |case: &Case| spec(case, part).extras.len();
             search.remove(&extras, &|case, range| {
-                drop(spec_mut(case, part).extras.drain(range))
+                cut(&mut spec_mut(case, part).extras, range);
             });
         }
         search.remove(
@@ -119,6 +119,10 @@ fn spec_mut(case: &mut Case, part: usize) -> &mut TableSpec {
         0 => &mut case.register,
         part => &mut case.tables[part - 1],
     }
+}
+
+fn cut<T>(list: &mut Vec<T>, range: std::ops::Range<usize>) {
+    list.drain(range);
 }
 
 fn remove_op(case: &mut Case, range: std::ops::Range<usize>) {

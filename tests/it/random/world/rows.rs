@@ -182,6 +182,7 @@ fn key(keys: Keys, v: u32) -> String {
     }
     match keys {
         Keys::Integer => number(v, 20),
+        Keys::Tenant => (v % 3).to_string(),
         Keys::Text => quoted(TEXT_KEYS[v as usize % TEXT_KEYS.len()]),
         Keys::Uuid => uuid(v % 20),
         Keys::Any => match v % 4 {

@@ -158,7 +158,7 @@ impl World {
     /// The columns of the key. The register always has one.
     fn key(&mut self, draft: &mut Draft, dice: &mut Dice<'_>) {
         let register = self.model.tables.is_empty();
-        let kind = dice.pick(if register { 13 } else { 14 });
+        let kind = dice.pick(if register { 13 } else { 16 });
         let collate = dice.of(&["", " COLLATE NOCASE", " COLLATE RTRIM"]);
         let strict = draft.table.strict;
         let (integer, text, uuid) = (
@@ -181,7 +181,8 @@ impl World {
         };
         match kind {
             8 | 9 => {
-                let a = self.column(draft, "a", integer, ("INT", ""), "", dice);
+                let tenant = (Role::Key(Keys::Tenant), Takes::Integer);
+                let a = self.column(draft, "a", tenant, ("INT", ""), "", dice);
                 let b = self.column(draft, "b", text, ("TEXT", collate), "", dice);
                 draft.table.key = vec![a, b];
                 draft.table.without_rowid = kind == 9;
@@ -195,7 +196,7 @@ impl World {
                     .push(format!("PRIMARY KEY ({a}{direction}, {b} DESC)"));
             }
             // Only a rowid.
-            13 => {}
+            13.. => {}
             _ => {
                 let (role, declared, collate, more) = single(collate);
                 let at = self.column(draft, "id", role, (declared, collate), more, dice);
@@ -240,7 +241,7 @@ impl World {
                     self.link(draft, 0, Means::By(None), dice);
                     self.link(draft, 0, Means::Also, dice);
                 }
-                99 => {
+                10 => {
                     let kind = (Role::Kind, Takes::Integer);
                     let declared = if draft.table.strict { "INT" } else { "" };
                     let at = self.column(draft, "kind", kind, (declared, ""), "", dice);
@@ -317,7 +318,17 @@ impl World {
             ""
         };
         let mut columns = Vec::new();
-        for (declared, collate, takes) in types {
+        // Both in the same tenant: one column belongs to two keys.
+        let tenant = draft.table.links.iter().find(|other| {
+            let means = [&other.means, &means];
+            other.columns.len() > 1 && key.len() > 1 && !means.contains(&&Means::Also)
+        });
+        columns.extend(
+            tenant
+                .filter(|_| dice.one_in(2))
+                .map(|other| other.columns[0]),
+        );
+        for (declared, collate, takes) in types.into_iter().skip(columns.len()) {
             let takes = if draft.table.strict {
                 takes
             } else {
