@@ -1,28 +1,26 @@
 //! Rows of erased customers whom the register does not hold any more.
 //!
 //! Such a row names nobody by its owner, and would be an orphan of its table: what was erased would be
-//! backed up again. It is known by the erased customer's key, as long as nobody else who is known
-//! holds that key.
+//! backed up again. It is known by the erased customer's key, to which it leads, as long as nobody else
+//! who is known holds that key.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::error::Outcome;
 use crate::ids::{Domain, KeyedHash};
 use crate::piece::Identity;
 use crate::repo::{Recogniser, Repository};
-use crate::schema::{Ownership, ParentColumn, Reference, Schema, Table};
-use crate::source::Row;
 use crate::value::{CustomerKey, Value, ValueRef};
 
 /// Knows the keys of the erased.
 pub struct Dangling {
     recogniser: Recogniser,
     erased: HashMap<KeyedHash, Domain>,
-    keys: HashSet<KeyedHash>,
-    /// The register's key columns.
-    columns: Vec<String>,
-    /// What was found of keys that the register does not hold.
-    looked_up: HashMap<CustomerKey, bool>,
+    keys: HashMap<KeyedHash, Domain>,
+    /// How many columns the register's key has.
+    columns: usize,
+    /// What was found of tokens that the register does not hold.
+    looked_up: HashMap<Value, Option<Domain>>,
     /// The keys of those whose rows were met.
     pub met: Vec<CustomerKey>,
 }
@@ -38,96 +36,67 @@ impl Dangling {
                 .config
                 .source(repository.config.register.as_str())
                 .and_then(|source| source.rules.register.as_ref())
-                .map_or(Vec::new(), |rule| rule.key.clone()),
+                .map_or(1, |rule| rule.key.len()),
             looked_up: HashMap::new(),
             met: Vec::new(),
         })
     }
 
-    /// Whether a row that names an owner whom the register does not hold is that of an erased
-    /// customer. Tokens of composite keys are not taken apart.
-    pub fn owns(&mut self, repository: &Repository, token: ValueRef<'_>) -> Outcome<bool> {
-        self.is_erased(repository, CustomerKey(vec![token.to_value()]))
+    /// Whether anybody was erased at all.
+    pub fn knows_some(&self) -> bool {
+        !self.erased.is_empty()
     }
 
-    /// Whether an orphan of the register's own database is that of an erased customer: one of its
-    /// columns that lead to the register holds the key, and leads nowhere.
-    pub fn left(
+    /// The domain of the erased customer whom a token means that the register does not hold.
+    pub fn owner(
         &mut self,
         repository: &Repository,
-        schema: &Schema,
-        table: &Table,
-        row: &Row<'_>,
-    ) -> Outcome<bool> {
+        token: ValueRef<'_>,
+    ) -> Outcome<Option<Domain>> {
         if self.erased.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
-        for (reference, target) in table.references.iter().zip(row.targets) {
-            let parent = &schema.tables[reference.parent];
-            if *target == ValueRef::Null
-                && parent.ownership == Ownership::Register
-                && let Some(key) = self.key(parent, reference, row)
-                && self.is_erased(repository, key)?
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The register's key, as the columns of a reference hold it.
-    fn key(&self, register: &Table, reference: &Reference, row: &Row<'_>) -> Option<CustomerKey> {
-        let lost = reference.columns.iter().copied();
-        let lost = lost.zip(reference.parent_columns.iter().copied());
-        let pairs: Vec<_> = lost.chain(reference.kept.iter().copied()).collect();
-        let name = |column: ParentColumn| match column {
-            ParentColumn::Rowid => register.rowid_alias.as_ref().map(|alias| &alias.name),
-            ParentColumn::Column(at) => register.columns.get(at).map(|column| &column.name),
-        };
-        let value = |wanted: &String| {
-            let is_wanted = |name: &String| name.eq_ignore_ascii_case(wanted);
-            let mut pairs = pairs.iter();
-            let (own, _) = pairs.find(|(_, parent)| name(*parent).is_some_and(is_wanted))?;
-            let value = row.cells[*own].to_value();
-            Some(value).filter(|value| *value != Value::Null)
-        };
-        let values: Option<Vec<_>> = self.columns.iter().map(value).collect();
-        values.map(CustomerKey)
-    }
-
-    fn is_erased(&mut self, repository: &Repository, key: CustomerKey) -> Outcome<bool> {
-        if self.erased.is_empty() {
-            return Ok(false);
-        }
-        if let Some(found) = self.looked_up.get(&key) {
+        if let Some(found) = self.looked_up.get(&token.to_value()) {
             return Ok(*found);
         }
-        let mut found = self
-            .is_key_of_erased(repository, &key)?
-            .then(|| key.clone());
-        if let [only] = &key.0[..]
-            && let Some(other) = other_form(only.as_ref())
-            && found.is_none()
-        {
-            let other = CustomerKey(vec![other]);
-            found = self.is_key_of_erased(repository, &other)?.then_some(other);
+        let mut found = None;
+        for key in keys(token, self.columns) {
+            if let Some(domain) = self.erased(repository, &key)? {
+                found = Some(domain);
+                if !self.met.contains(&key) {
+                    self.met.push(key);
+                }
+                break;
+            }
         }
-        let is_erased = found.is_some();
-        self.met.extend(found.filter(|key| !self.met.contains(key)));
-        self.looked_up.insert(key, is_erased);
-        Ok(is_erased)
+        self.looked_up.insert(token.to_value(), found);
+        Ok(found)
     }
 
-    fn is_key_of_erased(&self, repository: &Repository, key: &CustomerKey) -> Outcome<bool> {
+    /// The domain of whoever had this key and was erased, unless it is another's by now.
+    fn erased(&self, repository: &Repository, key: &CustomerKey) -> Outcome<Option<Domain>> {
         let hash = self.recogniser.key(key);
         // Where nothing but the key tells who somebody is, those erased by older versions are known.
         let who = self.recogniser.who(&Identity {
             key: key.clone(),
             since: None,
         });
-        let was_erased = self.keys.contains(&hash) || self.erased.contains_key(&who);
-        Ok(was_erased && repository.catalog.customers_by_key(&hash)?.is_empty())
+        let domain = self.keys.get(&hash).or_else(|| self.erased.get(&who));
+        let free = repository.catalog.customers_by_key(&hash)?.is_empty();
+        Ok(domain.copied().filter(|_| free))
     }
+}
+
+/// The keys that a token can mean.
+fn keys(token: ValueRef<'_>, columns: usize) -> Vec<CustomerKey> {
+    if columns > 1 {
+        return composite(token).into_iter().collect();
+    }
+    let all = [Some(token.to_value()), other_form(token)];
+    all.into_iter()
+        .flatten()
+        .map(|value| CustomerKey(vec![value]))
+        .collect()
 }
 
 /// Another database may hold the register's key as text, or as a number.
@@ -136,5 +105,92 @@ pub fn other_form(token: ValueRef<'_>) -> Option<Value> {
         ValueRef::Int(i) => Some(Value::Text(i.to_string().into_bytes())),
         ValueRef::Text(t) => Some(Value::Int(std::str::from_utf8(t).ok()?.parse().ok()?)),
         _ => None,
+    }
+}
+
+/// The key that a composite token was made of: SQL literals with commas between.
+fn composite(token: ValueRef<'_>) -> Option<CustomerKey> {
+    let ValueRef::Text(mut rest) = token else {
+        return None;
+    };
+    let mut values = Vec::new();
+    loop {
+        let (value, after) = literal(rest)?;
+        values.push(value);
+        match after {
+            [] => return Some(CustomerKey(values)),
+            [b',', after @ ..] => rest = after,
+            _ => return None,
+        }
+    }
+}
+
+/// The first of several literals, and what follows it.
+fn literal(sql: &[u8]) -> Option<(Value, &[u8])> {
+    match sql {
+        [b'\'', inner @ ..] => {
+            let (mut text, mut rest) = (Vec::new(), inner);
+            loop {
+                match rest {
+                    [b'\'', b'\'', after @ ..] => {
+                        text.push(b'\'');
+                        rest = after;
+                    }
+                    [b'\'', after @ ..] => return Some((Value::Text(text), after)),
+                    [byte, after @ ..] => {
+                        text.push(*byte);
+                        rest = after;
+                    }
+                    [] => return None,
+                }
+            }
+        }
+        [b'X', b'\'', inner @ ..] => {
+            let end = inner.iter().position(|byte| *byte == b'\'')?;
+            let pairs = inner[..end].as_chunks::<2>().0.iter();
+            let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+            Some((
+                Value::Blob(pairs.map(byte).collect::<Option<_>>()?),
+                &inner[end + 1..],
+            ))
+        }
+        _ => {
+            let end = sql
+                .iter()
+                .position(|byte| *byte == b',')
+                .unwrap_or(sql.len());
+            let text = str::from_utf8(&sql[..end]).ok()?;
+            let value = match text.parse() {
+                Ok(int) => Value::Int(int),
+                Err(_) => Value::Real(text.parse().ok()?),
+            };
+            Some((value, &sql[end..]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_composite_token_is_taken_apart_as_it_was_put_together() {
+        let conn = rusqlite::Connection::open_in_memory().unwrap();
+        let sql = "SELECT quote(-7) || ',' || quote('it''s, x') || ',' || quote(x'00ff') || ',' || quote(2.5)";
+        let token: String = conn.query_row(sql, [], |row| row.get(0)).unwrap();
+        let key = composite(ValueRef::Text(token.as_bytes())).unwrap();
+        let expected = [
+            Value::Int(-7),
+            Value::Text(b"it's, x".to_vec()),
+            Value::Blob(vec![0, 255]),
+            Value::Real(2.5),
+        ];
+        assert!(key.0 == expected);
+        for token in ["", "1,", "'a", "x", "X'0", "'a'b"] {
+            assert!(
+                composite(ValueRef::Text(token.as_bytes())).is_none(),
+                "{token}"
+            );
+        }
     }
 }

@@ -117,6 +117,11 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
         rows: 0,
         record: Vec::new(),
     };
+    if gatherer.dangling.knows_some() {
+        for (_, database) in &mut opened {
+            database.tell_missing();
+        }
+    }
     let (_, first) = opened
         .first()
         .ok_or_else(|| Failure::new("there is no source"))?;
@@ -312,12 +317,27 @@ impl Gatherer {
         Ok(())
     }
 
-    fn find(&self, token: ValueRef<'_>) -> Option<Met> {
+    /// Who is meant by a token: one of the register's, or one who was erased and has left it.
+    fn find(
+        &mut self,
+        repository: &Repository,
+        place: &InTable<'_>,
+        token: ValueRef<'_>,
+    ) -> Outcome<Option<Met>> {
         if let Some(met) = self.people.get(&token.to_value()) {
-            return Some(*met);
+            return Ok(Some(*met));
         }
-        let other = other_form(token)?;
-        self.people.get(&other).copied()
+        if !place.with_register
+            && let Some(other) = other_form(token)
+            && let Some(met) = self.people.get(&other)
+        {
+            return Ok(Some(*met));
+        }
+        let domain = self.dangling.owner(repository, token)?;
+        Ok(domain.map(|domain| Met {
+            domain,
+            erased: true,
+        }))
     }
 
     /// Reads one source's rows.
@@ -330,6 +350,8 @@ impl Gatherer {
         report: &dyn Report,
     ) -> Outcome<Vec<TableState>> {
         let schema = database.schema();
+        let tables = schema.tables.iter();
+        let with_register = tables.clone().any(|t| t.ownership == Ownership::Register);
         let class = |table: &Table| {
             class_of(table, |name| numbers.by_class.get(name).copied())
                 .ok_or_else(|| Failure::new(format!("table {:?} has no class", table.name)))
@@ -349,12 +371,12 @@ impl Gatherer {
                     report.advance(std::mem::take(&mut since));
                 }
                 let place = InTable {
-                    schema,
                     table,
                     state,
                     classes: &classes,
                     source: numbered.number,
                     index,
+                    with_register,
                 };
                 self.row(repository, &place, row)
             })?;
@@ -377,7 +399,7 @@ impl Gatherer {
             row_key(place.source, place.state.number),
         );
         let table = place.state.number;
-        let references = self.references(repository, place, &row, domain);
+        let references = self.references(repository, place, &row, domain)?;
         let cells = row.cells.iter().enumerate().map(|(column, value)| {
             match references.iter().rev().find(|(at, ..)| *at == column) {
                 Some((_, domain, sealed)) => Cell::Reference {
@@ -415,21 +437,13 @@ impl Gatherer {
         };
         Ok(Some(match row.owner {
             Owner::Table => place.state.whole.ok_or_else(none)?,
-            Owner::Orphan
-                if self
-                    .dangling
-                    .left(repository, place.schema, place.table, row)? =>
-            {
-                return Ok(None);
-            }
             Owner::Orphan => place.state.orphans.ok_or_else(none)?,
-            Owner::Customer(token) => match self.find(token) {
+            Owner::Customer(token) => match self.find(repository, place, token)? {
                 Some(met) if met.erased => return Ok(None),
                 Some(met) => Domain {
                     class: place.classes[place.index],
                     ..met.domain
                 },
-                None if self.dangling.owns(repository, token)? => return Ok(None),
                 None => place.state.orphans.ok_or_else(none)?,
             },
         }))
@@ -437,18 +451,18 @@ impl Gatherer {
 
     /// The columns that lead to other customers: to whom, and the value sealed under that one's key.
     fn references(
-        &self,
+        &mut self,
         repository: &Repository,
         place: &InTable<'_>,
         row: &Row<'_>,
         owner: Domain,
-    ) -> Vec<(usize, Domain, Vec<u8>)> {
+    ) -> Outcome<Vec<(usize, Domain, Vec<u8>)>> {
         let mut found = Vec::new();
         for (reference, target) in place.table.references.iter().zip(row.targets) {
-            let Some(met) = Some(*target)
-                .filter(|t| *t != ValueRef::Null)
-                .and_then(|t| self.find(t))
-            else {
+            if *target == ValueRef::Null {
+                continue;
+            }
+            let Some(met) = self.find(repository, place, *target)? else {
                 continue;
             };
             let own = owner.class != Class::OWN
@@ -472,17 +486,18 @@ impl Gatherer {
                 found.push((*column, target, sealed));
             }
         }
-        found
+        Ok(found)
     }
 }
 
 /// Where a row stands.
 struct InTable<'a> {
-    schema: &'a Schema,
     table: &'a Table,
     state: TableState,
     /// The class of each table of the source.
     classes: &'a [Class],
     source: u32,
     index: usize,
+    /// Whether the source holds the register: then tokens are its keys as they stand there.
+    with_register: bool,
 }

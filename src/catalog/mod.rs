@@ -216,12 +216,17 @@ impl Catalog {
         .collect()
     }
 
-    /// The keyed hashes of the keys that erased customers had, as far as they were kept.
-    pub fn erased_keys(&self) -> Result<HashSet<KeyedHash>> {
-        let sql = "SELECT key FROM erased WHERE key IS NOT NULL";
+    /// The domains of erased customers by the keyed hashes of the keys that they had, as far as those
+    /// were kept.
+    pub fn erased_keys(&self) -> Result<HashMap<KeyedHash, Domain>> {
+        let sql = "SELECT inc, arrival, key FROM erased WHERE key IS NOT NULL";
         let mut statement = self.connection.prepare(sql)?;
-        let rows = statement.query_map([], |row| row.get(0))?;
-        rows.map(|row| hash(row?)).collect()
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        rows.map(|row| {
+            let (inc, arrival, key) = row?;
+            Ok((hash(key)?, domain(inc, arrival)?))
+        })
+        .collect()
     }
 
     /// The number that something has, if it has one.

@@ -12,6 +12,8 @@ use crate::support::canary::{Canary, find, holds};
 use crate::support::place::Place;
 use crate::support::raw::{files, keyring, open_everything};
 
+mod left;
+
 const SCHEMA: &str = "
     CREATE TABLE people (no TEXT PRIMARY KEY, name TEXT, photo BLOB, friend TEXT REFERENCES people(no));
     CREATE TABLE deals (code TEXT PRIMARY KEY, owner TEXT NOT NULL REFERENCES people(no), what TEXT);

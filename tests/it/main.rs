@@ -29,6 +29,7 @@ mod lifecycle;
 mod live;
 mod living;
 mod prune;
+mod random;
 mod schedule;
 mod settle;
 mod status;

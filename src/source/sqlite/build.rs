@@ -16,6 +16,7 @@ use super::full_text;
 use super::insert::Insert;
 use super::late;
 use super::misfit::Misfit;
+use super::order;
 use super::schema::{PRAGMAS, violations};
 use super::shape::{Shape, shape};
 use super::sql::{internal, same};
@@ -217,6 +218,7 @@ impl Builder {
         self.make(&["view", "trigger"])?;
         let unbuilt = full_text::rebuild(&self.conn, &self.schema);
         self.built.problems.extend(unbuilt);
+        order::restore(&self.conn, &self.schema).map_err(fail("the order of the schema"))?;
         self.conn
             .execute_batch("COMMIT")
             .map_err(fail("the schema"))?;

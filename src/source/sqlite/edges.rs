@@ -84,6 +84,45 @@ impl Owners {
         filtered(edge, found)
     }
 
+    /// SQL for the token of a customer whom the register does not hold, by which row `t<depth>` of
+    /// `table` leads to it: NULL if it leads to no key at all. It means something only for rows that
+    /// have no owner.
+    pub(super) fn missing(&self, table: usize, depth: usize) -> String {
+        let found = self.edges[table].iter();
+        let found: Vec<String> = found
+            .map(|edge| self.missing_along(edge, depth))
+            .filter(|sql| sql != "NULL")
+            .collect();
+        match &found[..] {
+            [] => "NULL".into(),
+            [one] => one.clone(),
+            _ => format!("coalesce({})", found.join(", ")),
+        }
+    }
+
+    /// The same along one edge.
+    pub(super) fn missing_along(&self, edge: &Edge, depth: usize) -> String {
+        let found = match (&edge.to, &self.register) {
+            (To::Row { table, columns }, Some((register, key))) if table == register => {
+                let place = |wanted: &String| columns.iter().position(|column| column == wanted);
+                let own = |wanted| place(wanted).map(|at| edge.columns[at].clone());
+                match key.iter().map(own).collect::<Option<Vec<_>>>() {
+                    Some(own) => token(&own, depth),
+                    // It leads to other columns, which do not tell the key.
+                    None => return "NULL".into(),
+                }
+            }
+            (To::Row { table, .. } | To::PointedAtBy { table, .. }, _) => {
+                match self.missing(*table, depth + 1) {
+                    nothing if nothing == "NULL" => return nothing,
+                    there => self.select(edge, depth, &there),
+                }
+            }
+            (To::Token, _) => return "NULL".into(),
+        };
+        filtered(edge, found)
+    }
+
     /// SQL for the number of different owners along `edge`; only rows that are pointed at can have
     /// more than one.
     pub(super) fn count(&self, edge: &Edge, depth: usize) -> Option<String> {

@@ -31,6 +31,7 @@ mod live;
 mod long;
 mod misfit;
 mod neutral;
+mod order;
 mod personal;
 mod placing;
 mod plan;

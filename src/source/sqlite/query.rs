@@ -29,7 +29,7 @@ impl Database {
         let known = |owners: String| if bare { "NULL".to_owned() } else { owners };
         let mut columns = vec![
             rowid.map_or("NULL".into(), |name| format!("t0.{name}")),
-            known(self.plan.owners.of_row(table, 0)),
+            known(self.owner_of(table)),
         ];
         match self.wide {
             Some(_) => columns.extend(stored.iter().map(|column| wide::exact(column))),
@@ -49,9 +49,23 @@ impl Database {
         )
     }
 
+    /// The owner of a row, in SQL.
+    fn owner_of(&self, table: usize) -> String {
+        let owners = &self.plan.owners;
+        let missing = || owners.missing(table, 0);
+        or(owners.of_row(table, 0), self.tells_missing.then(missing))
+    }
+
     /// The owners of what a row refers to, in SQL.
     fn targets(&self, table: usize) -> impl Iterator<Item = String> {
-        let target = |edge: &Edge| self.plan.owners.along(edge, 0);
+        let owners = &self.plan.owners;
+        let register = owners.register.as_ref().map(|(register, _)| *register);
+        let target = move |edge: &Edge| {
+            // A key that nobody has is no row that would be missed.
+            let row = self.tells_missing && edge.table() != register;
+            let missing = || owners.missing_along(edge, 0);
+            or(owners.along(edge, 0), row.then(missing))
+        };
         self.plan.references[table].iter().map(target)
     }
 
@@ -62,7 +76,7 @@ impl Database {
         which: &Which<'_>,
     ) -> rusqlite::Result<Vec<Value>> {
         let entry = &self.schema.tables[table];
-        let owner = self.plan.owners.of_row(table, 0);
+        let owner = self.owner_of(table);
         let columns: Vec<String> = std::iter::once(owner).chain(self.targets(table)).collect();
         let number = ValueRef::Int(match which {
             Which::Rowid(rowid) => *rowid,
@@ -96,5 +110,13 @@ impl Database {
             "" => String::new(),
             order => format!(" ORDER BY {order}"),
         }
+    }
+}
+
+/// SQL for the first of two that is not NULL.
+fn or(sql: String, other: Option<String>) -> String {
+    match other.filter(|other| other != "NULL") {
+        None => sql,
+        Some(other) => format!("coalesce({sql}, {other})"),
     }
 }

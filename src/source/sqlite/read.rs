@@ -33,6 +33,8 @@ pub struct Database {
     pub(super) shapes: Vec<Shape>,
     pub(super) plan: Plan,
     pub(super) wide: Option<Wide>,
+    /// Whether owners whom the register does not hold are told.
+    pub(super) tells_missing: bool,
     /// Whether rows that cannot be read are passed over.
     pub(super) tolerant: bool,
     /// The tables that have such rows.
@@ -86,6 +88,7 @@ impl Database {
         let plan = settle(&conn, rules, &mut schema, &shapes, Unread::IsPassed)?;
         Ok(Self {
             wide: Wide::of(&schema),
+            tells_missing: false,
             tolerant: false,
             damaged: RefCell::new(plan.unexamined.iter().copied().collect()),
             conn,
@@ -98,6 +101,13 @@ impl Database {
     /// What the database is made of, and how its tables are owned.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// From now on rows tell of owners whom the register does not hold: where there is no owner, but
+    /// a way to the register's key over whatever other rows, that key's token is told in the owner's
+    /// place, and so with what owned tables' rows are referred to. It takes further lookups.
+    pub fn tell_missing(&mut self) {
+        self.tells_missing = true;
     }
 
     /// How many rows each of the tables has; none of one that is damaged, if damage is tolerated.

@@ -58,7 +58,11 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
         statements: statements(conn, &own, hidden).map_err(fail("the schema"))?,
         tables,
         sequences: sequences(conn, &own).map_err(fail("sqlite_sequence"))?,
-        not_restorable: virtuals.lost,
+        not_restorable: virtuals
+            .lost
+            .into_iter()
+            .chain(odd_counters(conn).map_err(fail("sqlite_sequence"))?)
+            .collect(),
         full_text: virtuals.full_text,
     };
     Ok((schema, shapes))
@@ -186,6 +190,19 @@ fn sequences(conn: &Connection, own: &[String]) -> rusqlite::Result<Vec<(String,
         .collect::<Result<_, _>>()?;
     all.retain(|(name, _)| !is_own(own, name));
     Ok(all)
+}
+
+/// What stands in sqlite_sequence and counts nothing: somebody has put it there by hand.
+fn odd_counters(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let there = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'";
+    if !conn.prepare(there)?.exists([])? {
+        return Ok(None);
+    }
+    let sql = "SELECT count(*) FROM sqlite_sequence \
+               WHERE typeof(name) <> 'text' OR typeof(seq) <> 'integer'";
+    let odd: i64 = conn.query_row(sql, [], |row| row.get(0))?;
+    let what = format!("entries of sqlite_sequence that are no counters: {odd}");
+    Ok((odd > 0).then_some(what))
 }
 
 fn table(conn: &Connection, entry: &Listed) -> rusqlite::Result<Table> {

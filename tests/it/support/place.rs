@@ -23,23 +23,30 @@ pub struct Place {
 
 impl Place {
     pub fn new(register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
-        Self::with("", register, ownership, make)
+        Self::made(&std::env::temp_dir(), "", register, ownership, make)
     }
 
     /// One with `top` at the beginning of its configuration.
     pub fn with(top: &str, register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::made(&std::env::temp_dir(), top, register, ownership, make)
+    }
+
+    /// In a directory of its own in `base`.
+    pub fn within(base: &Path, register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
+        Self::made(base, "", register, ownership, make)
+    }
+
+    fn made(
+        base: &Path,
+        top: &str,
+        register: &str,
+        ownership: &str,
+        make: impl FnOnce(&Path),
+    ) -> Self {
+        let dir = tempfile::tempdir_in(base).unwrap();
         let db = dir.path().join("crm.db");
         make(&db);
         let identity = Identity::generate();
-        let recipient = identity.recipient();
-        let text = format!(
-            "{top}\n[customers]\nsource = \"crm\"\n{register}\n[keys]\nrecovery = [\"{recipient}\"]\n\
-             [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n{ownership}\n\
-             [[store]]\nname = \"a\"\nurl = \"file://{0}/a\"\n[[store]]\nname = \"b\"\nurl = \"file://{0}/b\"\n",
-            dir.path().display()
-        );
-        fs::write(dir.path().join("tenure.toml"), text).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .build()
@@ -50,6 +57,7 @@ impl Place {
             identity,
             runtime,
         };
+        place.rules(top, register, ownership);
         init::run(
             place.config(),
             &Root::make().unwrap(),
@@ -57,6 +65,19 @@ impl Place {
         )
         .unwrap();
         place
+    }
+
+    /// Writes the configuration with `top` at its beginning and these rules: `table` and `key` of the register, and what the
+    /// source says of ownership.
+    pub fn rules(&self, top: &str, register: &str, ownership: &str) {
+        let recipient = self.identity.recipient();
+        let text = format!(
+            "{top}\n[customers]\nsource = \"crm\"\n{register}\n[keys]\nrecovery = [\"{recipient}\"]\n\
+             [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n{ownership}\n\
+             [[store]]\nname = \"a\"\nurl = \"file://{0}/a\"\n[[store]]\nname = \"b\"\nurl = \"file://{0}/b\"\n",
+            self.dir.path().display()
+        );
+        fs::write(self.dir.path().join("tenure.toml"), text).unwrap();
     }
 
     pub fn config(&self) -> Config {
@@ -110,21 +131,32 @@ impl Place {
         backup::take(&mut self.change(), full, &Silent).unwrap()
     }
 
-    /// Keeps a copy of the database as it is, through SQLite.
+    /// Keeps a copy of the database as it is, with its write-ahead log. Nobody may be writing.
     pub fn keep(&self, number: usize) -> PathBuf {
         let copy = self.dir.path().join(format!("kept-{number}.db"));
         fs::copy(&self.db, &copy).unwrap();
+        let log = self.dir.path().join("crm.db-wal");
+        if log.exists() {
+            fs::copy(log, self.dir.path().join(format!("kept-{number}.db-wal"))).unwrap();
+        }
         copy
     }
 
     pub fn restore(&self, number: usize, store: &str) -> PathBuf {
+        let (path, problems) = self.try_restore(number, store).unwrap();
+        assert_eq!(problems, Vec::<String>::new());
+        path
+    }
+
+    /// What was restored, and what is not as it should be in it.
+    pub fn try_restore(&self, number: usize, store: &str) -> Outcome<(PathBuf, Vec<String>)> {
         let repository = self.read();
         let to = self.dir.path().join(format!("out-{number}-{store}"));
         let _ = fs::remove_dir_all(&to);
         let id = restore::choose(&repository, Some(&number.to_string()), None).unwrap();
         let store = store.parse().unwrap();
-        let restored = restore::whole(&repository, &to, id, None, Some(&store), &Silent).unwrap();
-        assert_eq!(restored.sources[0].problems, Vec::<String>::new());
-        restored.sources[0].path.clone()
+        let mut restored = restore::whole(&repository, &to, id, None, Some(&store), &Silent)?;
+        let source = restored.sources.remove(0);
+        Ok((source.path, source.problems))
     }
 }

@@ -21,6 +21,7 @@ mod long;
 mod lost;
 mod oddities;
 mod opening;
+mod order;
 mod ownership;
 mod random;
 mod unfit;

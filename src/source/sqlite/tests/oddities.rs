@@ -240,3 +240,21 @@ fn a_table_may_have_as_many_columns_as_sqlite_allows() {
         assert_eq!(built.problems, Vec::<String>::new());
     }
 }
+
+#[test]
+fn what_is_no_counter_is_named() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO c VALUES (3);
+         INSERT INTO sqlite_sequence VALUES ('c', 'many'), (7, 1), ('gone', 5), ('c', NULL);",
+    );
+    let rules = register("c", &["id"]);
+    let db = open(&path, &rules);
+    assert_eq!(
+        db.schema().not_restorable,
+        ["entries of sqlite_sequence that are no counters: 3"]
+    );
+    drop(db);
+    let (copy, _) = rebuild(&path, &rules, &[]);
+    let counters = ask(&copy, "SELECT name, seq FROM sqlite_sequence");
+    assert_eq!(counters, ["'c' 3", "'gone' 5"]);
+}

@@ -1,0 +1,78 @@
+//! Whoever was forgotten and has left the register: what is theirs is not backed up again, whatever
+//! rows it leads over, and nobody else's is left out with it.
+
+use rusqlite::Connection;
+use tenure::forget;
+
+use super::sql;
+use crate::support::compare::{same_except, sound};
+use crate::support::place::Place;
+
+#[test]
+fn what_leads_to_the_forgotten_over_other_rows_is_left_out_too() {
+    let owns = "[[source.owns]]\ntable = \"links\"\nby = \"who\"";
+    let place = Place::new("table = \"people\"\nkey = \"id\"", owns, |db| {
+        let schema = "PRAGMA foreign_keys = OFF; CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE orders (id INTEGER PRIMARY KEY, who REFERENCES people);
+             CREATE TABLE items (id INTEGER PRIMARY KEY, of REFERENCES orders, what);
+             CREATE TABLE links (id INTEGER PRIMARY KEY, who INT, of INT REFERENCES orders, must INT NOT NULL REFERENCES orders);
+             INSERT INTO people VALUES (1), (2), (3);
+             INSERT INTO orders VALUES (1, 1), (2, 2), (3, '2');
+             INSERT INTO items VALUES (1, 1, 'a'), (2, 2, 'secret of 2'), (3, 3, 'more'), (4, 9, 'of nobody');
+             INSERT INTO links VALUES (1, 1, 2, 1), (2, 2, 2, 2), (3, 3, 3, 1);";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    sql(
+        &place,
+        "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE id = 2",
+    );
+    let taken = place.snapshot(false);
+    assert_eq!(super::texts(&taken.dangling), ["2"]);
+    let back = place.restore(2, "a");
+    let gone = "DELETE FROM orders WHERE who IN (2, '2'); DELETE FROM items WHERE of IN (2, 3);
+                DELETE FROM links WHERE who = 2; UPDATE links SET of = NULL WHERE of IN (2, 3)";
+    same_except(&place.db, &back, gone).unwrap();
+    sound(&place.db, &back).unwrap();
+}
+
+#[test]
+fn a_rule_that_does_not_hold_for_a_row_makes_it_nobody_s_who_left() {
+    let owns = "[[source.owns]]\ntable = \"calls\"\nby = \"a\"\nwhere = \"kind = 0\"
+                [[source.owns]]\ntable = \"calls\"\nby = \"b\"\nwhere = \"kind = 1\"";
+    let place = Place::new("table = \"people\"\nkey = \"id\"", owns, |db| {
+        let schema = "PRAGMA foreign_keys = OFF; CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE calls (id INTEGER PRIMARY KEY, kind, a, b);
+             INSERT INTO people VALUES (1), (2);
+             INSERT INTO calls VALUES (1, 0, 2, 1), (2, 1, 2, 1), (3, 1, 2, 77), (4, 0, 77, 2);";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    sql(&place, "DELETE FROM people WHERE id = 2");
+    place.snapshot(false);
+    let gone = "DELETE FROM calls WHERE id = 1";
+    same_except(&place.db, &place.restore(2, "a"), gone).unwrap();
+}
+
+#[test]
+fn a_key_of_several_columns_is_known_again() {
+    let register = "table = \"people\"\nkey = \"land, name\"";
+    let place = Place::new(register, "", |db| {
+        let schema = "PRAGMA foreign_keys = OFF; CREATE TABLE people (name TEXT, land INT, PRIMARY KEY (name, land));
+             CREATE TABLE orders (id INTEGER PRIMARY KEY, n TEXT, l INT, FOREIGN KEY (n, l) REFERENCES people);
+             INSERT INTO people VALUES ('O''Neil, J.', 1), ('b', 2);
+             INSERT INTO orders VALUES (1, 'O''Neil, J.', 1), (2, 'b', 2), (3, 'O''Neil, J.', 2);";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["1,O'Neil, J.".into()], &[]).unwrap();
+    sql(
+        &place,
+        "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE land = 1",
+    );
+    place.snapshot(false);
+    let gone = "DELETE FROM orders WHERE id = 1";
+    same_except(&place.db, &place.restore(2, "a"), gone).unwrap();
+}

@@ -1,0 +1,263 @@
+//! Random schemas, rows and histories: whatever SQLite takes comes back exactly, or without whoever
+//! was forgotten and otherwise exactly.
+//!
+//! `TENURE_SEED` makes other cases, `TENURE_CASES` another number of them (in each test), and
+//! `TENURE_LONG` ten times as many. A case that fails is made smaller, and told as the SQL script that
+//! makes its database.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Cases, RngAlgorithm, TestError, TestRng, TestRunner};
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use tenure::forget;
+
+use crate::support::place::Place;
+use case::Case;
+use dice::Dice;
+use model::Model;
+use world::World;
+
+mod case;
+mod check;
+mod coverage;
+mod dice;
+mod model;
+mod owners;
+mod seen;
+mod shrink;
+mod values;
+mod world;
+
+/// Cases of either kind in `tests/run`; with `TENURE_LONG` ten times as many.
+const CASES: u32 = 500;
+const PARTS: u32 = 4;
+
+/// Where cases are: in memory, if there is such a place.
+fn base() -> &'static Path {
+    let memory = Path::new("/dev/shm");
+    match tempfile::tempdir_in(memory) {
+        Ok(_) => memory,
+        Err(_) => Path::new("/tmp"),
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Tries `test` on so many cases, the same ones each time.
+fn try_cases(part: u8, cases: u32, test: fn(&Case) -> Result<(), TestCaseError>) {
+    let long = std::env::var_os("TENURE_LONG").is_some();
+    let cases = number("TENURE_CASES").map_or(if long { cases * 10 } else { cases }, |n| n as u32);
+    let config = Cases {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..Cases::default()
+    };
+    let mut seed = [part; 32];
+    seed[..8].copy_from_slice(&number("TENURE_SEED").unwrap_or(0).to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    match runner.run(&case::case().no_shrink(), |case| test(&case)) {
+        Ok(()) => {}
+        Err(TestError::Abort(why)) => panic!("{why}"),
+        Err(TestError::Fail(why, case)) => {
+            let time = Duration::from_secs(number("TENURE_SHRINK").unwrap_or(60));
+            let fails = |case: &Case| test(case).err().map(|why| why.to_string());
+            let (case, why) = shrink::smallest(case, why.to_string(), time, &fails);
+            panic!("{why}\n{}", script(&case))
+        }
+    }
+}
+
+/// What a case does, as SQL.
+fn script(case: &Case) -> String {
+    let dir = tempfile::tempdir_in(base()).unwrap();
+    let mut world = World::new(&dir.path().join("crm.db"), case);
+    let (mut text, mut told) = (String::new(), String::new());
+    for number in 0..=case.rounds.len() {
+        if number > 0 {
+            world.all(&case.rounds[number - 1]);
+        }
+        for sql in world.script.drain(..) {
+            let _ = match sql.char_indices().nth(2_000) {
+                Some((at, _)) => writeln!(text, "{}…", &sql[..at]),
+                None => writeln!(text, "{sql};"),
+            };
+        }
+        let (register, rules) = world.model.rules();
+        let rules = format!("-- {register}\n{rules}").replace('\n', "\n-- ");
+        if rules != told {
+            let _ = writeln!(text, "{rules}");
+        }
+        told = rules;
+        let _ = writeln!(text, "-- snapshot {}", number + 1);
+    }
+    match text.char_indices().nth(20_000) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// A place on its way through a case.
+struct Run {
+    place: Place,
+    world: World,
+    /// After each snapshot: the copy of the database, and what was known of it.
+    kept: Vec<(std::path::PathBuf, Model)>,
+}
+
+impl Run {
+    fn new(case: &Case) -> Self {
+        let mut made = None;
+        let place = Place::within(base(), "table = \"t\"\nkey = \"id\"", "", |db| {
+            made = Some(World::new(db, case));
+        });
+        Self {
+            place,
+            world: made.unwrap(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Lets the next round happen, keeps a copy and takes a snapshot.
+    fn step(&mut self, case: &Case) -> Result<(), TestCaseError> {
+        let number = self.kept.len();
+        if number > 0 {
+            self.world.all(&case.rounds[number - 1]);
+        }
+        let (register, rules) = self.world.model.rules();
+        self.place.rules("", &register, &rules);
+        let kept = self.place.keep(number + 1);
+        self.kept.push((kept, self.world.model.clone()));
+        let taken = self.place.try_snapshot();
+        let taken = taken.map_err(|e| failed(number + 1, &format!("no snapshot: {}", told(&e))))?;
+        let odd = check::odd_counters(&self.kept[number].0);
+        let named = taken
+            .unsettled
+            .iter()
+            .any(|what| what.contains("sqlite_sequence"));
+        prop_assert_eq!(odd, named, "counters that are none");
+        let behind = taken.stores.iter().find(|(_, behind)| behind.is_some());
+        prop_assert!(behind.is_none(), "a store is behind");
+        prop_assert_eq!(taken.id.number as usize, number + 1);
+        Ok(())
+    }
+}
+
+fn failed(number: usize, why: &str) -> TestCaseError {
+    TestCaseError::fail(format!("snapshot {number}: {why}"))
+}
+
+fn told(failure: &tenure::error::Failure) -> String {
+    format!("{failure:?}")
+}
+
+/// A full snapshot and six incremental ones: each restores to exactly what was there.
+fn all_come_back(case: &Case) -> Result<(), TestCaseError> {
+    let mut run = Run::new(case);
+    for _ in 0..=case.rounds.len() {
+        run.step(case)?;
+    }
+    run.world.close();
+    for (number, (kept, _)) in (1..).zip(&run.kept) {
+        let store = if number % 2 == 0 { "a" } else { "b" };
+        let (back, problems) = run
+            .place
+            .try_restore(number, store)
+            .map_err(|e| failed(number, &format!("no restore: {}", told(&e))))?;
+        check::exact(kept, &back, &problems).map_err(|why| failed(number, &why))?;
+    }
+    Ok(())
+}
+
+/// Somebody is forgotten between two of seven snapshots: in all of them everybody else is exact.
+fn all_but_one_come_back(case: &Case) -> Result<(), TestCaseError> {
+    let mut run = Run::new(case);
+    let mut dice = Dice::new(&case.forgotten);
+    let (from, who) = (1 + dice.pick(case.rounds.len() + 1), dice.raw());
+    let mut gone = None;
+    for number in 1..=case.rounds.len() + 1 {
+        run.step(case)?;
+        if number >= from && gone.is_none() {
+            gone = run.forget(number, who);
+        }
+    }
+    run.world.close();
+    // A register that stays empty has nobody to forget.
+    let Some(gone) = gone else { return Ok(()) };
+    for (number, (kept, model)) in (1..).zip(&run.kept) {
+        let store = if number % 2 == 0 { "a" } else { "b" };
+        let (back, problems) = run
+            .place
+            .try_restore(number, store)
+            .map_err(|e| failed(number, &format!("no restore: {}", told(&e))))?;
+        check::without(kept, &back, model, &gone, number, &problems).map_err(|why| {
+            let what = format!(
+                "{why}, without {:?} since {}; {problems:?}",
+                gone.key, gone.after
+            );
+            failed(number, &what)
+        })?;
+    }
+    Ok(())
+}
+
+impl Run {
+    /// Forgets one of those who are in the register; none if nobody is, or the key as it is typed
+    /// means somebody else as well.
+    fn forget(&mut self, after: usize, who: u32) -> Option<check::Gone> {
+        let (kept, model) = self.kept.last()?;
+        let register = &model.tables[0];
+        let conn = Connection::open(kept).unwrap();
+        let all = check::keys(&conn, register);
+        let all: Vec<_> = all
+            .into_iter()
+            .filter(|key| !key.contains(&Value::Null))
+            .collect();
+        let key = all.get(who as usize % all.len().max(1))?.clone();
+        let typed: Vec<String> = key.iter().map(typed).collect();
+        forget::run(&mut self.place.change(), &[typed.join(",")], &[]).ok()?;
+        Some(check::Gone { key, after })
+    }
+}
+
+/// A key as a person types it.
+fn typed(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => format!("{number:?}"),
+        Value::Text(text) => text.clone(),
+        Value::Blob(bytes) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("x'{digits}'")
+        }
+    }
+}
+
+/// One test for each part of the cases, so that they run side by side.
+macro_rules! parts {
+    ($($name:ident: $part:literal, $test:ident;)*) => {
+        $(#[test]
+        fn $name() {
+            try_cases($part, CASES / PARTS, $test);
+        })*
+    };
+}
+
+parts! {
+    whatever_sqlite_takes_comes_back_exactly_1: 1, all_come_back;
+    whatever_sqlite_takes_comes_back_exactly_2: 2, all_come_back;
+    whatever_sqlite_takes_comes_back_exactly_3: 3, all_come_back;
+    whatever_sqlite_takes_comes_back_exactly_4: 4, all_come_back;
+    one_is_forgotten_and_all_else_comes_back_1: 11, all_but_one_come_back;
+    one_is_forgotten_and_all_else_comes_back_2: 12, all_but_one_come_back;
+    one_is_forgotten_and_all_else_comes_back_3: 13, all_but_one_come_back;
+    one_is_forgotten_and_all_else_comes_back_4: 14, all_but_one_come_back;
+}

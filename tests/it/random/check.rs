@@ -1,0 +1,374 @@
+//! What was restored against what was there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use super::model::{Link, Means, Model, Table};
+use super::owners::{LEFT, Owners};
+use super::seen::{self, Row};
+use super::values::name;
+use crate::support::compare;
+
+/// Somebody who was forgotten.
+pub struct Gone {
+    /// The key.
+    pub key: Vec<Value>,
+    /// The number of the snapshot after which that was.
+    pub after: usize,
+}
+
+/// That nothing is different.
+pub fn exact(kept: &Path, back: &Path, problems: &[String]) -> Result<(), String> {
+    compare::same(kept, back)?;
+    compare::sound(kept, back)?;
+    let damage = compare::integrity(kept)?;
+    match problems.iter().find(|problem| !damage.contains(problem)) {
+        Some(problem) => Err(format!("a problem where there is none: {problem}")),
+        None => Ok(()),
+    }
+}
+
+/// That nothing is different but what was somebody's who is gone: those rows are not there, and
+/// whatever referred to them is NULL or leads to a row of no meaning.
+pub fn without(
+    kept: &Path,
+    back: &Path,
+    model: &Model,
+    gone: &Gone,
+    number: usize,
+    problems: &[String],
+) -> Result<(), String> {
+    let (was, is) = (open(kept)?, open(back)?);
+    let check = Check {
+        was: &was,
+        is: &is,
+        model,
+        problems,
+    };
+    check.run(gone, number).map_err(|error| match error {
+        Wrong::Sqlite(error) => format!("cannot check: {error}"),
+        Wrong::Said(what) => what,
+    })?;
+    compare::same_frame(kept, back)?;
+    compare::sound_but(kept, back, &|table| check.told(table))
+}
+
+/// Whether something stands in sqlite_sequence that no restore brings back.
+pub fn odd_counters(kept: &Path) -> bool {
+    let sql = "SELECT count(*) FROM sqlite_sequence \
+               WHERE typeof(name) <> 'text' OR typeof(seq) <> 'integer'";
+    let conn = Connection::open(kept).unwrap();
+    // Without AUTOINCREMENT there is no such table.
+    conn.query_row(sql, [], |row| row.get::<_, i64>(0))
+        .is_ok_and(|odd| odd > 0)
+}
+
+fn open(path: &Path) -> Result<Connection, String> {
+    let told = |error| format!("cannot open {}: {error}", path.display());
+    let conn = Connection::open(path).map_err(told)?;
+    conn.execute_batch("PRAGMA query_only = ON").map_err(told)?;
+    Ok(conn)
+}
+
+/// Why a check says no.
+pub enum Wrong {
+    Sqlite(rusqlite::Error),
+    Said(String),
+}
+
+impl From<rusqlite::Error> for Wrong {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(what: String) -> Self {
+        Self::Said(what)
+    }
+}
+
+struct Check<'a> {
+    was: &'a Connection,
+    is: &'a Connection,
+    model: &'a Model,
+    problems: &'a [String],
+}
+
+/// Of each row of a table the links that led to whoever is gone.
+type Lost<'a> = BTreeMap<i64, Vec<&'a Link>>;
+
+impl Check<'_> {
+    fn run(&self, gone: &Gone, number: usize) -> Result<(), Wrong> {
+        let who = self.who(gone);
+        // Before somebody was forgotten, rows that led to nobody were nobody's.
+        let left = who.is_none() && number > gone.after;
+        let owners = Owners::new(self.was, self.model, left.then_some(&gone.key[..]))?;
+        let who = who.unwrap_or(LEFT);
+        let mut lost = Vec::new();
+        for table in 0..self.model.tables.len() {
+            lost.push(self.lost(&owners, table, who)?);
+        }
+        // By table: the rows that are new, and where the others are.
+        let (mut extra, mut places) = (Vec::new(), Vec::new());
+        for (table, lost) in lost.iter().enumerate() {
+            let (more, found) = match self.model.tables[table].alive {
+                true => self.rows(&owners, table, who, lost)?,
+                false => Default::default(),
+            };
+            extra.push(more);
+            places.push(found);
+        }
+        let back = Owners::new(self.is, self.model, None)?;
+        let mut meant = BTreeSet::new();
+        for (table, lost) in lost.iter().enumerate() {
+            for (row, links) in lost {
+                let Some(place) = places[table].get(row) else {
+                    continue; // It was told.
+                };
+                for link in links {
+                    meant.extend(self.leads_nowhere_else(&back, table, *place, link, &extra)?);
+                }
+            }
+        }
+        self.all_meant(&back, &extra, meant)
+    }
+
+    /// That new rows are there because somebody refers to them: a row that does so now, or another
+    /// new one.
+    fn all_meant(
+        &self,
+        back: &Owners<'_>,
+        extra: &[BTreeSet<i64>],
+        mut meant: BTreeSet<(usize, i64)>,
+    ) -> Result<(), Wrong> {
+        let mut waiting: Vec<(usize, i64)> = meant.iter().copied().collect();
+        while let Some((table, row)) = waiting.pop() {
+            for link in &self.model.tables[table].links {
+                for (from, to) in back.refers(table, link)? {
+                    if from == row && extra[link.to].contains(&to) && meant.insert((link.to, to)) {
+                        waiting.push((link.to, to));
+                    }
+                }
+            }
+        }
+        let all = extra.iter().enumerate();
+        let mut all = all.flat_map(|(table, rows)| rows.iter().map(move |row| (table, *row)));
+        match all.find(|row| !meant.contains(row)) {
+            Some((table, row)) if !self.told(&self.model.tables[table].name) => {
+                let name = &self.model.tables[table].name;
+                Err(format!("{name}: row {row} is new, and nobody refers to it").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The register's row of whoever is gone, if it has one.
+    fn who(&self, gone: &Gone) -> Option<i64> {
+        let all = keys(self.was, &self.model.tables[0]);
+        let at = all.iter().position(|key| *key == gone.key);
+        at.map(|at| at as i64 + 1)
+    }
+
+    fn lost<'m>(&'m self, owners: &Owners<'_>, table: usize, who: i64) -> Result<Lost<'m>, Wrong> {
+        let mut lost = Lost::new();
+        let entry = &self.model.tables[table];
+        if !entry.alive {
+            return Ok(lost);
+        }
+        let own = owners.rows_of(table, who);
+        for link in &entry.links {
+            let counts = link.declared || link.means != Means::Nothing;
+            if !counts || owners.tables[link.to].is_none() {
+                continue;
+            }
+            let theirs = owners.rows_of(link.to, who);
+            for (row, target) in owners.refers(table, link)? {
+                if theirs.contains(&target) && !own.contains(&row) {
+                    lost.entry(row).or_default().push(link);
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    /// That every row is there, but those of whoever is gone, and nothing else that had a meaning.
+    /// Returns the numbers of rows that are new, and under which number each row is found.
+    #[allow(clippy::type_complexity, reason = "two short lists")]
+    fn rows(
+        &self,
+        owners: &Owners<'_>,
+        table: usize,
+        who: i64,
+        lost: &Lost<'_>,
+    ) -> Result<(BTreeSet<i64>, BTreeMap<i64, i64>), Wrong> {
+        let entry = &self.model.tables[table];
+        let (was, is) = (seen::rows(self.was, entry)?, seen::rows(self.is, entry)?);
+        let own = owners.rows_of(table, who);
+        let stored = entry.stored();
+        let mut by_hash: HashMap<(Option<i64>, &[Vec<u8>]), Vec<usize>> = HashMap::new();
+        for (at, row) in is.iter().enumerate().rev() {
+            by_hash.entry((row.rowid, &row.cells)).or_default().push(at);
+        }
+        let (mut left, mut places) = (vec![true; is.len()], BTreeMap::new());
+        let mut waiting = Vec::new();
+        for (number, row) in (1..).zip(&was) {
+            if own.contains(&number) {
+                continue;
+            }
+            if lost.contains_key(&number) {
+                waiting.push((number, row));
+                continue;
+            }
+            let found = by_hash
+                .get_mut(&(row.rowid, &row.cells[..]))
+                .and_then(Vec::pop);
+            let Some(at) = found else {
+                return Err(
+                    format!("{}: a row is not as it was: {}", entry.name, shown(row)).into(),
+                );
+            };
+            left[at] = false;
+            places.insert(number, at as i64 + 1);
+        }
+        for (number, row) in waiting {
+            let loose: BTreeSet<usize> = lost[&number]
+                .iter()
+                .flat_map(|l| l.columns.clone())
+                .collect();
+            let fits = |other: &Row| {
+                let mut cells = stored.iter().zip(row.cells.iter().zip(&other.cells));
+                row.rowid == other.rowid && cells.all(|(at, (a, b))| loose.contains(at) || a == b)
+            };
+            let Some(at) = (0..is.len()).find(|at| left[*at] && fits(&is[*at])) else {
+                if self.told(&entry.name) {
+                    continue;
+                }
+                let what = format!(
+                    "{}: a row that referred to the forgotten is not there: {}",
+                    entry.name,
+                    shown(row)
+                );
+                return Err(what.into());
+            };
+            left[at] = false;
+            places.insert(number, at as i64 + 1);
+        }
+        let extra: BTreeSet<i64> = (0..is.len())
+            .filter(|at| left[*at])
+            .map(|at| at as i64 + 1)
+            .collect();
+        let gone: Vec<&Row> = own
+            .iter()
+            .map(|number| &was[*number as usize - 1])
+            .collect();
+        let kept: Vec<&Row> = (1..)
+            .zip(&was)
+            .filter(|(n, _)| !own.contains(n))
+            .map(|(_, r)| r)
+            .collect();
+        for at in &extra {
+            self.neutral(entry, &is[*at as usize - 1], &gone, &kept)?;
+        }
+        Ok((extra, places))
+    }
+
+    /// That a new row tells nothing of those who are gone.
+    fn neutral(&self, entry: &Table, row: &Row, gone: &[&Row], kept: &[&Row]) -> Result<(), Wrong> {
+        let columns = entry.stored();
+        for (at, cell) in row.cells.iter().enumerate() {
+            let telling = cell.len() > 7 && !matches!(cell[..3], [b'i', 0, 0] | [b'i', 255, 255]);
+            let known = kept.iter().any(|row| row.cells[at] == *cell);
+            let column = &entry.columns[columns[at]];
+            if telling && !known && !column.default && gone.iter().any(|row| row.cells[at] == *cell)
+            {
+                let what = format!(
+                    "{}: a new row has what was theirs in {}: {}",
+                    entry.name,
+                    column.name,
+                    shown(row)
+                );
+                return Err(what.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// That a link which led to somebody who is gone is NULL, or leads to a new row: that one.
+    fn leads_nowhere_else(
+        &self,
+        back: &Owners<'_>,
+        table: usize,
+        row: i64,
+        link: &Link,
+        extra: &[BTreeSet<i64>],
+    ) -> Result<Option<(usize, i64)>, Wrong> {
+        let entry = &self.model.tables[table];
+        let values = seen::cells(self.is, entry, &link.columns, row)?;
+        if values.iter().any(|cell| cell == b"-") {
+            return Ok(None);
+        }
+        let columns = entry.names(&link.columns).join(", ");
+        let target = back
+            .refers(table, link)?
+            .into_iter()
+            .find(|(from, _)| *from == row);
+        match target {
+            Some((_, target)) if extra[link.to].contains(&target) => Ok(Some((link.to, target))),
+            Some(_) => Err(format!(
+                "{}: {columns} of row {row} leads to somebody else",
+                entry.name
+            )
+            .into()),
+            None if self.told(&entry.name) || self.told(&self.model.tables[link.to].name) => {
+                Ok(None)
+            }
+            None => Err(format!("{}: {columns} of row {row} leads nowhere", entry.name).into()),
+        }
+    }
+
+    /// Whether the restore has named a table.
+    fn told(&self, table: &str) -> bool {
+        let start = format!("table {table}: ");
+        self.problems
+            .iter()
+            .any(|problem| problem.starts_with(&start))
+    }
+}
+
+/// The keys of everybody in the register, in the order of its rows.
+pub fn keys(conn: &Connection, register: &Table) -> Vec<Vec<Value>> {
+    let columns = register.names(&register.key);
+    let sql = format!(
+        "SELECT {} FROM {} ORDER BY {}",
+        columns.join(", "),
+        name(&register.name),
+        register.handle().join(", ")
+    );
+    let mut statement = conn.prepare(&sql).unwrap();
+    let key = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| row.get(at)).collect();
+    let all = statement.query_map([], key).unwrap();
+    all.map(Result::unwrap).collect()
+}
+
+fn shown(row: &Row) -> String {
+    let cells: Vec<String> = row
+        .cells
+        .iter()
+        .map(|cell| {
+            let (class, bytes) = cell.split_at(1);
+            format!(
+                "{}{}",
+                class.escape_ascii(),
+                bytes[..bytes.len().min(40)].escape_ascii()
+            )
+        })
+        .collect();
+    format!("{:?} {}", row.rowid, cells.join(" "))
+}
+
+#[cfg(test)]
+mod tests;

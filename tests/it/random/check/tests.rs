@@ -1,0 +1,183 @@
+//! The checker sees what is wrong.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::random::model::{Column, Keys, Role, Said};
+use crate::random::values::Takes;
+
+const BASE: &str = "
+    CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT);
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, who REFERENCES customers (id), what);
+    CREATE TABLE notes (id INTEGER PRIMARY KEY, who, about INT NOT NULL REFERENCES customers (id));
+    INSERT INTO customers VALUES (1, 'one'), (2, 'the second one'), (3, 'three');
+    INSERT INTO orders VALUES (10, 1, 'a'), (11, 2, 'b'), (12, NULL, 'c'), (13, 9, 'd');
+    INSERT INTO notes VALUES (20, 1, 2), (21, 2, 1), (22, 3, 3);";
+
+/// Customer 2 is gone, and a row of no meaning stands for them.
+const GONE: &str = "
+    DELETE FROM customers WHERE id = 2; DELETE FROM orders WHERE who = 2;
+    DELETE FROM notes WHERE who = 2; INSERT INTO customers VALUES (-1, NULL);
+    UPDATE notes SET about = -1 WHERE about = 2;";
+
+fn table(name: &str, columns: &[(&str, Role)], links: Vec<Link>) -> Table {
+    let column = |(name, role): &(&str, Role)| Column {
+        name: (*name).into(),
+        alive: true,
+        declared: "",
+        collate: "",
+        takes: Takes::Anything,
+        role: *role,
+        default: false,
+    };
+    Table {
+        name: name.into(),
+        alive: true,
+        columns: columns.iter().map(column).collect(),
+        key: vec![0],
+        primary: true,
+        without_rowid: false,
+        alias: true,
+        counts: false,
+        strict: false,
+        links,
+        said: Said::Nothing,
+    }
+}
+
+fn link(column: usize, declared: bool, means: Means) -> Link {
+    Link {
+        columns: vec![column],
+        to: 0,
+        key: vec![0],
+        declared,
+        means,
+    }
+}
+
+fn model() -> Model {
+    let id = ("id", Role::Key(Keys::Integer));
+    let who = ("who", Role::Link);
+    Model {
+        tables: vec![
+            table("customers", &[id, ("name", Role::Data)], Vec::new()),
+            table(
+                "orders",
+                &[id, who, ("what", Role::Data)],
+                vec![link(1, true, Means::Nothing)],
+            ),
+            table(
+                "notes",
+                &[id, who, ("about", Role::Link)],
+                vec![
+                    link(1, false, Means::By(None)),
+                    link(2, true, Means::Nothing),
+                ],
+            ),
+        ],
+    }
+}
+
+/// What the checker says of the base, and the base after a change, without customer 2.
+fn said(before: &str, change: &str, number: usize, problems: &[&str]) -> Result<(), String> {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |name: &str, more: &str| -> PathBuf {
+        let path = dir.path().join(name);
+        let conn = Connection::open(&path).unwrap();
+        let sql = format!("PRAGMA foreign_keys = OFF; {BASE} {more}");
+        conn.execute_batch(&sql).unwrap();
+        path
+    };
+    let (kept, back) = (
+        make("kept", before),
+        make("back", &format!("{before}; {change}")),
+    );
+    let gone = Gone {
+        key: vec![Value::Integer(2)],
+        after: 3,
+    };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    without(&kept, &back, &model(), &gone, number, &problems)
+}
+
+#[test]
+fn whoever_is_gone_may_be_gone_and_nothing_else() {
+    assert_eq!(said("", GONE, 1, &[]), Ok(()));
+    for (more, expected) in [
+        (
+            "INSERT INTO customers VALUES (2, 'the second one')",
+            "new row has what was theirs",
+        ),
+        (
+            "INSERT INTO orders VALUES (11, 2, 'b')",
+            "orders: row 2 is new, and nobody refers to it",
+        ),
+        (
+            "DELETE FROM orders WHERE id = 10",
+            "orders: a row is not as it was",
+        ),
+        (
+            "UPDATE orders SET what = x'61' WHERE id = 10",
+            "orders: a row is not as it was",
+        ),
+        (
+            "UPDATE orders SET id = 14 WHERE id = 12",
+            "orders: a row is not as it was",
+        ),
+        (
+            "UPDATE orders SET who = NULL WHERE id = 13",
+            "orders: a row is not as it was",
+        ),
+        (
+            "UPDATE customers SET name = 'the second one' WHERE id = -1",
+            "what was theirs in name",
+        ),
+        (
+            "UPDATE notes SET about = 1 WHERE id = 20",
+            "leads to somebody else",
+        ),
+        ("UPDATE notes SET about = 77 WHERE id = 20", "leads nowhere"),
+        ("UPDATE notes SET about = 2 WHERE id = 20", "leads nowhere"),
+        (
+            "UPDATE notes SET who = 3 WHERE id = 20",
+            "that referred to the forgotten is not there",
+        ),
+        (
+            "DELETE FROM notes WHERE id = 20",
+            "that referred to the forgotten is not there",
+        ),
+        ("CREATE INDEX i ON notes(who)", "the schema"),
+        ("PRAGMA user_version = 1", "user_version"),
+    ] {
+        let found = said("", &format!("{GONE} {more}"), 1, &[]).expect_err(more);
+        assert!(found.contains(expected), "after {more:?}: {found}");
+    }
+    let nothing = said("", "", 1, &[]).unwrap_err();
+    assert!(
+        nothing.contains("leads to somebody else") || nothing.contains("new row"),
+        "{nothing}"
+    );
+}
+
+#[test]
+fn what_is_named_may_lead_nowhere() {
+    let change = GONE.replace("about = -1", "about = -7");
+    let change = change.replace("INSERT INTO customers VALUES (-1, NULL);", "");
+    assert!(said("", &change, 1, &[]).is_err());
+    assert_eq!(
+        said("", &change, 1, &["table notes: rows that lead nowhere: 1"]),
+        Ok(())
+    );
+    assert!(said("", &change, 1, &["table orders: rows that lead nowhere: 1"]).is_err());
+}
+
+#[test]
+fn whoever_has_left_the_register_is_gone_only_from_then_on() {
+    let left = "DELETE FROM customers WHERE id = 2";
+    // Before anybody was forgotten, rows that lead to nobody are nobody's.
+    assert_eq!(said(left, "", 3, &[]), Ok(()));
+    let own = "DELETE FROM orders WHERE who = 2; DELETE FROM notes WHERE who = 2;";
+    assert_eq!(said(left, own, 4, &[]), Ok(()));
+    assert!(said(left, "", 4, &[]).is_err());
+    assert!(said(left, own, 3, &[]).is_err());
+}

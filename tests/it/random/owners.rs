@@ -1,0 +1,217 @@
+//! Whose every row is, and which references lead to whom: computed from what the generator knows of
+//! its schema, as the documentation says it, table by table, each from those that its rows lead to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Result};
+
+use super::model::{Link, Means, Model, Said};
+use super::values::name;
+
+/// Whoever is forgotten and not in the register any more.
+pub const LEFT: i64 = -1;
+
+/// The owners of a database's rows. Rows go by their number, from 1, in the order of
+/// [`Table::handle`](super::model::Table::handle); customers by that of their row in the register.
+pub struct Owners<'a> {
+    conn: &'a Connection,
+    model: &'a Model,
+    /// By table: the owner of each row that has one; none for tables whose rows nobody owns.
+    pub tables: Vec<Option<BTreeMap<i64, i64>>>,
+}
+
+impl<'a> Owners<'a> {
+    /// Looks at every row. `left` is the key of somebody who is counted as being in the register,
+    /// as [`LEFT`], if nobody else is found for a row.
+    pub fn new(conn: &'a Connection, model: &'a Model, left: Option<&[Value]>) -> Result<Self> {
+        let mut owners = Self {
+            conn,
+            model,
+            tables: Vec::new(),
+        };
+        let keys = model.tables[0].names(&model.tables[0].key);
+        let there: Vec<String> = keys
+            .iter()
+            .map(|key| format!("{key} IS NOT NULL"))
+            .collect();
+        let all = owners.pairs(&format!(
+            "SELECT \"#\", \"#\" FROM {} WHERE {}",
+            owners.rows(0),
+            there.join(" AND ")
+        ))?;
+        owners.tables.push(Some(all.into_iter().collect()));
+        for table in 1..model.tables.len() {
+            let found = owners.of_table(table, left)?;
+            owners.tables.push(found);
+        }
+        Ok(owners)
+    }
+
+    /// The rows that somebody owns.
+    pub fn rows_of(&self, table: usize, who: i64) -> BTreeSet<i64> {
+        let all = self.tables[table].iter().flatten();
+        all.filter(|(_, owner)| **owner == who)
+            .map(|(row, _)| *row)
+            .collect()
+    }
+
+    fn of_table(&self, table: usize, left: Option<&[Value]>) -> Result<Option<BTreeMap<i64, i64>>> {
+        let entry = &self.model.tables[table];
+        if !entry.alive || entry.said == Said::Shared {
+            return Ok(None);
+        }
+        let mut found: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        let mut owned = false;
+        for link in self.model.owning(table) {
+            let Some(targets) = &self.tables[link.to] else {
+                continue;
+            };
+            owned = true;
+            let mut leads = BTreeSet::new();
+            for (row, target) in self.led(table, link)? {
+                leads.insert(row);
+                if let Some(who) = targets.get(&target) {
+                    found.entry(row).or_default().insert(*who);
+                }
+            }
+            if let Some(key) = left.filter(|_| link.to == 0) {
+                for row in self.left(table, link, key)? {
+                    if !leads.contains(&row) {
+                        found.entry(row).or_default().insert(LEFT);
+                    }
+                }
+            }
+        }
+        if let Said::PointedAt {
+            table: from,
+            columns,
+        } = &entry.said
+            && let Some(owners) = &self.tables[*from]
+        {
+            owned = true;
+            let back = Link {
+                columns: columns.clone(),
+                to: table,
+                key: entry.key.clone(),
+                declared: false,
+                means: Means::Nothing,
+            };
+            for (row, target) in self.led(*from, &back)? {
+                if let Some(who) = owners.get(&row) {
+                    found.entry(target).or_default().insert(*who);
+                }
+            }
+        }
+        // Somebody who is not there is nobody else's rival.
+        for owners in found.values_mut().filter(|owners| owners.len() > 1) {
+            owners.remove(&LEFT);
+        }
+        if !owned || found.values().any(|owners| owners.len() > 1) {
+            return Ok(None);
+        }
+        let one = |(row, owners): (i64, BTreeSet<i64>)| Some((row, owners.first().copied()?));
+        Ok(Some(found.into_iter().filter_map(one).collect()))
+    }
+
+    /// Which row refers to which along a link. A foreign key holds always, whatever a rule says.
+    pub fn refers(&self, table: usize, link: &Link) -> Result<Vec<(i64, i64)>> {
+        let mut link = link.clone();
+        if link.declared {
+            link.means = Means::Nothing;
+        }
+        self.led(table, &link)
+    }
+
+    /// Which row leads where along a link.
+    fn led(&self, table: usize, link: &Link) -> Result<Vec<(i64, i64)>> {
+        let own = self.model.tables[table].names(&link.columns);
+        let other = self.model.tables[link.to].names(&link.key);
+        // As foreign keys compare: by the parent's affinity and collation.
+        let on: Vec<String> = own
+            .iter()
+            .zip(&other)
+            .map(|(own, other)| format!("p.{other} = +c.{own}"))
+            .collect();
+        self.pairs(&format!(
+            "SELECT c.\"#\", p.\"#\" FROM {} AS c JOIN {} AS p ON {}{}",
+            self.rows(table),
+            self.rows(link.to),
+            on.join(" AND "),
+            self.filter(table, link),
+        ))
+    }
+
+    /// Rows whose link holds a key that nobody has.
+    fn left(&self, table: usize, link: &Link, key: &[Value]) -> Result<Vec<i64>> {
+        let own = self.model.tables[table].names(&link.columns);
+        let on: Vec<String> = own
+            .iter()
+            .enumerate()
+            .map(|(at, own)| {
+                format!(
+                    "CAST(c.{own} AS TEXT) = CAST(?{} AS TEXT) COLLATE BINARY",
+                    at + 1
+                )
+            })
+            .collect();
+        let sql = format!(
+            "SELECT c.\"#\" FROM {} AS c WHERE {}{}",
+            self.rows(table),
+            on.join(" AND "),
+            self.filter(table, link)
+        );
+        let mut statement = self.conn.prepare(&sql)?;
+        let rows = statement.query_map(rusqlite::params_from_iter(key), |row| row.get(0))?;
+        rows.collect()
+    }
+
+    /// The condition under which a link holds.
+    fn filter(&self, table: usize, link: &Link) -> String {
+        match link.means {
+            Means::By(Some((kind, value))) => {
+                let kind = name(&self.model.tables[table].columns[kind].name);
+                format!(" AND c.{kind} = {value}")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// A table's rows with their numbers, as a subquery of those columns that lead or are led to.
+    fn rows(&self, table: usize) -> String {
+        let entry = &self.model.tables[table];
+        let links = entry.links.iter().flat_map(|link| &link.columns);
+        let pointing = self
+            .model
+            .tables
+            .iter()
+            .filter_map(|other| match &other.said {
+                Said::PointedAt {
+                    table: from,
+                    columns,
+                } if *from == table => Some(columns),
+                _ => None,
+            });
+        let mut columns: BTreeSet<usize> = links.copied().chain(entry.key.clone()).collect();
+        columns.extend(pointing.flatten());
+        columns.extend(
+            entry
+                .living()
+                .filter(|at| entry.columns[*at].role == super::model::Role::Kind),
+        );
+        let columns: Vec<usize> = columns.into_iter().collect();
+        let named: Vec<String> = entry.names(&columns);
+        let named: String = named.iter().map(|column| format!(", {column}")).collect();
+        format!(
+            "(SELECT row_number() OVER (ORDER BY {}) AS \"#\"{named} FROM {})",
+            entry.handle().join(", "),
+            name(&entry.name)
+        )
+    }
+
+    fn pairs(&self, sql: &str) -> Result<Vec<(i64, i64)>> {
+        let mut statement = self.conn.prepare(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    }
+}
