@@ -255,7 +255,7 @@ impl Database {
         let mut last = None;
         loop {
             let first = rows.next();
-            let rest = behind.as_mut().map_or(Ok(None), |rows| rows.next());
+            let rest = behind.as_mut().map_or(Ok(None), rusqlite::Rows::next);
             let (first, rest) = match (first, rest) {
                 (Ok(Some(first)), Ok(rest)) => (first, rest),
                 (Ok(None), Ok(_)) => return Ok(None),

@@ -61,7 +61,11 @@ fn words_are_backed_up_restored_erased_and_forgotten() {
 
     let all = |to: &str| {
         let (code, all) = place.json(&["restore", "--to", to]);
-        assert_eq!((code, texts(&all["sources"][0]["problems"])), (0, Vec::new()), "{all:#}");
+        assert_eq!(
+            (code, texts(&all["sources"][0]["problems"])),
+            (0, Vec::new()),
+            "{all:#}"
+        );
         format!("{to}/x/x.db")
     };
     let db = all("all");
