@@ -16,7 +16,7 @@ use crate::source::sqlite::damage::is_damage;
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::{ForeignKey, Shape};
-use crate::source::sqlite::sql::quote;
+use crate::source::sqlite::sql::{has_prefix, quote};
 use crate::source::{RegisterRule, Rules};
 
 mod references;
@@ -310,8 +310,23 @@ impl<'a> Planner<'a> {
                 let warning =
                     format!("leads to customers only through {name}, whose owners are ambiguous");
                 self.table(table).warnings.push(warning);
+            } else if self.schema.holds_text(&self.schema.tables[table]) {
+                let warning = self.whose_text(table);
+                self.table(table).warnings.push(warning);
             }
         }
+    }
+
+    /// What is asked of a full-text table. It is mostly called after the table whose words it has.
+    fn whose_text(&self, table: usize) -> String {
+        let name = &self.owners.names[table];
+        let after = |of: &usize| self.owned(*of) && has_prefix(name, &self.owners.names[*of]);
+        let of = (0..self.settled.len()).filter(after);
+        let of = of.max_by_key(|of| self.owners.names[*of].len());
+        let of = of.map_or("TABLE", |of| &self.owners.names[of]);
+        format!(
+            "is a full-text table with text of its own: say whose it is, such as by = \"rowid -> {of}\""
+        )
     }
 }
 
