@@ -2,7 +2,7 @@
 //! at the same time.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::child::Writer;
 use super::{BANK, REGISTER, balanced};
+use crate::support::measure;
 use crate::support::place::Place;
 
 /// Memory that the program may take, whatever the size of the database. Most of it is the sorter's.
@@ -114,28 +115,13 @@ fn cat(path: &Path) -> Duration {
     took[took.len() / 2]
 }
 
-/// Runs the program to its end: the most memory that it has had.
+/// Takes a snapshot by the program: the most memory that it has had, in bytes.
 fn snapshot_by_the_program(config: &Path) -> u64 {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tenure"))
-        .arg("--config")
-        .arg(config)
-        .arg("snapshot")
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let status = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let mut most = 0;
-    loop {
-        if let Some(ended) = child.try_wait().unwrap() {
-            assert!(ended.success());
-            return most;
-        }
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        most = most.max(kib.unwrap_or(0) << 10);
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let mut program = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    program.arg("--config").arg(config).arg("snapshot");
+    let (ended, memory) = measure::run(program.stdout(Stdio::null()));
+    assert!(ended.success());
+    memory
 }
 
 #[test]
