@@ -90,7 +90,7 @@ impl World {
         self.key(&mut draft, &mut dice);
         self.links(&mut draft, &mut dice);
         // 2,000 is SQLite's limit.
-        let wide = (dice.one_in(60) && dice.one_in(8)).then(|| 500 + dice.pick(1501));
+        let wide = (dice.one_in(60) && dice.one_in(6)).then(|| 500 + dice.pick(1501));
         for picks in &spec.columns {
             self.data(&mut draft, picks);
         }
