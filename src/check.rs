@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 use crate::clock::Timestamp;
 use crate::config::{Config, ConfigError};
 use crate::error::{Failure, Outcome};
+use crate::inspect;
 use crate::repo::Repository;
 use crate::schema::{Ownership, Schema};
-use crate::source::sqlite::Database;
 use crate::store::Store;
 
 mod probe;
@@ -98,7 +98,7 @@ fn configuration(checked: &mut Checked, error: ConfigError) {
 fn sources(checked: &mut Checked, config: &Config) {
     for source in &config.sources {
         let context = format!("source {:?}: ", source.name.as_str());
-        match Database::open(&source.path, &source.rules) {
+        match inspect::look_at(&source.path, &source.rules) {
             Err(error) => checked.failed(&context, &error.into()),
             Ok(database) => {
                 plan(checked, &context, database.schema());

@@ -1,9 +1,12 @@
 //! The ownership plan: whose every table's rows are, and by which path, as the sources are now.
 
+use std::path::Path;
+
 use crate::config::Config;
 use crate::error::{Context, Outcome};
 use crate::schema::{Ownership, Table};
-use crate::source::sqlite::Database;
+use crate::source::Rules;
+use crate::source::sqlite::{Database, SqliteError};
 
 /// One source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ pub fn run(config: &Config) -> Outcome<Vec<Inspected>> {
     for source in &config.sources {
         let name = source.name.as_str();
         let open = || -> Outcome<Inspected> {
-            let database = Database::open(&source.path, &source.rules)?;
+            let database = look_at(&source.path, &source.rules)?;
             Ok(Inspected {
                 source: name.to_owned(),
                 tables: tables(&database)?,
@@ -52,6 +55,19 @@ pub fn run(config: &Config) -> Outcome<Vec<Inspected>> {
         inspected.push(open().failed_to(|| format!("read source {name:?}"))?);
     }
     Ok(inspected)
+}
+
+/// Opens a database to look at all of it. A copy, where that takes one, is made where the system has its
+/// temporary files: whoever looks may have no state directory.
+///
+/// # Errors
+/// As for [`Database::open_apart`].
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the copy is encrypted and has no name"
+)]
+pub fn look_at(path: &Path, rules: &Rules) -> Result<Database, SqliteError> {
+    Database::open_apart(path, rules, &std::env::temp_dir())
 }
 
 fn tables(database: &Database) -> Outcome<Vec<InspectedTable>> {

@@ -84,6 +84,7 @@ pub mod page;
 pub mod piece;
 pub mod seal;
 pub mod sign;
+pub mod unnamed;
 
 // vocabulary: imports nothing of ours
 pub mod clock;

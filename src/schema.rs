@@ -122,9 +122,48 @@ pub struct Schema {
     /// `sqlite_sequence`: table and counter.
     #[n(4)]
     pub sequences: Vec<(String, i64)>,
-    /// What is in the database and cannot be restored, each in words (virtual tables).
+    /// What is in the database and cannot be restored, each in words (other virtual tables).
     #[n(5)]
     pub not_restorable: Vec<String>,
+    /// Full-text indexes that are made again.
+    #[n(6)]
+    #[cbor(default)]
+    pub full_text: Vec<FullText>,
+}
+
+impl Schema {
+    /// Whether `table` is a full-text index with text of its own, which is read and put back like any
+    /// other table.
+    pub fn holds_text(&self, table: &Table) -> bool {
+        let mut indexes = self.full_text.iter();
+        indexes.any(|index| !index.external && index.name == table.name)
+    }
+}
+
+/// A full-text index (FTS5). What it is made of is derived, and never stored.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct FullText {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// Whether its text stands in another table or in a view. If not, it is one of
+    /// [`Schema::tables`].
+    #[n(1)]
+    pub external: bool,
+    /// What it is set to, by name: `rank`, `pgsz` and whatever else the engine keeps.
+    #[n(2)]
+    pub settings: Vec<(String, Setting)>,
+}
+
+/// A setting of a [`FullText`] index.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Setting {
+    /// A number.
+    #[n(0)]
+    Int(#[n(0)] i64),
+    /// A text.
+    #[n(1)]
+    Text(#[n(0)] String),
 }
 
 /// One entry of the database's own schema table.

@@ -212,16 +212,26 @@ fn cipher(key: &Seed) -> LessSafeKey {
 }
 
 /// Encrypts `frame` in place. `key` must never have been used for other bytes.
+pub fn encrypt(key: &Seed, place: &Place<'_>, mut frame: Vec<u8>) -> Vec<u8> {
+    let tag = encrypt_in(key, place, &mut frame);
+    frame.extend_from_slice(&tag);
+    frame
+}
+
+/// Encrypts `frame` where it stands, and gives the tag that belongs behind it. `key` must never have
+/// been used for other bytes.
 #[expect(
     clippy::expect_used,
     reason = "frames are bounded far below the cipher's limit of 64 GiB"
 )]
-pub fn encrypt(key: &Seed, place: &Place<'_>, mut frame: Vec<u8>) -> Vec<u8> {
+pub fn encrypt_in(key: &Seed, place: &Place<'_>, frame: &mut [u8]) -> [u8; TAG] {
     let nonce = Nonce::assume_unique_for_key([0; 12]);
-    cipher(key)
-        .seal_in_place_append_tag(nonce, Aad::from(place.bytes()), &mut frame)
+    let sealed = cipher(key)
+        .seal_in_place_separate_tag(nonce, Aad::from(place.bytes()), frame)
         .expect("a frame is far shorter than what the cipher takes");
-    frame
+    let mut tag = [0; TAG];
+    tag.copy_from_slice(sealed.as_ref());
+    tag
 }
 
 /// Decrypts what [`encrypt`] made.
@@ -231,13 +241,18 @@ pub fn decrypt(
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let mut frame = Zeroizing::new(sealed.to_vec());
-    let nonce = Nonce::assume_unique_for_key([0; 12]);
-    let len = cipher(key)
-        .open_in_place(nonce, Aad::from(place.bytes()), &mut frame)
-        .map_err(|_| SealError::NotAuthentic)?
-        .len();
+    let len = decrypt_in(key, place, &mut frame)?;
     frame.truncate(len);
     Ok(frame)
+}
+
+/// Decrypts what [`encrypt`] made where it stands: how many bytes at its beginning are the frame.
+pub fn decrypt_in(key: &Seed, place: &Place<'_>, sealed: &mut [u8]) -> Result<usize, SealError> {
+    let nonce = Nonce::assume_unique_for_key([0; 12]);
+    let frame = cipher(key).open_in_place(nonce, Aad::from(place.bytes()), sealed);
+    frame
+        .map(|frame| frame.len())
+        .map_err(|_| SealError::NotAuthentic)
 }
 
 /// Compresses and encrypts: for single objects, where no context is at hand.

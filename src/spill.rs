@@ -11,7 +11,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::fsx::FileError;
-use crate::secret::SecretError;
 
 mod file;
 mod merge;
@@ -34,9 +33,6 @@ pub enum SpillError {
     /// The temporary file.
     #[error("cannot spill to disk")]
     File(#[from] FileError),
-    /// No key could be made.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
     /// What was spilled does not come back.
     #[error("what was spilled to disk reads back damaged")]
     Damaged,

@@ -11,7 +11,7 @@ use crate::journal::Cause;
 use crate::lifecycle::erase::{self, Wanted};
 use crate::lifecycle::hide::{self, Hidden};
 use crate::lifecycle::hold::{self, Held};
-use crate::lifecycle::{certificate as shown, verify_certificate as verified};
+use crate::lifecycle::{Pending, certificate as shown, verify_certificate as verified};
 
 /// `customer hide`
 pub fn hide(context: &Context, wanted: &Hide) -> Outcome<Answer> {
@@ -109,10 +109,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
     let erased = erase::on_request(&mut repository, &wanted.id, &how)?;
     let certificate = shown(&repository, erased.entry)?;
     // What only keeps the certificate from being final does not keep the erasure from being done.
-    let is_part = erased
-        .pending
-        .iter()
-        .any(|what| !what.contains("recovery identity"));
+    let is_part = erased.pending.iter().any(Pending::is_work);
     let state = if is_part { "erasing" } else { "erased" };
     let seconds = Timestamp::now().seconds_since(began);
     let value = || {
@@ -138,7 +135,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
     let warnings = erased
         .pending
         .iter()
-        .map(|what| format!("pending: {}", text::printable(what)));
+        .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     Ok(Answer::new(context.json, value, text)
         .warn(warnings.collect::<Vec<_>>())
         .code_if(is_part, IN_PART))

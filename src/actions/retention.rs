@@ -9,6 +9,7 @@ use super::params::{PlanAt, Run};
 use super::{Context, text, times};
 use crate::clock::Timestamp;
 use crate::error::Outcome;
+use crate::lifecycle::Pending;
 use crate::lifecycle::retention::{self, Plan};
 use crate::lifecycle::{Fate, Verdict};
 use crate::piece::Identity;
@@ -106,8 +107,7 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
     while run.step(&mut context.change()?, &*context.report)? {
         context.report.breathe();
     }
-    let waits = |what: &String| !what.contains("recovery identity");
-    let is_part = run.pending.iter().any(waits);
+    let is_part = run.pending.iter().any(Pending::is_work);
     let fates: BTreeMap<&str, usize> = [Fate::Keep, Fate::Expired, Fate::Review]
         .map(|fate| (fate.as_str(), run.plan.count(fate)))
         .into();
@@ -129,7 +129,7 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
     let warnings = run
         .pending
         .iter()
-        .map(|what| format!("pending: {}", text::printable(what)));
+        .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     Ok(Answer::new(context.json, value, text)
         .chatter()
         .warn(warnings.collect::<Vec<_>>())

@@ -95,17 +95,18 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
     let register = repository.config.register.clone();
     let mut sources: Vec<_> = repository.config.sources.iter().collect();
     sources.sort_by_key(|source| source.name == register);
+    let spill = repository.state.path().join("spill");
+    crate::fsx::create_dir(&spill)?;
     let mut opened = Vec::new();
     for source in sources {
-        let database = Database::open(&source.path, &source.rules)
+        let mut database = Database::open_apart(&source.path, &source.rules, &spill)
             .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
+        database.tolerate_damage();
         opened.push((source.clone(), database));
     }
     // And read first: it tells who the rows of all others belong to.
     opened.sort_by_key(|(source, _)| source.name != register);
     let numbers = number(repository, &opened)?;
-    let spill = repository.state.path().join("spill");
-    crate::fsx::create_dir(&spill)?;
     let mut gatherer = Gatherer {
         repo: repository.id(),
         sorter: Sorter::new(&spill),
@@ -138,6 +139,7 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
         let tables = gatherer
             .source(repository, database, numbered, &numbers, report)
             .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
+        unsettled.extend(damaged(source.name.as_str(), database));
         sources.push(SourceState {
             number: numbered.number,
             name: source.name.to_string(),
@@ -184,6 +186,20 @@ fn to_be_settled(source: &str, schema: &Schema) -> Vec<String> {
         .iter()
         .map(|what| format!("{source}: {what}"));
     tables.chain(others).collect()
+}
+
+/// What could not be read, or not whose it is.
+fn damaged(source: &str, database: &Database) -> Vec<String> {
+    let tables = database.schema().tables.iter().enumerate();
+    let damaged = tables.filter(|(at, _)| database.is_damaged(*at));
+    let told = damaged.map(|(_, table)| {
+        format!(
+            "{source}: table {:?} is damaged: what of it can be read is backed up, and what is beside owners \
+             that cannot be read as nobody's",
+            table.name
+        )
+    });
+    told.collect()
 }
 
 struct Gatherer {
@@ -245,7 +261,12 @@ impl Gatherer {
             return Err(Failure::of(FailureKind::Refused, what)
                 .hint("were `key` or `since` in [customers] changed? put them back as they were"));
         }
-        self.note_missing(repository, &known)?;
+        // Whom damage keeps us from seeing is not gone.
+        let tables = register.schema().tables.iter().enumerate();
+        let mut registers = tables.filter(|(_, table)| table.ownership == Ownership::Register);
+        if !registers.any(|(at, _)| register.is_damaged(at)) {
+            self.note_missing(repository, &known)?;
+        }
         for (token, identity, domain) in admit(repository, &recogniser, new)? {
             self.remember(domain, &identity, classes)?;
             self.people.insert(

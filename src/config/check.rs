@@ -101,6 +101,12 @@ impl Check<'_, '_> {
         None
     }
 
+    /// Complains of a setting that says what this version cannot do, and says what can be written.
+    pub(super) fn cannot(&mut self, text: &Text, key: &str, what: &str, hint: &str) {
+        let what = format!("`{key} = {:?}`: this version cannot {what}", text.get_ref());
+        self.problems.at(&text.span(), what, hint);
+    }
+
     /// Complains of a word that is none of `known`.
     pub(super) fn unknown_word(&mut self, text: &Text, key: &str, known: &[&str]) {
         let hint = match nearest(text.get_ref(), known) {

@@ -38,9 +38,35 @@ pub(super) fn snapshots(check: &mut Check<'_, '_>, file: &raw::File) -> Option<S
     let words = [("reuse", Full::Reuse), ("independent", Full::Independent)];
     let full = raw.full.as_ref();
     let full = full.map_or(Some(default.full), |text| check.word(text, "full", &words));
+    if let (Some(Full::Independent), Some(text)) = (full, &raw.full) {
+        let hint = "write `full = \"reuse\"`, or leave it out";
+        check.cannot(
+            text,
+            "full",
+            "store everything again in a full snapshot",
+            hint,
+        );
+    }
     let dead_for = check.period_or(raw.dead_for.as_ref(), "dead_for", default.dead_for);
+    if let (Some(dead_for), Some(text)) = (dead_for, &raw.dead_for)
+        && dead_for != default.dead_for
+    {
+        let hint = "leave it out: a dead blob stays until nothing in its pack is alive";
+        check.cannot(text, "dead_for", "write packs anew", hint);
+    }
     let cool_off = raw.keyring_cool_off.as_ref();
     let cool_off = check.period_or(cool_off, "keyring_cool_off", default.keyring_cool_off);
+    if let (Some(cool_off), Some(text)) = (cool_off, &raw.keyring_cool_off)
+        && cool_off != default.keyring_cool_off
+    {
+        let hint = "write `keyring_cool_off = \"0d\"`, or leave it out: older keyrings are destroyed at once";
+        check.cannot(
+            text,
+            "keyring_cool_off",
+            "keep older keyrings for a time",
+            hint,
+        );
+    }
     Some(Snapshots {
         keep: keep?,
         full: full?,

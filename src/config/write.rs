@@ -84,7 +84,6 @@ pub fn render(draft: &Draft) -> String {
 const TAIL: &str = "
 [snapshots]
 keep = { daily = 14, weekly = 5, monthly = 12 }
-dead_for = \"90d\"       # how long a dead blob may stay in a pack that is otherwise alive
 
 # What the daemon does by itself: second, minute, hour, day of the month, month, day of the week.
 [schedule]

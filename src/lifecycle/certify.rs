@@ -10,6 +10,7 @@
 use serde_json::{Value, json};
 
 use super::erase::LiveDone;
+use super::pending::Pending;
 use crate::catalog::Erasure;
 use crate::certificate::Certificate;
 use crate::clock::Timestamp;
@@ -47,15 +48,15 @@ pub(super) fn all(repository: &mut Repository) -> Outcome<usize> {
     Ok(open)
 }
 
-/// What is pending of an erasure, in words.
-pub(super) fn pending(repository: &Repository, entry: u64) -> Outcome<Vec<String>> {
+/// What is pending of an erasure.
+pub(super) fn pending(repository: &Repository, entry: u64) -> Outcome<Vec<Pending>> {
     let Some(erasure) = repository.catalog.erasure(entry)? else {
         return Ok(Vec::new());
     };
     let seen = seen(repository, &erasure)?;
     let pending = seen["pending"].as_array().into_iter().flatten();
     Ok(pending
-        .filter_map(|what| Some(what.as_str()?.to_owned()))
+        .filter_map(|what| Some(Pending::read(what.as_str()?)))
         .collect())
 }
 
@@ -130,7 +131,7 @@ fn seen(repository: &Repository, erasure: &Erasure) -> Outcome<Value> {
     }
     let on_host = status::identity_on_host(repository)?;
     if on_host {
-        pending.push("a recovery identity lies on this host".into());
+        pending.push(Pending::Identity.to_string());
     }
     let certificate = &repository.certificate;
     Ok(json!({

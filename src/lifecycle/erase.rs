@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certify;
 use super::facts;
+use super::pending::Pending;
 use super::policy::{Policy, may_erase};
 use super::subject::{Subject, key};
 use crate::catalog::Erasure;
@@ -45,8 +46,8 @@ pub struct Erased {
     pub entry: u64,
     /// The keyring's epoch from here on.
     pub epoch: u64,
-    /// What is not done yet, in words.
-    pub pending: Vec<String>,
+    /// What is not done yet.
+    pub pending: Vec<Pending>,
 }
 
 /// What was done in the live systems, as the catalog keeps it.
@@ -229,7 +230,8 @@ fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erase
     let mut settled = Settled::default();
     repository.carry_out_decisions(&mut settled)?;
     certify::all(repository)?;
-    let mut pending: Vec<String> = pending.iter().map(told).collect();
+    let failed = pending.iter().map(|failure| Pending::Work(told(failure)));
+    let mut pending: Vec<Pending> = failed.collect();
     pending.extend(certify::pending(repository, entry)?);
     pending.dedup();
     Ok(Erased {

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use super::erase::{self, Wanted};
 use super::facts::{self, People};
 use super::fuse::{Blown, blown, hash};
+use super::pending::Pending;
 use super::policy::{Fate, Policy, Verdict, decide};
 use super::subject::Subject;
 use super::{Implausible, plausible};
@@ -54,8 +55,8 @@ pub struct Run {
     pub erasures: Vec<u64>,
     /// How many customers were erased.
     pub erased: u64,
-    /// What is not done yet, in words.
-    pub pending: Vec<String>,
+    /// What is not done yet.
+    pub pending: Vec<Pending>,
     due: VecDeque<(Domain, Identity)>,
     is_believed: bool,
 }
@@ -260,8 +261,8 @@ impl Run {
                 let who = who.collect::<String>();
                 // What the database itself says may hold what stands in a row, so it is not passed on.
                 let why = failure.causes().into_iter().take(1).collect::<String>();
-                self.pending
-                    .push(format!("customer number {who} stays: {failure}: {why}"));
+                let what = format!("customer number {who} stays: {failure}: {why}");
+                self.pending.push(Pending::Work(what));
                 Ok(())
             }
             Err(failure) => Err(failure),

@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::config::write::{Draft, DraftSource, DraftStore};
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::StoreName;
+use crate::inspect;
 use crate::schema::{Ownership, Schema, Table};
-use crate::source::sqlite::Database;
 use crate::source::{RegisterRule, Rules};
 
 /// Columns that are likely to hold the moment at which somebody became a customer.
@@ -98,7 +98,7 @@ impl Planned {
     /// there is to say of the tables that it calls shared.
     pub(super) fn look_again(&mut self, config: &Config) -> Outcome<()> {
         for (source, draft) in config.sources.iter().zip(&mut self.draft.sources) {
-            let database = Database::open(&source.path, &source.rules)?;
+            let database = inspect::look_at(&source.path, &source.rules)?;
             for table in &database.schema().tables {
                 let words = table
                     .warnings
@@ -141,7 +141,7 @@ fn plan(wanted: &Wanted, register: &mut RegisterRule) -> Outcome<DraftSource> {
         shared: Vec::new(),
         owns: Vec::new(),
     };
-    let database = Database::open(Path::new(&wanted.register.path), &rules)
+    let database = inspect::look_at(Path::new(&wanted.register.path), &rules)
         .failed_to(|| format!("read source {:?}", name.as_str()))?;
     let schema = database.schema();
     if let Some(table) = schema
@@ -288,6 +288,7 @@ mod tests {
             ],
             sequences: Vec::new(),
             not_restorable: vec!["the virtual table f (fts5)".into()],
+            full_text: Vec::new(),
         };
         let source = DraftSource {
             name: "crm".parse().unwrap(),

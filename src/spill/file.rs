@@ -1,20 +1,16 @@
-//! A temporary file that has no name and holds nothing plain.
+//! What is spilled: parts, one behind the other, in a file that has no name and holds nothing plain.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::Path;
 
 use super::SpillError;
 use crate::fsx::FileError;
-use crate::ids::RepoId;
-use crate::seal::{self, Kind, Place};
-use crate::secret::Seed;
+use crate::seal::TAG;
+use crate::unnamed::UnnamedFile;
 
-/// Takes parts and gives them back. Each is encrypted under the keyed BLAKE3 of its offset, under a
-/// key that is never stored: once this is dropped nobody can read any of it.
+/// Takes parts and gives them back.
 pub struct SpillFile {
-    file: File,
-    key: Seed,
+    file: UnnamedFile,
     end: u64,
 }
 
@@ -31,7 +27,7 @@ impl Part {
 
     /// The length of the part in bytes.
     pub fn plain_len(self) -> usize {
-        (self.len as usize).saturating_sub(seal::TAG)
+        (self.len as usize).saturating_sub(TAG)
     }
 
     pub(super) fn bytes(self) -> [u8; Self::LEN] {
@@ -53,23 +49,18 @@ impl Part {
 impl SpillFile {
     /// An empty file in `dir`.
     pub fn create(dir: &Path) -> Result<Self, SpillError> {
-        let file =
-            tempfile::tempfile_in(dir).map_err(FileError::new("make a spill file in", dir))?;
-        Ok(Self {
-            file,
-            key: Seed::random()?,
-            end: 0,
-        })
+        let file = UnnamedFile::create(dir).map_err(FileError::new("make a spill file in", dir))?;
+        Ok(Self { file, end: 0 })
     }
 
     /// Writes a part at the end.
     pub fn append(&mut self, plain: Vec<u8>) -> Result<Part, SpillError> {
-        let offset = self.end;
-        let (key, place) = self.key_of(offset);
-        let sealed = seal::encrypt(&key, &place, plain);
-        let len = u32::try_from(sealed.len()).map_err(|_| SpillError::TooLarge(sealed.len()))?;
+        let (offset, mut frame) = (self.end, plain);
+        frame.resize(frame.len() + TAG, 0);
+        let len = u32::try_from(frame.len()).map_err(|_| SpillError::TooLarge(frame.len()))?;
+        self.file.encrypt(offset, 0, &mut frame);
         self.file
-            .write_all_at(&sealed, offset)
+            .write(offset, &frame)
             .map_err(FileError::new("write", Path::new("the spill file")))?;
         self.end += u64::from(len);
         Ok(Part { offset, len })
@@ -77,27 +68,18 @@ impl SpillFile {
 
     /// A part, plain.
     pub fn read(&self, part: Part) -> Result<Vec<u8>, SpillError> {
-        let mut sealed = vec![0; part.len as usize];
-        self.file
-            .read_exact_at(&mut sealed, part.offset)
-            .map_err(FileError::new("read", Path::new("the spill file")))?;
-        let (key, place) = self.key_of(part.offset);
-        let plain = seal::decrypt(&key, &place, &sealed).map_err(|_| SpillError::Damaged)?;
-        Ok(plain.to_vec())
-    }
-
-    fn key_of(&self, offset: u64) -> (Seed, Place<'static>) {
-        let place = Place {
-            repo: RepoId([0; 16]),
-            kind: Kind::Spill,
-            number: offset,
-            field: b"",
-        };
-        (self.key.keyed(&offset.to_be_bytes()), place)
+        let mut frame = vec![0; part.len as usize];
+        let read = self.file.read(part.offset, 0, &mut frame);
+        let plain = read.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => SpillError::Damaged,
+            _ => FileError::new("read", Path::new("the spill file"))(error).into(),
+        })?;
+        frame.truncate(plain);
+        Ok(frame)
     }
 
     #[cfg(test)]
-    pub(super) fn raw(&self) -> (&File, u64) {
-        (&self.file, self.end)
+    pub(super) fn raw(&self) -> (&std::fs::File, u64) {
+        (self.file.raw(), self.end)
     }
 }

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tenure::demo::crm::Crm;
 
 mod forgotten;
+mod fulltext;
 mod init;
 mod life;
 mod odd;
@@ -84,7 +85,7 @@ impl Place {
     /// Says that the rows of a table belong to whom a column names.
     fn own(&self, table: &str, column: &str) {
         let mut text = fs::read_to_string(self.at("tenure.toml")).unwrap();
-        let rule = format!("\n[[source.owns]]\ntable = \"{table}\"\nby = \"{column}\"\n");
+        let rule = format!("\n[[source.owns]]\ntable = \"{table}\"\nby = '{column}'\n");
         let at = text.find("[[store]]").unwrap();
         text.insert_str(at, &rule);
         fs::write(self.at("tenure.toml"), text).unwrap();

@@ -63,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "piece",
             "seal",
             "sign",
+            "unnamed",
         ],
     ),
     (

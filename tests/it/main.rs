@@ -27,6 +27,7 @@ mod keys;
 mod layers;
 mod lifecycle;
 mod live;
+mod living;
 mod prune;
 mod random;
 mod schedule;

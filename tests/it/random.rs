@@ -132,7 +132,7 @@ impl Run {
             self.world.all(&case.rounds[number - 1]);
         }
         let (register, rules) = self.world.model.rules();
-        self.place.rules(&register, &rules);
+        self.place.rules("", &register, &rules);
         let kept = self.place.keep(number + 1);
         self.kept.push((kept, self.world.model.clone()));
         let taken = self.place.try_snapshot();

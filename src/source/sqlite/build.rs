@@ -3,7 +3,7 @@
 //! Pragmas that shape the file come first, then the tables, then rows in any order, all in one
 //! transaction whose journal stays in memory, where it takes no room: it would hold what pages were
 //! before, and before they were not. A build that does not finish is removed. Indexes are made when the rows are there, views
-//! and triggers last, so that nothing fires. Rows that need somebody to refer to in place of a
+//! and triggers last, so that nothing fires, and then full-text indexes over what is there. Rows that need somebody to refer to in place of a
 //! customer who is gone wait in tables of ours until all keys in use are known.
 
 use std::path::Path;
@@ -12,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::SqliteError;
+use super::full_text;
 use super::insert::Insert;
 use super::late;
 use super::misfit::Misfit;
@@ -57,7 +58,8 @@ pub struct Built {
     /// Rows that do not meet a CHECK of their table, as they did not before.
     pub unchecked: u64,
     /// What is not as it should be, in words: what stands for the forgotten against the schema or not
-    /// at all, and what `PRAGMA integrity_check` found. Nothing, if all is well.
+    /// at all, indexes that could not be made, and what `PRAGMA integrity_check` found. Nothing, if all
+    /// is well.
     pub problems: Vec<String>,
     /// Foreign keys that lead nowhere: how many rows of each table that has any.
     pub violations: Vec<(String, u64)>,
@@ -80,6 +82,7 @@ impl Builder {
         })?;
         let prefix = late::free_prefix(schema);
         create_tables(&conn, schema, &prefix)?;
+        let problems = full_text::configure(&conn, schema);
         let mut shapes = Vec::new();
         for table in &schema.tables {
             let shape =
@@ -95,7 +98,10 @@ impl Builder {
             waiting: vec![None; inserts.len()],
             prefix,
             wary: None,
-            built: Built::default(),
+            built: Built {
+                problems,
+                ..Built::default()
+            },
             schema: schema.clone(),
             shapes,
             inserts,
@@ -210,6 +216,8 @@ impl Builder {
         self.put_waiting()?;
         self.set_sequences().map_err(fail("sqlite_sequence"))?;
         self.make(&["view", "trigger"])?;
+        let unbuilt = full_text::rebuild(&self.conn, &self.schema);
+        self.built.problems.extend(unbuilt);
         order::restore(&self.conn, &self.schema).map_err(fail("the order of the schema"))?;
         self.conn
             .execute_batch("COMMIT")
@@ -349,11 +357,13 @@ fn set_pragma(conn: &Connection, schema: &Schema, name: &str) -> rusqlite::Resul
 }
 
 fn create_tables(conn: &Connection, schema: &Schema, prefix: &str) -> Result<(), SqliteError> {
-    for statement in schema
-        .statements
-        .iter()
-        .filter(|statement| statement.kind == "table")
-    {
+    let mut tables = schema.statements.iter().filter(|s| s.kind == "table");
+    // Only a table makes SQLite write its encoding down.
+    if tables.clone().next().is_none() && !schema.pragmas.is_empty() {
+        conn.execute_batch(&format!("CREATE TABLE {prefix}(id); DROP TABLE {prefix}"))
+            .map_err(SqliteError::writing("the schema"))?;
+    }
+    tables.try_for_each(|statement| {
         let what = format!("the table {}", statement.name);
         // SQLite makes its own tables, this one for the first AUTOINCREMENT: which may have been
         // dropped since.
@@ -361,13 +371,11 @@ fn create_tables(conn: &Connection, schema: &Schema, prefix: &str) -> Result<(),
             true if same(&statement.name, "sqlite_sequence") => &format!(
                 "CREATE TABLE {prefix}(id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE {prefix}"
             ),
-            true => continue,
+            true => return Ok(()),
             false => &statement.sql,
         };
-        conn.execute_batch(sql)
-            .map_err(SqliteError::writing(what))?;
-    }
-    Ok(())
+        conn.execute_batch(sql).map_err(SqliteError::writing(what))
+    })
 }
 
 /// Runs `put` with CHECK constraints ignored.

@@ -57,6 +57,31 @@ pub enum SqliteError {
         /// The database.
         path: PathBuf,
     },
+    /// Another database stood at the path each time that we looked.
+    #[error("{} is replaced by another file again and again", path.display())]
+    Replaced {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It is read from a copy, for which there is no room.
+    #[error("there is no room in {} for a copy of {} ({bytes} bytes)", dir.display(), path.display())]
+    NoRoom {
+        /// The database.
+        path: PathBuf,
+        /// Where the copy is made.
+        dir: PathBuf,
+        /// How many bytes the copy takes.
+        bytes: u64,
+    },
+    /// It is read from a copy, which could not be made.
+    #[error("cannot copy {} to read it", path.display())]
+    Copy {
+        /// What is copied: the database, its journal or its log.
+        path: PathBuf,
+        /// What SQLite or the system said.
+        #[source]
+        source: io::Error,
+    },
     /// The configuration names a table that is not there.
     #[error("{role} names the table {table:?}, which the database does not have")]
     NoTable {
@@ -257,6 +282,12 @@ impl SqliteError {
                     .into()
             }
             Self::Busy { .. } => "find who holds a lock on it, or try again later".into(),
+            Self::Replaced { .. } => "stop what replaces it, or try again later".into(),
+            Self::NoRoom { .. } => {
+                "nothing was changed; make room there, or use the WAL mode, in which a database is read \
+                 without a copy"
+                    .into()
+            }
             Self::NoTable { tables, .. } if tables.is_empty() => {
                 "the database has no tables: check `path` of the source".into()
             }
@@ -293,6 +324,7 @@ impl SqliteError {
             | Self::NotAsItWas { .. }
             | Self::Fill { .. }
             | Self::BadRule { .. }
+            | Self::Copy { .. }
             | Self::Read { .. }
             | Self::ReadLong { .. }
             | Self::Make { .. }

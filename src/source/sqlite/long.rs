@@ -14,6 +14,7 @@ use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, MAIN_DB};
 
 use super::error::SqliteError;
+use super::query::Which;
 use super::read::{Database, borrowed};
 use super::sql::quote;
 use super::wide::{self, Wide};
@@ -63,33 +64,41 @@ enum Found {
     Long { text: bool },
 }
 
+/// A row, read value by value.
+pub(super) struct Parts {
+    /// NULL for the long values.
+    held: Vec<Value>,
+    long: Vec<LongPlace>,
+}
+
+/// A long value that has not been read yet.
+struct LongPlace {
+    column: usize,
+    text: bool,
+}
+
 impl Database {
-    /// Gives the row with this rowid to `each`, its long values unread.
-    pub(super) fn long_row<E: From<SqliteError>>(
+    /// Gives the row with this rowid to `each`, its long values unread. A row that is damaged is passed
+    /// over, if that is tolerated.
+    pub(super) fn row_alone<E: From<SqliteError>>(
         &self,
         table: usize,
         rowid: i64,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let entry = &self.schema.tables[table];
-        let fail = |error| SqliteError::reading(&entry.name)(error);
-        let sql = self.select_owners(table, rowid);
-        let owners = |row: &rusqlite::Row<'_>| {
-            let values = 0..=entry.references.len();
-            let values = values.map(|at| row.get_ref(at).map(|stored| borrowed(stored).to_value()));
-            values.collect::<rusqlite::Result<Vec<Value>>>()
+        let read = || {
+            let parts = self.parts(table, rowid)?;
+            let mut long = Vec::with_capacity(parts.long.len());
+            for place in &parts.long {
+                long.push(self.long_value(table, rowid, place)?);
+            }
+            Ok((parts.held, long))
         };
-        let owners = self.conn.query_row(&sql, [], owners).map_err(fail)?;
-        let (mut held, mut long) = (Vec::new(), Vec::new());
-        for column in 0..entry.columns.len() {
-            held.push(match self.column(table, rowid, column).map_err(fail)? {
-                Found::Held(value) => value,
-                Found::Long { text } => {
-                    long.push(self.long_value(table, rowid, column, text)?);
-                    Value::Null
-                }
-            });
-        }
+        let (held, long) = match read() {
+            Err(error) if self.passes_over(table, &error) => return Ok(()),
+            read => read?,
+        };
+        let owners = self.owners_of(table, &Which::Rowid(rowid))?;
         let cells: Vec<ValueRef<'_>> = held.iter().map(Value::as_ref).collect();
         let targets: Vec<ValueRef<'_>> = owners[1..].iter().map(Value::as_ref).collect();
         each(Row {
@@ -100,6 +109,22 @@ impl Database {
             long,
             targets: &targets,
         })
+    }
+
+    fn parts(&self, table: usize, rowid: i64) -> Result<Parts, SqliteError> {
+        let entry = &self.schema.tables[table];
+        let (mut held, mut long) = (Vec::new(), Vec::new());
+        for column in 0..entry.columns.len() {
+            let found = self.column(table, rowid, column);
+            held.push(match found.map_err(SqliteError::reading(&entry.name))? {
+                Found::Held(value) => value,
+                Found::Long { text } => {
+                    long.push(LongPlace { column, text });
+                    Value::Null
+                }
+            });
+        }
+        Ok(Parts { held, long })
     }
 
     /// The value of one column, unless it is long. What refers to another row is held: it is sealed as one.
@@ -144,33 +169,29 @@ impl Database {
         &self,
         table: usize,
         rowid: i64,
-        column: usize,
-        text: bool,
+        place: &LongPlace,
     ) -> Result<LongValue<'_>, SqliteError> {
         let entry = &self.schema.tables[table];
         let open = || {
-            let column = &entry.columns[column].name;
-            let blob =
-                self.conn
-                    .blob_open(MAIN_DB, entry.name.as_str(), column.as_str(), rowid, true);
+            let column = entry.columns[place.column].name.as_str();
+            let blob = self
+                .conn
+                .blob_open(MAIN_DB, entry.name.as_str(), column, rowid, true);
             let blob = blob.map_err(SqliteError::reading(&entry.name))?;
             Ok::<_, SqliteError>(match self.wide {
-                Some(wide) if text => Bytes::Wide(Box::new(WideText::new(wide, blob))),
+                Some(wide) if place.text => Bytes::Wide(Box::new(WideText::new(wide, blob))),
                 _ => Bytes::Plain(blob),
             })
         };
-        let (kind, len) = if text {
-            measure(open()?).map_err(|source| SqliteError::ReadLong {
-                table: entry.name.clone(),
-                source,
-            })?
-        } else {
-            let blob = open()?;
-            (LongKind::Blob, blob.plain_len())
-        };
+        // Read once for its length, and so that damage is met before anything is made of it.
+        let measured = measure(open()?).map_err(|source| SqliteError::ReadLong {
+            table: entry.name.clone(),
+            source,
+        });
+        let (kind, len) = measured?;
         Ok(LongValue {
-            column,
-            kind,
+            column: place.column,
+            kind: if place.text { kind } else { LongKind::Blob },
             len,
             bytes: Box::new(open()?),
         })
@@ -181,15 +202,6 @@ impl Database {
 enum Bytes<'c> {
     Plain(Blob<'c>),
     Wide(Box<WideText<'c>>),
-}
-
-impl Bytes<'_> {
-    fn plain_len(&self) -> u64 {
-        match self {
-            Self::Plain(blob) => blob.len() as u64,
-            Self::Wide(_) => 0,
-        }
-    }
 }
 
 impl Read for Bytes<'_> {

@@ -1,9 +1,10 @@
 //! SQLite databases as sources.
 //!
-//! [`Database`] reads one in a single read transaction: what it is made of (`schema`, `shape`),
+//! [`Database`] reads one in a single read transaction (`connect`), for long readings of a database whose
+//! writers would have to wait from a copy (`apart`): what it is made of (`schema`, `shape`),
 //! whose its rows are (`plan`, in SQL that `edges` writes), and the rows (`read`). [`Builder`] makes
 //! a database again that is equal to the one that was read: schema text, storage classes, values, rowids,
-//! counters and pragmas. Where a row referred to somebody who has been forgotten, it puts NULL, or a
+//! counters and pragmas; full-text indexes are built anew (`virtuals`, `full_text`). Where a row referred to somebody who has been forgotten, it puts NULL, or a
 //! neutral row that stands for the one who is gone (`placing`, `tombstone`,
 //! `neutral`, `shaped`, `keyspace`).
 //!
@@ -11,13 +12,18 @@
 //! transaction each that checks itself (`live`).
 //!
 //! **Invariant:** whoever reads a source does not write it: the connection is read-only, and leaving it
-//! does not checkpoint.
+//! does not checkpoint; a transaction that a dead writer began is rolled back in a copy alone.
+//! **Invariant:** no database file is opened but by SQLite, whose locks on it would be lost.
 //! **Invariant:** nothing spills to SQLite's temporary files: sorting happens in memory.
 
+mod apart;
 mod build;
+mod connect;
+mod damage;
 mod edges;
 mod error;
 mod fill;
+mod full_text;
 mod insert;
 mod keyspace;
 mod late;
@@ -29,7 +35,9 @@ mod order;
 mod personal;
 mod placing;
 mod plan;
+mod query;
 mod read;
+mod register;
 mod schema;
 mod shape;
 mod shaped;
@@ -42,8 +50,10 @@ mod sql;
 )]
 mod tests;
 mod tombstone;
+mod tree;
 mod unfinished;
 mod uniques;
+mod virtuals;
 mod wide;
 
 pub use build::{Builder, Built};

@@ -1,49 +1,65 @@
 //! Reading a database: one read transaction from the first look to the last row.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row as Record};
+use rusqlite::{OptionalExtension, Row as Record};
 
-use super::edges::Edge;
+use super::connect::View;
+use super::damage::GoOn;
 use super::error::SqliteError;
 use super::long::{self, Limited};
-use super::plan::{Plan, settle};
+use super::plan::{Plan, Unread, settle};
 use super::schema;
 use super::shape::Shape;
 use super::sql::quote;
-use super::wide::{self, Wide};
+use super::wide::Wide;
 use crate::schema::{Ownership, Schema, Table};
-use crate::source::{Owner, RegisterRow, Row, Rules};
-use crate::value::{CustomerKey, Value, ValueRef};
+use crate::source::{Owner, Row, Rules};
+use crate::value::ValueRef;
 
 /// How long we wait for a writer that locks us out.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One database, seen as it was at one moment, for as long as this lives.
 pub struct Database {
-    pub(super) conn: Connection,
+    pub(super) conn: View,
     pub(super) schema: Schema,
-    shapes: Vec<Shape>,
-    plan: Plan,
+    pub(super) shapes: Vec<Shape>,
+    pub(super) plan: Plan,
     pub(super) wide: Option<Wide>,
     /// Whether owners whom the register does not hold are told.
-    tells_missing: bool,
+    pub(super) tells_missing: bool,
+    /// Whether rows that cannot be read are passed over.
+    pub(super) tolerant: bool,
+    /// The tables that have such rows.
+    pub(super) damaged: RefCell<BTreeSet<usize>>,
+}
+
+/// Which way rows are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// From this rowid on.
+    From(i64),
+    /// All, where rowids do not tell them.
+    Forward,
+    /// The same, without their owners.
+    Bare,
+    /// The same, from the last to the first.
+    Backward,
 }
 
 /// Where reading a table has stopped, and why.
-struct Stop {
+pub(super) struct Stop {
     /// The last rowid that was given.
-    last: Option<i64>,
-    error: rusqlite::Error,
+    pub last: Option<i64>,
+    pub error: rusqlite::Error,
 }
-
-/// Takes a row of the register and the values of some columns more.
-type WithMore<'e, E> = dyn FnMut(RegisterRow, &[ValueRef<'_>]) -> Result<(), E> + 'e;
 
 impl Database {
     /// Opens the database at `path` for reading, and settles by `rules` whose its tables are.
@@ -51,12 +67,30 @@ impl Database {
     /// # Errors
     /// When there is no readable database, or when `rules` name what it does not have.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
-        let conn = connect(path)?;
+        Self::of(View::live(path)?, rules)
+    }
+
+    /// Like [`Database::open`], for readings that take long. In rollback-journal mode, where a reader
+    /// keeps writers out, they wait for no more than a copy into `dir`: an encrypted file without a name,
+    /// as large as the database, of which everything is read.
+    ///
+    /// It also reads what [`Database::open`] cannot: the state before a transaction whose writer died, and
+    /// a database with a log on a read-only file system.
+    ///
+    /// # Errors
+    /// As for [`Database::open`], or when there is no room for the copy.
+    pub fn open_apart(path: &Path, rules: &Rules, dir: &Path) -> Result<Self, SqliteError> {
+        Self::of(View::apart(path, dir)?, rules)
+    }
+
+    fn of(conn: View, rules: &Rules) -> Result<Self, SqliteError> {
         let (mut schema, shapes) = schema::read(&conn)?;
-        let plan = settle(&conn, rules, &mut schema, &shapes)?;
+        let plan = settle(&conn, rules, &mut schema, &shapes, Unread::IsPassed)?;
         Ok(Self {
             wide: Wide::of(&schema),
             tells_missing: false,
+            tolerant: false,
+            damaged: RefCell::new(plan.unexamined.iter().copied().collect()),
             conn,
             schema,
             shapes,
@@ -76,19 +110,21 @@ impl Database {
         self.tells_missing = true;
     }
 
-    /// How many rows each of the tables has.
+    /// How many rows each of the tables has; none of one that is damaged, if damage is tolerated.
     ///
     /// # Errors
     /// When SQLite fails to read.
     pub fn counts(&self) -> Result<Vec<u64>, SqliteError> {
-        let count = |table: &Table| {
+        let count = |(at, table): (usize, &Table)| {
             let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
-            let count = self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0));
-            count
-                .map(i64::unsigned_abs)
-                .map_err(SqliteError::reading(&table.name))
+            match self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
+                Err(error) if self.passes(at, &error) => Ok(0),
+                count => count
+                    .map(i64::unsigned_abs)
+                    .map_err(SqliteError::reading(&table.name)),
+            }
         };
-        self.schema.tables.iter().map(count).collect()
+        self.schema.tables.iter().enumerate().map(count).collect()
     }
 
     /// The size of the database in bytes, as this reading sees it.
@@ -108,87 +144,6 @@ impl Database {
         schema::violations(&self.conn, &self.schema)
     }
 
-    /// Calls `each` with every customer of the register, in the order of its rows. A row whose key
-    /// has a NULL is nobody, and is left out. Without a register nothing is called.
-    ///
-    /// # Errors
-    /// The first error of `each`, or when SQLite fails to read.
-    pub fn register<E: From<SqliteError>>(
-        &self,
-        each: &mut dyn FnMut(RegisterRow) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.register_with(&[], &mut |row, _| each(row))
-    }
-
-    /// The same as [`Database::register`], with the values of some columns more.
-    ///
-    /// # Errors
-    /// The first error of `each`, or when SQLite fails to read, as for a column that is not there.
-    pub fn register_with<E: From<SqliteError>>(
-        &self,
-        more: &[String],
-        each: &mut WithMore<'_, E>,
-    ) -> Result<(), E> {
-        let (Some(rule), Some((table, _))) = (&self.plan.register, &self.plan.owners.register)
-        else {
-            return Ok(());
-        };
-        let fail = |error| SqliteError::reading(&rule.table)(error);
-        let token = self.plan.owners.of_row(*table, 0);
-        let mut columns = vec![token.clone()];
-        columns.extend(
-            rule.key
-                .iter()
-                .map(|column| format!("t0.{}", quote(column))),
-        );
-        columns.extend(
-            rule.since
-                .iter()
-                .map(|column| format!("t0.{}", quote(column))),
-        );
-        columns.extend(
-            rule.name
-                .iter()
-                .map(|column| format!("CAST(t0.{} AS TEXT)", quote(column))),
-        );
-        let first = columns.len();
-        columns.extend(more.iter().map(|column| format!("t0.{}", quote(column))));
-        let sql = format!(
-            "SELECT {} FROM {} AS t0 WHERE {token} IS NOT NULL{}",
-            columns.join(", "),
-            quote(&rule.table),
-            self.order(*table),
-        );
-        let mut prepared = self.conn.prepare(&sql).map_err(fail)?;
-        let mut rows = prepared.query([]).map_err(fail)?;
-        while let Some(row) = rows.next().map_err(fail)? {
-            let value = |at: usize| row.get_ref(at).map(|stored| borrowed(stored).to_value());
-            let keys = 1..=rule.key.len();
-            let since = keys.end() + 1;
-            let name = since + usize::from(rule.since.is_some());
-            let found = RegisterRow {
-                token: value(0).map_err(fail)?,
-                key: CustomerKey(keys.map(value).collect::<Result<_, _>>().map_err(fail)?),
-                since: rule
-                    .since
-                    .as_ref()
-                    .map(|_| value(since))
-                    .transpose()
-                    .map_err(fail)?,
-                name: match &rule.name {
-                    Some(_) => text(row.get_ref(name).map_err(fail)?),
-                    None => None,
-                },
-            };
-            let values = (first..first + more.len())
-                .map(|at| row.get_ref(at).map(borrowed))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(fail)?;
-            each(found, &values)?;
-        }
-        Ok(())
-    }
-
     /// Calls `each` with every row of table number `table`, in the order of rowids (or, WITHOUT
     /// ROWID, of primary keys).
     ///
@@ -206,13 +161,9 @@ impl Database {
             .ok_or_else(|| SqliteError::Shape {
                 table: table.to_string(),
             })?;
-        let fail = |error| SqliteError::reading(&entry.name)(error);
         let shape = &self.shapes[table];
         if shape.rowid.is_none() {
-            return match self.scan(table, None, usize::MAX, each)? {
-                None => Ok(()),
-                Some(stop) => Err(fail(stop.error).into()),
-            };
+            return self.both_ends(table, each);
         }
         let limit = match shape.computes(entry) {
             true => usize::MAX,
@@ -220,43 +171,40 @@ impl Database {
         };
         let mut from = Some(i64::MIN);
         while let Some(start) = from {
-            let Some(stop) = self.scan(table, Some(start), limit, each)? else {
+            let way = Way::From(start);
+            let Some(stop) = self.scan(table, way, limit, each)? else {
                 break;
             };
-            if stop.error.sqlite_error_code() != Some(ErrorCode::TooBig) {
-                return Err(fail(stop.error).into());
-            }
-            let next = match stop.last {
-                Some(last) => last.checked_add(1),
-                None => Some(start),
+            from = match self.go_on(table, start, stop)? {
+                GoOn::End => None,
+                GoOn::Behind(rowid) => Some(rowid),
+                GoOn::Alone(rowid) => {
+                    self.row_alone(table, rowid, each)?;
+                    rowid.checked_add(1)
+                }
             };
-            let Some(rowid) = self.first_from(table, next).map_err(fail)? else {
-                break;
-            };
-            self.long_row(table, rowid, each)?;
-            from = rowid.checked_add(1);
         }
         Ok(())
     }
 
-    /// Gives rows to `each`, those with a rowid from `from` on if it is said, until the end, or until
-    /// SQLite fails, as it does at values of more than `limit` bytes.
-    fn scan<E: From<SqliteError>>(
+    /// Gives rows to `each` until the end, or until SQLite fails, as it does for a value of more than
+    /// `limit` bytes.
+    pub(super) fn scan<E: From<SqliteError>>(
         &self,
         table: usize,
-        from: Option<i64>,
+        way: Way,
         limit: usize,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<Option<Stop>, E> {
         let entry = &self.schema.tables[table];
         let fail = |error| SqliteError::reading(&entry.name)(error);
-        let mut prepared = self.conn.prepare(&self.select(table)).map_err(fail)?;
-        // Not before: the query itself may be longer than that.
-        let _limited = Limited::new(&self.conn, limit).map_err(fail)?;
-        let mut rows = match from {
-            Some(rowid) => prepared.query([rowid]).map_err(fail)?,
-            None => prepared.query([]).map_err(fail)?,
+        let mut prepared = self.conn.prepare(&self.select(table, way)).map_err(fail)?;
+        let mut rows = match way {
+            Way::From(rowid) => prepared.query([rowid]).map_err(fail)?,
+            Way::Forward | Way::Bare | Way::Backward => prepared.query([]).map_err(fail)?,
         };
+        // Not before: the query may be longer than that.
+        let _limited = Limited::new(&self.conn, limit).map_err(fail)?;
         let width = entry.columns.len() + entry.references.len();
         let mut buffer = Vec::with_capacity(width);
         let mut last = None;
@@ -301,8 +249,7 @@ impl Database {
     }
 
     /// The first rowid from `from` on.
-    fn first_from(&self, table: usize, from: Option<i64>) -> rusqlite::Result<Option<i64>> {
-        let Some(from) = from else { return Ok(None) };
+    pub(super) fn first_from(&self, table: usize, from: i64) -> rusqlite::Result<Option<i64>> {
         let (rowid, name) = (self.rowid_of(table), quote(&self.schema.tables[table].name));
         let sql =
             format!("SELECT {rowid} FROM {name} WHERE {rowid} >= ?1 ORDER BY {rowid} LIMIT 1");
@@ -314,89 +261,6 @@ impl Database {
     pub(super) fn rowid_of(&self, table: usize) -> &str {
         self.shapes[table].rowid.as_deref().unwrap_or("NULL")
     }
-
-    /// The query for the rows of a table: rowid, owner, the stored columns, the targets' owners; in a
-    /// UTF-16 database also which columns hold text. Its parameter is the first rowid, where there are any.
-    pub(super) fn select(&self, table: usize) -> String {
-        let entry = &self.schema.tables[table];
-        let rowid = self.shapes[table].rowid.as_ref();
-        let mut columns = vec![
-            rowid.map_or("NULL".into(), |name| format!("t0.{name}")),
-            self.owner_of(table),
-        ];
-        let stored = entry.columns.iter();
-        let stored: Vec<String> = stored
-            .map(|column| format!("t0.{}", quote(&column.name)))
-            .collect();
-        match self.wide {
-            Some(_) => columns.extend(stored.iter().map(|column| wide::exact(column))),
-            None => columns.extend(stored.iter().cloned()),
-        }
-        columns.extend(self.targets(table));
-        if self.wide.is_some() {
-            columns.push(wide::marks(&stored));
-        }
-        let from = rowid.map_or(String::new(), |name| format!(" WHERE t0.{name} >= ?1"));
-        let (name, order) = (quote(&entry.name), self.order(table));
-        format!(
-            "SELECT {} FROM {name} AS t0{from}{order}",
-            columns.join(", ")
-        )
-    }
-
-    /// The owner of a row, in SQL.
-    fn owner_of(&self, table: usize) -> String {
-        let owners = &self.plan.owners;
-        let missing = || owners.missing(table, 0);
-        or(owners.of_row(table, 0), self.tells_missing.then(missing))
-    }
-
-    /// The owners of what a row refers to, in SQL.
-    fn targets(&self, table: usize) -> impl Iterator<Item = String> {
-        let owners = &self.plan.owners;
-        let register = owners.register.as_ref().map(|(register, _)| *register);
-        let target = move |edge: &Edge| {
-            // A key that nobody has is no row that would be missed.
-            let row = self.tells_missing && edge.table() != register;
-            let missing = || owners.missing_along(edge, 0);
-            or(owners.along(edge, 0), row.then(missing))
-        };
-        self.plan.references[table].iter().map(target)
-    }
-
-    /// The query for the owner of one row, and of what it refers to.
-    pub(super) fn select_owners(&self, table: usize, rowid: i64) -> String {
-        let owner = self.owner_of(table);
-        let columns: Vec<String> = std::iter::once(owner).chain(self.targets(table)).collect();
-        let (columns, name) = (columns.join(", "), quote(&self.schema.tables[table].name));
-        let number = self.rowid_of(table);
-        format!("SELECT {columns} FROM {name} AS t0 WHERE t0.{number} = {rowid}")
-    }
-
-    fn order(&self, table: usize) -> String {
-        match self.shapes[table].order.as_str() {
-            "" => String::new(),
-            order => format!(" ORDER BY {order}"),
-        }
-    }
-}
-
-/// SQL for the first of two that is not NULL.
-fn or(sql: String, other: Option<String>) -> String {
-    match other.filter(|other| other != "NULL") {
-        None => sql,
-        Some(other) => format!("coalesce({sql}, {other})"),
-    }
-}
-
-/// A read-only connection in a read transaction that has begun to read.
-fn connect(path: &Path) -> Result<Connection, SqliteError> {
-    let absolute = regular_file(path)?;
-    let fail = |error| SqliteError::on_open(path, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(absolute, flags).map_err(fail)?;
-    prepare(&conn).map_err(fail)?;
-    Ok(conn)
 }
 
 /// The absolute path of the file at `path`, which must be one already.
@@ -420,16 +284,6 @@ pub(super) fn regular_file(path: &Path) -> Result<PathBuf, SqliteError> {
     std::path::absolute(path).map_err(unreadable)
 }
 
-fn prepare(conn: &Connection) -> rusqlite::Result<()> {
-    conn.busy_timeout(PATIENCE)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // A column misspelt in a `where` shall be an error, not a string.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
-    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; BEGIN")?;
-    // BEGIN alone does not look at the file: this read is what fixes the view.
-    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-}
-
 /// The same value in our words.
 pub(super) fn borrowed(stored: Stored<'_>) -> ValueRef<'_> {
     match stored {
@@ -438,16 +292,6 @@ pub(super) fn borrowed(stored: Stored<'_>) -> ValueRef<'_> {
         Stored::Real(r) => ValueRef::Real(r),
         Stored::Text(t) => ValueRef::Text(t),
         Stored::Blob(b) => ValueRef::Blob(b),
-    }
-}
-
-fn text(stored: Stored<'_>) -> Option<String> {
-    match borrowed(stored) {
-        ValueRef::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        value => match value.to_value() {
-            Value::Null => None,
-            other => Some(CustomerKey(vec![other]).text()),
-        },
     }
 }
 

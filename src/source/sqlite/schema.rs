@@ -1,14 +1,16 @@
 //! What a database is made of, as its own schema table and pragmas tell.
 //!
 //! Everything is read through table-valued pragmas with bound names, so that no name needs care.
-//! Virtual tables and their shadow tables are named as not restorable and otherwise left out. What
-//! Tenure itself has made is left out and not named.
+//! Of virtual tables, full-text indexes can be made again (`virtuals`); the others are named as not
+//! restorable and otherwise left out. So are shadow tables, which virtual tables make for themselves.
+//! What Tenure itself has made is left out and not named.
 
 use rusqlite::{Connection, Row};
 
 use super::error::SqliteError;
 use super::shape::{Shape, shape};
 use super::sql::{internal, ours, same};
+use super::virtuals::Virtuals;
 use crate::schema::{Column, Ownership, Schema, Statement, Table};
 
 /// The pragmas that a database is made again with, in the order in which they must be set.
@@ -26,15 +28,15 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
     let fail = |what: &'static str| SqliteError::reading(what);
     let own = own_tables(conn).map_err(fail("the list of tables"))?;
     let listed = list(conn, &own).map_err(fail("the list of tables"))?;
+    let virtuals = Virtuals::read(conn, &listed).map_err(fail("the virtual tables"))?;
     let hidden = |name: &str| {
-        listed
-            .iter()
-            .any(|t| !t.restorable() && same(&t.name, name))
+        let mut listed = listed.iter();
+        listed.any(|t| same(&t.name, name) && virtuals.leave_out(t))
     };
     let mut tables = Vec::new();
     for entry in listed
         .iter()
-        .filter(|t| t.kind == "table" && !internal(&t.name))
+        .filter(|t| virtuals.has_rows(t) && !internal(&t.name))
     {
         let table = table(conn, entry).map_err(SqliteError::reading(&entry.name))?;
         tables.push(table);
@@ -56,11 +58,12 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
         statements: statements(conn, &own, hidden).map_err(fail("the schema"))?,
         tables,
         sequences: sequences(conn, &own).map_err(fail("sqlite_sequence"))?,
-        not_restorable: virtual_tables(conn, &listed)
-            .map_err(fail("the virtual tables"))?
+        not_restorable: virtuals
+            .lost
             .into_iter()
             .chain(odd_counters(conn).map_err(fail("sqlite_sequence"))?)
             .collect(),
+        full_text: virtuals.full_text,
     };
     Ok((schema, shapes))
 }
@@ -86,16 +89,11 @@ pub(super) fn dangling(conn: &Connection, table: &str) -> u64 {
 }
 
 /// One line of `pragma table_list`.
-struct Listed {
-    name: String,
-    kind: String,
+pub(super) struct Listed {
+    pub name: String,
+    /// `table`, `view`, `virtual` or `shadow`.
+    pub kind: String,
     without_rowid: bool,
-}
-
-impl Listed {
-    fn restorable(&self) -> bool {
-        self.kind == "table" || self.kind == "view"
-    }
 }
 
 /// The tables that Tenure has made.
@@ -159,7 +157,13 @@ fn statements(
     Ok(statements)
 }
 
+/// None of a file of zero bytes: whatever it is asked for are SQLite's defaults, and setting one would
+/// make it longer.
 fn pragmas(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let pages: i64 = conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    if pages == 0 {
+        return Ok(Vec::new());
+    }
     let read = |name: &str| {
         let text = conn.query_row(&format!("PRAGMA {name}"), [], |row| {
             Ok(match row.get_ref(0)? {
@@ -199,39 +203,6 @@ fn odd_counters(conn: &Connection) -> rusqlite::Result<Option<String>> {
     let odd: i64 = conn.query_row(sql, [], |row| row.get(0))?;
     let what = format!("entries of sqlite_sequence that are no counters: {odd}");
     Ok((odd > 0).then_some(what))
-}
-
-fn virtual_tables(conn: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<String>> {
-    let mut words = Vec::new();
-    for entry in listed.iter().filter(|t| t.kind == "virtual") {
-        let sql: String = conn.query_row(
-            "SELECT sql FROM sqlite_schema WHERE name = ?1 AND type = 'table'",
-            [&entry.name],
-            |row| row.get(0),
-        )?;
-        let module = sql
-            .to_ascii_lowercase()
-            .rfind(" using ")
-            .map_or("an unknown module", |at| {
-                sql[at + 7..].split('(').next().unwrap_or_default().trim()
-            });
-        // A shadow table is called after its table, as SQLite itself has it.
-        let stem = format!("{}_", entry.name);
-        let shadows = listed.iter().filter(|t| {
-            let after = t
-                .name
-                .get(..stem.len())
-                .is_some_and(|start| same(start, &stem));
-            t.kind == "shadow" && after
-        });
-        let shadows: Vec<&str> = shadows.map(|t| t.name.as_str()).collect();
-        let with = match shadows.len() {
-            0 => String::new(),
-            _ => format!(", with its tables {}", shadows.join(", ")),
-        };
-        words.push(format!("the virtual table {} ({module}){with}", entry.name));
-    }
-    Ok(words)
 }
 
 fn table(conn: &Connection, entry: &Listed) -> rusqlite::Result<Table> {

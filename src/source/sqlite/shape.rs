@@ -19,6 +19,8 @@ pub(super) struct Shape {
     /// How SQL sorts row `t0` by the tree that the rows themselves are in, such as `"id" DESC`: nothing where
     /// neither rowid nor primary key does.
     pub order: String,
+    /// The same, from the last row to the first; nothing where rowids tell rows.
+    pub backward: String,
     /// Stored columns that have a DEFAULT.
     pub defaults: Vec<String>,
     /// Its foreign keys to tables that can be backed up, in the order of declaration.
@@ -102,14 +104,15 @@ pub(super) fn shape(conn: &Connection, tables: &[Table], table: &Table) -> rusql
         .as_ref()
         .map(|column| column.name.as_str());
     let rowid = table.has_rowid.then(|| rowid_name(alias, &all)).flatten();
-    let order = match &rowid {
+    let (order, backward) = match &rowid {
         _ if !table.has_rowid => tree_order(conn, &table.name)?,
-        Some(name) => format!("t0.{name}"),
-        None => String::new(),
+        Some(name) => (format!("t0.{name}"), String::new()),
+        None => (String::new(), String::new()),
     };
     Ok(Shape {
         rowid,
         order,
+        backward,
         primary,
         defaults,
         keys: keys(conn, tables, table, &all)?,
@@ -119,25 +122,29 @@ pub(super) fn shape(conn: &Connection, tables: &[Table], table: &Table) -> rusql
     })
 }
 
-/// The order of the primary key's tree, which is where the rows of a WITHOUT ROWID table are.
-fn tree_order(conn: &Connection, table: &str) -> rusqlite::Result<String> {
+/// The order of the primary key's tree, which is where the rows of a WITHOUT ROWID table are; and the
+/// other way round.
+fn tree_order(conn: &Connection, table: &str) -> rusqlite::Result<(String, String)> {
     let sql = "SELECT x.name, x.coll, x.\"desc\" \
                FROM pragma_index_list(?1) AS l JOIN pragma_index_xinfo(l.name) AS x \
                WHERE l.origin = 'pk' AND x.key ORDER BY x.seqno";
     let term = |row: &Row<'_>| {
         let (name, collation): (String, String) = (row.get(0)?, row.get(1)?);
-        let direction = if row.get(2)? { " DESC" } else { "" };
-        Ok(format!(
-            "t0.{} COLLATE {}{direction}",
-            quote(&name),
-            quote(&collation)
-        ))
+        let by = format!("t0.{} COLLATE {}", quote(&name), quote(&collation));
+        Ok((by, row.get(2)?))
     };
-    let terms: Vec<String> = conn
+    let terms: Vec<(String, bool)> = conn
         .prepare(sql)?
         .query_map([table], term)?
         .collect::<Result<_, _>>()?;
-    Ok(terms.join(", "))
+    let order = |down: bool| {
+        let one = |(by, desc): &(String, bool)| match *desc != down {
+            true => format!("{by} DESC"),
+            false => by.clone(),
+        };
+        terms.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    Ok((order(false), order(true)))
 }
 
 /// The first columns of all indexes, and all columns of the UNIQUE ones; partial indexes left out.

@@ -103,13 +103,14 @@ pub(super) enum Literal {
     Int(i64),
 }
 
-fn word(sql: &str) -> usize {
+/// The length of the word at the start of `sql`.
+pub(super) fn word(sql: &str) -> usize {
     sql.find(|c: char| !(c.is_alphanumeric() || c == '_'))
         .unwrap_or(sql.len())
 }
 
 /// The length of what stands in quotes at the start of `sql`, doubled quotes included.
-fn quoted(sql: &str, quote: char) -> usize {
+pub(super) fn quoted(sql: &str, quote: char) -> usize {
     let mut at = 1;
     while let Some(end) = sql[at..].find(quote) {
         at += end + 1;

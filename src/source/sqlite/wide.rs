@@ -6,8 +6,6 @@
 //! other unit (WTF-8): for well-formed text that is what SQLite gives, and no two texts are the same.
 //! What SQLite would change on its way back goes back as bytes too.
 
-use std::iter;
-
 use crate::schema::Schema;
 
 /// The order of bytes in a UTF-16 database.
@@ -99,17 +97,17 @@ pub(super) fn exact(column: &str) -> String {
     format!("CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END")
 }
 
-/// One character a column: whether it holds text. All in SQL.
+/// One character a column: whether it holds text. All in SQL, in groups, since an expression may not be
+/// as deep as a table is wide.
 pub(super) fn marks(columns: &[String]) -> String {
     let mark = |column: &String| format!("(typeof({column}) = 'text')");
-    let marks: Vec<String> = columns.iter().map(mark).collect();
-    // In groups: SQLite takes no expression that is nested a thousand times.
-    let groups = marks
-        .chunks(100)
-        .map(|group| format!("({})", group.join(" || ")));
+    let group = |columns: &[String]| {
+        let marks: Vec<String> = columns.iter().map(mark).collect();
+        format!("({})", marks.join(" || "))
+    };
     // Joined to nothing, it is text even if it is one digit.
-    let all: Vec<String> = iter::once("''".to_owned()).chain(groups).collect();
-    all.join(" || ")
+    let groups = std::iter::once("''".to_owned()).chain(columns.chunks(100).map(group));
+    groups.collect::<Vec<_>>().join(" || ")
 }
 
 #[cfg(test)]

@@ -195,6 +195,7 @@ fn source() -> SourceState {
             tables: tables(),
             sequences: vec![("customers".into(), 41)],
             not_restorable: vec!["a virtual table".into()],
+            full_text: Vec::new(),
         },
         tables: vec![
             state(0, None, None),

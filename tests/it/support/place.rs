@@ -23,11 +23,26 @@ pub struct Place {
 
 impl Place {
     pub fn new(register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
-        Self::within(&std::env::temp_dir(), register, ownership, make)
+        Self::made(&std::env::temp_dir(), "", register, ownership, make)
+    }
+
+    /// One with `top` at the beginning of its configuration.
+    pub fn with(top: &str, register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
+        Self::made(&std::env::temp_dir(), top, register, ownership, make)
     }
 
     /// In a directory of its own in `base`.
     pub fn within(base: &Path, register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
+        Self::made(base, "", register, ownership, make)
+    }
+
+    fn made(
+        base: &Path,
+        top: &str,
+        register: &str,
+        ownership: &str,
+        make: impl FnOnce(&Path),
+    ) -> Self {
         let dir = tempfile::tempdir_in(base).unwrap();
         let db = dir.path().join("crm.db");
         make(&db);
@@ -42,7 +57,7 @@ impl Place {
             identity,
             runtime,
         };
-        place.rules(register, ownership);
+        place.rules(top, register, ownership);
         init::run(
             place.config(),
             &Root::make().unwrap(),
@@ -52,12 +67,12 @@ impl Place {
         place
     }
 
-    /// Writes the configuration with these rules: `table` and `key` of the register, and what the
+    /// Writes the configuration with `top` at its beginning and these rules: `table` and `key` of the register, and what the
     /// source says of ownership.
-    pub fn rules(&self, register: &str, ownership: &str) {
+    pub fn rules(&self, top: &str, register: &str, ownership: &str) {
         let recipient = self.identity.recipient();
         let text = format!(
-            "[customers]\nsource = \"crm\"\n{register}\n[keys]\nrecovery = [\"{recipient}\"]\n\
+            "{top}\n[customers]\nsource = \"crm\"\n{register}\n[keys]\nrecovery = [\"{recipient}\"]\n\
              [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n{ownership}\n\
              [[store]]\nname = \"a\"\nurl = \"file://{0}/a\"\n[[store]]\nname = \"b\"\nurl = \"file://{0}/b\"\n",
             self.dir.path().display()

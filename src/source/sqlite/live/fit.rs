@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use super::Work;
 use super::put::SavedRow;
 use crate::schema::Table;
+use crate::source::sqlite::edges::To;
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::{Kept, place};
 use crate::source::sqlite::sql::{quote, same};
@@ -104,12 +105,35 @@ impl Work<'_> {
         };
         let keyed = !shape.primary.is_empty();
         let identity = shape.primary.iter().map(named).collect::<Option<Vec<_>>>();
+        let rowid = shape.rowid.clone().filter(|_| table.rowid_alias.is_none());
+        let leads = rowid.clone().filter(|rowid| self.leads(live, rowid));
         Ok(Fit {
             live,
             address: self.address(live)?,
-            identity: identity.filter(|_| keyed),
+            identity: match leads {
+                Some(rowid) => Some(vec![(rowid, From::Rowid)]),
+                None => identity.filter(|_| keyed),
+            },
             columns,
-            rowid: shape.rowid.clone().filter(|_| table.rowid_alias.is_none()),
+            rowid,
+        })
+    }
+
+    /// Whether a path to owners goes by the rowid of a table, which is then no mere address.
+    fn leads(&self, table: usize, rowid: &str) -> bool {
+        let mut edges = self.settled.plan.owners.edges.iter().enumerate();
+        edges.any(|(from, edges)| {
+            edges.iter().any(|edge| {
+                let there = match &edge.to {
+                    To::Row { table, columns } | To::PointedAtBy { table, columns } => {
+                        Some((*table, columns))
+                    }
+                    To::Token => None,
+                };
+                let own = Some((from, &edge.columns)).into_iter().chain(there);
+                let mut ends = own.filter(|(at, _)| *at == table);
+                ends.any(|(_, columns)| columns.iter().any(|column| column == rowid))
+            })
         })
     }
 

@@ -2,13 +2,15 @@
 //!
 //! An index holds the words of the rows that it stands on. Deleting from it leaves the words in its
 //! segments until they are merged, and nothing deletes from it at all where the application does so by
-//! itself and not by triggers. So each index that stands on a changed table, or that a trigger of one
-//! writes to, is built again from its content; `secure_delete` fills the old one with zeros.
+//! itself and not by triggers. So each index that has lost rows of its own, that stands on a changed table,
+//! or that a trigger of one writes to, is built again from its content; `secure_delete` fills the old one with zeros.
 
 use super::Work;
 use super::remnants::{Level, Remnant};
+use crate::schema::Ownership;
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::sql::{quote, same};
+use crate::source::sqlite::virtuals::{Content, Module};
 
 /// What became of one virtual table.
 pub(super) struct Index {
@@ -26,13 +28,6 @@ impl Index {
     }
 }
 
-/// Where a full-text index has its text.
-enum Content {
-    Own,
-    Nowhere,
-    Table(String),
-}
-
 impl Work<'_> {
     /// Builds those indexes again that changes to the tables `touched` may reach.
     pub(super) fn renew_indexes(&self, touched: &[usize]) -> Result<Vec<Index>, SqliteError> {
@@ -47,29 +42,30 @@ impl Work<'_> {
         let names: Vec<&str> = touched.iter().map(|table| self.name(*table)).collect();
         let mut indexes = Vec::new();
         for (name, sql) in all {
-            let module = module(&sql);
-            let level = match module.as_str() {
-                "fts3" | "fts4" | "fts5" => self.renew(&name, &sql, &names)?,
-                _ => Level::Left("what is in it is not known".into()),
+            let module = Module::of(&sql);
+            let level = match ["fts3", "fts4", "fts5"].iter().any(|fts| module.is(fts)) {
+                true => self.renew(&name, &module.content, &names)?,
+                false => Level::Left("what is in it is not known".into()),
             };
             indexes.push(Index {
                 name,
-                module,
+                module: module.name.to_ascii_lowercase(),
                 level,
             });
         }
         Ok(indexes)
     }
 
-    fn renew(&self, name: &str, sql: &str, touched: &[&str]) -> Result<Level, SqliteError> {
-        let content = content(sql);
-        let stands_on_it = match &content {
+    fn renew(&self, name: &str, content: &Content, touched: &[&str]) -> Result<Level, SqliteError> {
+        let stands_on_it = match content {
             Content::Table(table) => self.may_show(table, touched),
-            _ => false,
+            Content::Own => touched.iter().any(|table| same(table, name)),
+            Content::Nowhere => false,
         };
         if !stands_on_it && !self.written_by_triggers(name, touched)? {
             return Ok(match content {
                 Content::Table(_) => Level::Untouched,
+                Content::Own if self.is_settled(name) => Level::Untouched,
                 _ => Level::Left("its text is its own, and nothing says whose it is".into()),
             });
         }
@@ -84,6 +80,14 @@ impl Work<'_> {
             Ok(_) => Level::Renewed,
             Err(error) => Level::Left(format!("it cannot be built again: {error}")),
         })
+    }
+
+    /// Whether it is known whose the rows of the index are.
+    fn is_settled(&self, name: &str) -> bool {
+        let mut tables = self.settled.schema.tables.iter();
+        let found = tables.find(|table| same(&table.name, name));
+        let settled = [Ownership::Register, Ownership::Owned, Ownership::Shared];
+        found.is_some_and(|table| settled.contains(&table.ownership))
     }
 
     /// Whether what stands in a changed table may show in `content`: it is one, or it is not a table.
@@ -105,38 +109,4 @@ impl Work<'_> {
             .iter()
             .any(|table| touched.iter().any(|touched| same(touched, table))))
     }
-}
-
-/// The arguments of a virtual table's module, with its name before them.
-fn parts(sql: &str) -> (&str, &str) {
-    let after = sql
-        .to_ascii_lowercase()
-        .find(" using ")
-        .map_or("", |at| sql[at + 7..].trim_start());
-    after.split_once('(').unwrap_or((after, ""))
-}
-
-fn module(sql: &str) -> String {
-    parts(sql).0.trim().to_ascii_lowercase()
-}
-
-fn content(sql: &str) -> Content {
-    let arguments = parts(sql).1.trim_end().trim_end_matches([';', ')']);
-    for argument in arguments.split(',') {
-        let Some((option, value)) = argument.split_once('=') else {
-            continue;
-        };
-        if !same(option.trim(), "content") {
-            continue;
-        }
-        let value = value
-            .trim()
-            .trim_matches(['\'', '"', '`', '[', ']'])
-            .to_owned();
-        return match value.is_empty() {
-            true => Content::Nowhere,
-            false => Content::Table(value),
-        };
-    }
-    Content::Own
 }

@@ -22,7 +22,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::SqliteError;
-use super::plan::{Plan, settle};
+use super::plan::{Plan, Unread, settle};
 use super::read::{PATIENCE, regular_file};
 use super::schema;
 use super::shape::Shape;
@@ -151,7 +151,7 @@ impl Settled {
     fn read(conn: &Connection, rules: &Rules) -> Result<Self, SqliteError> {
         double_quoted(conn, false).map_err(SqliteError::reading("the settings"))?;
         let (mut schema, shapes) = schema::read(conn)?;
-        let plan = settle(conn, rules, &mut schema, &shapes)?;
+        let plan = settle(conn, rules, &mut schema, &shapes, Unread::IsRefused)?;
         Ok(Self {
             schema,
             shapes,
@@ -176,6 +176,12 @@ impl Work<'_> {
     fn owned(&self, table: usize) -> bool {
         let ownership = self.settled.schema.tables[table].ownership;
         matches!(ownership, Ownership::Register | Ownership::Owned)
+    }
+
+    /// Whether a table is a full-text index with text of its own.
+    fn holds_text(&self, table: usize) -> bool {
+        let schema = &self.settled.schema;
+        schema.holds_text(&schema.tables[table])
     }
 
     /// Checks that no foreign key of the tables `children` leads nowhere that did not before.

@@ -89,8 +89,12 @@ impl Work<'_> {
         ))
     }
 
-    /// The affinity of a stored column; none of a generated one, whose type is not known here.
+    /// The affinity of a stored column or of the rowid; none of a generated one, whose type is not known
+    /// here.
     fn affinity(&self, table: usize, column: &str) -> Option<Affinity> {
+        if self.settled.shapes[table].rowid.as_deref() == Some(column) {
+            return Some(Affinity::Number);
+        }
         let table = &self.settled.schema.tables[table];
         let mut columns = table.columns.iter().chain(&table.rowid_alias);
         let column = columns.find(|stored| same(&stored.name, column))?;

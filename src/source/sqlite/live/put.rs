@@ -116,6 +116,8 @@ impl Work<'_> {
         (put.deleted, put.nulled) = self.told(&removal);
         let mut parents_first = children_first(&touched, &self.settled.shapes);
         parents_first.reverse();
+        // By then the application's triggers have done what they do to them.
+        parents_first.sort_by_key(|table| self.holds_text(*table));
         for live in parents_first {
             let there = rows.iter().zip(&steps).filter_map(|(row, step)| {
                 let fit = &fits[&row.table];
@@ -252,6 +254,27 @@ impl Work<'_> {
         Ok(taken.is_none().then_some(rowid))
     }
 
+    /// What is left to be done with a row of a full-text index, after the application's triggers have done
+    /// their part; none where that is as it was. A row that takes another rowid is not one of theirs.
+    fn after_triggers(
+        &self,
+        fit: &Fit,
+        row: &SavedRow,
+        step: &Step,
+    ) -> Result<Option<Step>, SqliteError> {
+        if !self.holds_text(fit.live) || matches!(step, Step::Insert { rowid: None }) {
+            return Ok(None);
+        }
+        let Some(Standing { address, cells }) = self.standing(fit, row)? else {
+            return Ok(Some(Step::Insert { rowid: row.rowid }));
+        };
+        let wanted = fit.columns.iter().map(|(_, from)| from.value(row));
+        Ok(Some(match wanted.eq(cells) {
+            true => Step::Nothing,
+            false => Step::Update { address },
+        }))
+    }
+
     /// Writes the rows of one table, and reads each back: how many were changed.
     fn write<'r>(
         &self,
@@ -261,18 +284,18 @@ impl Work<'_> {
     ) -> Result<u64, SqliteError> {
         let (mut changed, mut different) = (0, 0);
         for (fit, row, step) in rows {
-            let address = match step {
+            match step {
+                Step::Nothing => {}
+                Step::Insert { .. } => watch.expect(live, Op::Insert, 1),
+                Step::Update { .. } => watch.expect(live, Op::Update, 1),
+            }
+            changed += u64::from(!matches!(step, Step::Nothing));
+            let left = self.after_triggers(fit, row, step)?;
+            let address = match left.as_ref().unwrap_or(step) {
                 Step::Nothing => continue,
-                Step::Insert { rowid } => {
-                    watch.expect(live, Op::Insert, 1);
-                    self.insert(fit, row, *rowid)?
-                }
-                Step::Update { address } => {
-                    watch.expect(live, Op::Update, 1);
-                    self.update(fit, row, address)?
-                }
+                Step::Insert { rowid } => self.insert(fit, row, *rowid)?,
+                Step::Update { address } => self.update(fit, row, address)?,
             };
-            changed += 1;
             let keys: Vec<(String, Value)> = fit.address.iter().cloned().zip(address).collect();
             let wanted = fit.columns.iter().map(|(_, from)| from.value(row));
             let back = self.find(fit, &keys)?;

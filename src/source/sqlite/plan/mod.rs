@@ -12,10 +12,11 @@
 use rusqlite::Connection;
 
 use crate::schema::{Ownership, Schema, Table};
+use crate::source::sqlite::damage::is_damage;
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::{ForeignKey, Shape};
-use crate::source::sqlite::sql::quote;
+use crate::source::sqlite::sql::{has_prefix, quote};
 use crate::source::{RegisterRule, Rules};
 
 mod references;
@@ -30,6 +31,17 @@ pub(super) struct Plan {
     pub register: Option<RegisterRule>,
     /// For each table, for each of its references: the edge to the row that is referred to.
     pub references: Vec<Vec<Edge>>,
+    /// Tables of which damage keeps us from seeing whether a row has several owners.
+    pub unexamined: Vec<usize>,
+}
+
+/// What becomes of damage that is met while rows are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is an error.
+    IsRefused,
+    /// It is noted.
+    IsPassed,
 }
 
 /// Settles the ownership of every table of `schema` and writes it there.
@@ -38,8 +50,10 @@ pub(super) fn settle(
     rules: &Rules,
     schema: &mut Schema,
     shapes: &[Shape],
+    unread: Unread,
 ) -> Result<Plan, SqliteError> {
     let mut planner = Planner::new(conn, rules, schema, shapes)?;
+    planner.unread = unread;
     while let Some(table) = planner.next() {
         planner.settle(table)?;
     }
@@ -53,6 +67,7 @@ pub(super) fn settle(
         owners: planner.owners,
         register: planner.register,
         references: planner.references,
+        unexamined: planner.unexamined,
     })
 }
 
@@ -71,6 +86,8 @@ struct Planner<'a> {
     distance: Vec<usize>,
     owners: Owners,
     references: Vec<Vec<Edge>>,
+    unread: Unread,
+    unexamined: Vec<usize>,
 }
 
 impl<'a> Planner<'a> {
@@ -187,7 +204,7 @@ impl<'a> Planner<'a> {
 
     /// Looks for one row that has several owners, and says in words along which paths.
     fn disagreement(
-        &self,
+        &mut self,
         table: usize,
         live: &[Edge],
         paths: &[String],
@@ -209,9 +226,31 @@ impl<'a> Planner<'a> {
                 tests.push((format!("(n{at} > 1)"), words));
             }
         }
-        if tests.is_empty() {
-            return Ok(None);
+        // An expression may be only so deep.
+        for tests in tests.chunks(400) {
+            match self.met(table, &columns, tests) {
+                Err(SqliteError::Read { source, .. })
+                    if self.unread == Unread::IsPassed && is_damage(&source) =>
+                {
+                    self.unexamined.push(table);
+                }
+                met => {
+                    if let Some(words) = met? {
+                        return Ok(Some(words));
+                    }
+                }
+            }
         }
+        Ok(None)
+    }
+
+    /// The words of the first of some conditions on `columns` that a row of `table` meets.
+    fn met(
+        &self,
+        table: usize,
+        columns: &[String],
+        tests: &[(String, String)],
+    ) -> Result<Option<String>, SqliteError> {
         let conditions: Vec<&str> = tests.iter().map(|(sql, _)| sql.as_str()).collect();
         let sql = format!(
             "SELECT {} FROM (SELECT {} FROM {} AS t0) WHERE {} LIMIT 1",
@@ -271,8 +310,23 @@ impl<'a> Planner<'a> {
                 let warning =
                     format!("leads to customers only through {name}, whose owners are ambiguous");
                 self.table(table).warnings.push(warning);
+            } else if self.schema.holds_text(&self.schema.tables[table]) {
+                let warning = self.whose_text(table);
+                self.table(table).warnings.push(warning);
             }
         }
+    }
+
+    /// What is asked of a full-text table. It is mostly called after the table whose words it has.
+    fn whose_text(&self, table: usize) -> String {
+        let name = &self.owners.names[table];
+        let after = |of: &usize| self.owned(*of) && has_prefix(name, &self.owners.names[*of]);
+        let of = (0..self.settled.len()).filter(after);
+        let of = of.max_by_key(|of| self.owners.names[*of].len());
+        let of = of.map_or("TABLE", |of| &self.owners.names[of]);
+        format!(
+            "is a full-text table with text of its own: say whose it is, such as by = \"rowid -> {of}\""
+        )
     }
 }
 

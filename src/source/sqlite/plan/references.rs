@@ -59,6 +59,7 @@ impl Planner<'_> {
             name,
         ) {
             Some(Kept::Stored(place)) => Some(place),
+            None if self.shapes[table].rowid.as_ref() == Some(name) => Some(ParentColumn::Rowid),
             _ => None,
         };
         let mut pairs = Vec::new();
@@ -107,8 +108,12 @@ impl Planner<'_> {
                 .rowid_alias
                 .as_ref()
                 .map(|alias| &alias.name);
-            let quick =
-                |column: &String| alias == Some(column) || self.shapes[to].leading.contains(column);
+            let shape = &self.shapes[to];
+            let quick = |column: &String| {
+                alias == Some(column)
+                    || shape.rowid.as_ref() == Some(column)
+                    || shape.leading.contains(column)
+            };
             if !columns.iter().any(quick) {
                 let name = &self.owners.names[to];
                 let warning = format!("is slow to read: {name} has no index on {}", list(&columns));

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Planner, edge_of};
+use super::{Planner, Unread, edge_of};
 use crate::schema::{Ownership, Schema};
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
@@ -34,6 +34,8 @@ impl<'a> Planner<'a> {
                 edges: vec![Vec::new(); tables],
             },
             references: vec![Vec::new(); tables],
+            unread: Unread::IsRefused,
+            unexamined: Vec::new(),
             schema,
         };
         if let Some(rule) = &rules.register {
@@ -82,6 +84,43 @@ impl<'a> Planner<'a> {
             })
         };
         names.iter().map(one).collect()
+    }
+
+    /// The columns of a path: the same, and where no column is called so, the rowid, under the name that it has.
+    fn path_columns(
+        &self,
+        role: &str,
+        table: usize,
+        names: &[String],
+    ) -> Result<Vec<String>, SqliteError> {
+        match names {
+            [name] if self.means_rowid(table, name) => Ok(self.rowid(table).into_iter().collect()),
+            _ => self.columns(role, table, names),
+        }
+    }
+
+    fn means_rowid(&self, table: usize, name: &str) -> bool {
+        let words = ["rowid", "_rowid_", "oid"];
+        let taken = self.shapes[table].all.iter().any(|c| same(c, name));
+        !taken && words.iter().any(|word| same(word, name)) && self.rowid(table).is_some()
+    }
+
+    /// The rowid of the table `to`, if a path comes from a rowid: that leads to a rowid, whatever else is a key
+    /// there.
+    fn rowid_for(&self, from: usize, columns: &[String], to: usize) -> Option<Vec<String>> {
+        match columns {
+            [name] if self.means_rowid(from, name) => self.rowid(to).map(|rowid| vec![rowid]),
+            _ => None,
+        }
+    }
+
+    /// By what column of a path the rowid is reached; none where there is no rowid, or no name for it.
+    fn rowid(&self, table: usize) -> Option<String> {
+        let alias = self.schema.tables[table].rowid_alias.as_ref();
+        match alias {
+            Some(alias) => Some(alias.name.clone()),
+            None => self.shapes[table].rowid.clone(),
+        }
     }
 
     fn bad_rule(&self, table: usize, what: impl Into<String>) -> SqliteError {
@@ -240,7 +279,7 @@ impl<'a> Planner<'a> {
     ) -> Result<Edge, SqliteError> {
         match by {
             By::Key(names) => {
-                let columns = self.columns(role, table, names)?;
+                let columns = self.path_columns(role, table, names)?;
                 match self.owners.register.clone() {
                     Some((register, key)) => self.to_row(table, columns, register, key, filter),
                     None => Ok(Edge {
@@ -254,9 +293,10 @@ impl<'a> Planner<'a> {
                 columns,
                 table: through,
             } => {
-                let columns = self.columns(role, table, columns)?;
                 let through = self.find(role, through)?;
-                let key = self.key_of(through, table)?;
+                let rowid = self.rowid_for(table, columns, through);
+                let key = rowid.map_or_else(|| self.key_of(through, table), Ok)?;
+                let columns = self.path_columns(role, table, columns)?;
                 self.to_row(table, columns, through, key, filter)
             }
             By::PointedAtBy {
@@ -302,15 +342,23 @@ impl<'a> Planner<'a> {
             Some((register, key)) if *register == table => return Ok(key.clone()),
             _ => {}
         }
-        let shape = &self.shapes[table];
-        if !shape.primary.is_empty() {
-            return Ok(shape.primary.clone());
+        let primary = self.primary(table);
+        if !primary.is_empty() {
+            return Ok(primary);
         }
         let what = format!(
             "leads to {}, which has no primary key",
             self.owners.names[table]
         );
         Err(self.bad_rule(of, what))
+    }
+
+    /// The primary key; of a full-text index, which can have none, the rowid.
+    fn primary(&self, table: usize) -> Vec<String> {
+        match self.schema.holds_text(&self.schema.tables[table]) {
+            true => self.rowid(table).into_iter().collect(),
+            false => self.shapes[table].primary.clone(),
+        }
     }
 
     fn pointed_at(
@@ -322,14 +370,17 @@ impl<'a> Planner<'a> {
         filter: Option<String>,
     ) -> Result<Edge, SqliteError> {
         let from = self.find(role, from)?;
-        let pointing = self.columns(role, from, columns)?;
+        let pointing = self.path_columns(role, from, columns)?;
         let declared = self.shapes[from]
             .keys
             .iter()
             .find(|key| key.parent == table && key.columns == pointing);
         let columns = match declared {
             Some(key) => key.parent_columns.clone(),
-            None => self.shapes[table].primary.clone(),
+            None => {
+                let rowid = self.rowid_for(from, columns, table);
+                rowid.unwrap_or_else(|| self.primary(table))
+            }
         };
         if from == table || columns.len() != pointing.len() {
             let what = format!(

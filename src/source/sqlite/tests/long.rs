@@ -149,3 +149,17 @@ fn what_refers_is_held_and_may_be_long() {
     })
     .unwrap();
 }
+
+#[test]
+fn full_text_tables_hold_what_they_have() {
+    let (_dir, path) = database(&format!(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); CREATE VIRTUAL TABLE f USING fts5(body, c UNINDEXED);
+         INSERT INTO c VALUES (1); INSERT INTO f VALUES (replace(hex(zeroblob({LONG})), '0000', 'word '), 1);"
+    ));
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![owns("f", key(&["c"]))];
+    let (again, seen) = rebuild_long(&path, &rules);
+    assert_eq!(seen, []);
+    let all = "SELECT length(body), c, rowid FROM f WHERE f MATCH 'word'";
+    assert_eq!(ask(&again, all), ask(&path, all));
+}

@@ -11,7 +11,11 @@ use crate::schema::{Ownership, Table};
 use crate::source::{By, Cell, Owner, OwnsRule, RegisterRule, Rules};
 use crate::value::{Value, ValueRef};
 
+mod apart;
+mod damage;
 mod exact;
+mod fulltext;
+mod limits;
 mod live;
 mod long;
 mod lost;
@@ -266,15 +270,14 @@ fn everything(path: &Path) -> Vec<String> {
             Some(name) => (name, name.to_owned()),
             None => ("NULL", columns.join(", ")),
         };
-        let sql = format!(
-            "SELECT {rowid}, {} FROM \"{quoted}\" ORDER BY {order}",
-            shown.join(", ")
-        );
-        all.extend(
-            ask(path, &sql)
-                .into_iter()
-                .map(|line| format!("{name}: {line}")),
-        );
+        for shown in shown.chunks(500) {
+            let sql = format!(
+                "SELECT {rowid}, {} FROM \"{quoted}\" ORDER BY {order}",
+                shown.join(", ")
+            );
+            let lines = ask(path, &sql).into_iter();
+            all.extend(lines.map(|line| format!("{name}: {line}")));
+        }
     }
     all
 }

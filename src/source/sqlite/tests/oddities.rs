@@ -120,7 +120,7 @@ fn rows_come_in_the_order_of_rowids_and_primary_keys() {
 fn virtual_tables_are_named_and_what_is_ours_is_never_read() {
     let (_dir, path) = database(
         "CREATE TABLE customers(id INTEGER PRIMARY KEY, name);
-         CREATE VIRTUAL TABLE docs USING fts5(body); CREATE VIRTUAL TABLE docs2 USING fts5(body);
+         CREATE VIRTUAL TABLE docs USING fts5(body, content=''); CREATE VIRTUAL TABLE docs2 USING fts4(body);
          CREATE VIRTUAL TABLE spots USING rtree(id, x0, x1);
          CREATE TABLE docs_of_people(customer REFERENCES customers);
          CREATE TABLE tenure_changes(/* made by tenure */ id); CREATE INDEX of_ours ON tenure_changes(id);

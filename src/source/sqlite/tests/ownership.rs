@@ -3,6 +3,7 @@
 use super::exact::chinook;
 use super::*;
 use crate::schema::ParentColumn;
+use crate::source::sqlite::read::Way;
 
 #[test]
 fn chinook_belongs_to_its_customers_by_foreign_keys() {
@@ -377,7 +378,8 @@ fn owners_are_looked_up_and_never_searched_for() {
     let db = open(&path, &crm_rules());
     let conn = Connection::open(&path).unwrap();
     for (at, table) in db.schema().tables.iter().enumerate() {
-        let sql = format!("EXPLAIN QUERY PLAN {}", db.select(at).replace("?1", "7"));
+        let sql = db.select(at, Way::From(7)).replace("?1", "7");
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
         let mut prepared = conn.prepare(&sql).unwrap();
         let steps = prepared
             .query_map([], |row| row.get::<_, String>(3))

@@ -8,6 +8,7 @@ use crate::value::CustomerKey;
 
 mod erase;
 mod flag;
+mod fulltext;
 mod put;
 mod remnants;
 
@@ -19,7 +20,7 @@ fn live(path: &Path, rules: &Rules) -> Live {
     live
 }
 
-fn id(number: i64) -> CustomerKey {
+pub(super) fn id(number: i64) -> CustomerKey {
     CustomerKey(vec![Value::Int(number)])
 }
 

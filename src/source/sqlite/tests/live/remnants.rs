@@ -8,7 +8,7 @@ use super::*;
 use crate::source::sqlite::{Level, Remnant, roll_back};
 
 /// 24 bytes that stand nowhere by chance.
-fn canary() -> String {
+pub(super) fn canary() -> String {
     let random = crate::secret::random::<12>().unwrap();
     crate::ids::hex(&random)
 }
@@ -21,7 +21,7 @@ fn sings(bytes: &[u8], canary: &str) -> bool {
 
 /// Which of the database's files hold the canary. Another process reads them: closing the database
 /// would drop the locks that this one has on it.
-fn singing(path: &Path, canary: &str) -> Vec<String> {
+pub(super) fn singing(path: &Path, canary: &str) -> Vec<String> {
     let suffixes = ["", "-wal", "-journal", "-shm"].into_iter();
     let found = suffixes.filter(|suffix| {
         let file = format!("{}{suffix}", path.display());
@@ -31,7 +31,7 @@ fn singing(path: &Path, canary: &str) -> Vec<String> {
     found.map(|suffix| format!("db{suffix}")).collect()
 }
 
-fn level<'r>(remnants: &'r [Remnant], what: &str) -> &'r Level {
+pub(super) fn level<'r>(remnants: &'r [Remnant], what: &str) -> &'r Level {
     let found = remnants.iter().find(|remnant| remnant.what.contains(what));
     &found
         .unwrap_or_else(|| panic!("{what}: {remnants:?}"))

@@ -1,0 +1,231 @@
+//! Connections that read one state of a database: the live file, or a copy of it.
+
+use std::ops::Deref;
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, FileControl, MAIN_DB, OpenFlags};
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use super::apart::{self, Copy, Mode};
+use super::error::SqliteError;
+use super::read::{PATIENCE, regular_file};
+
+/// How often we begin anew when the database is another one each time.
+const TRIES: usize = 10;
+
+/// Nobody else knows of a copy, so a log needs no index that is shared. A page costs more than one of a
+/// plain file, so more of them are held: 16 MiB.
+const FOR_COPIES: &str = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16384";
+
+/// A connection in a read transaction that has begun to read.
+pub(super) enum View {
+    /// Of the live file.
+    Live(Connection),
+    /// Of a copy, for which nobody waits.
+    Apart(Copy),
+}
+
+impl Deref for View {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Live(connection) => connection,
+            Self::Apart(copy) => copy,
+        }
+    }
+}
+
+impl View {
+    /// Reads the live file.
+    pub(super) fn live(path: &Path) -> Result<Self, SqliteError> {
+        until_it_stays(path, || {
+            let connection = open(path)?;
+            begin(&connection).map_err(|e| SqliteError::on_open(path, e))?;
+            Ok((!moved(path, &connection)?).then_some(Self::Live(connection)))
+        })
+    }
+
+    /// Reads the live file where its writers do not wait for that, else a copy in `dir`.
+    pub(super) fn apart(path: &Path, dir: &Path) -> Result<Self, SqliteError> {
+        until_it_stays(path, || {
+            let mut connection = open(path)?;
+            let fail = |error| SqliteError::on_open(path, error);
+            let mode = apart::mode(&mut connection, PATIENCE).map_err(fail)?;
+            if mode == Mode::Rollback {
+                return copied(path, &mut connection, mode, dir);
+            }
+            match begin(&connection) {
+                Err(error) if mode == Mode::Log && lacks_index(path, &error) => {
+                    copied(path, &mut open(path)?, mode, dir)
+                }
+                Err(error) => Err(fail(error)),
+                Ok(()) => {
+                    let same = has_log(&connection).map_err(fail)? == (mode == Mode::Log);
+                    let stays = same && !moved(path, &connection)?;
+                    Ok(stays.then_some(Self::Live(connection)))
+                }
+            }
+        })
+    }
+}
+
+/// Tries until the database is the same before and after.
+fn until_it_stays(
+    path: &Path,
+    mut once: impl FnMut() -> Result<Option<View>, SqliteError>,
+) -> Result<View, SqliteError> {
+    for _ in 0..TRIES {
+        if let Some(view) = once()? {
+            return Ok(view);
+        }
+    }
+    Err(SqliteError::Replaced {
+        path: path.to_owned(),
+    })
+}
+
+/// A read-only connection that has not begun to read.
+fn open(path: &Path) -> Result<Connection, SqliteError> {
+    let absolute = regular_file(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(absolute, flags).map_err(|e| SqliteError::on_open(path, e))
+}
+
+/// A copy of the database of `connection`, which has not begun to read; none if that is another one now.
+fn copied(
+    path: &Path,
+    connection: &mut Connection,
+    mode: Mode,
+    dir: &Path,
+) -> Result<Option<View>, SqliteError> {
+    let Some(copy) = apart::copy(path, connection, mode, dir, PATIENCE)? else {
+        return Ok(None);
+    };
+    // Only after the copying: what lies beside the database was opened by name.
+    if moved(path, connection)? {
+        return Ok(None);
+    }
+    let begun = copy.execute_batch(FOR_COPIES).and_then(|()| begin(&copy));
+    begun.map_err(|e| SqliteError::on_open(path, e))?;
+    Ok(Some(View::Apart(copy)))
+}
+
+/// Whether another file stands at the path now.
+fn moved(path: &Path, connection: &Connection) -> Result<bool, SqliteError> {
+    let mut moved = 0;
+    connection
+        .file_control(Some(MAIN_DB), FileControl::HasMoved(&mut moved))
+        .map_err(|e| SqliteError::on_open(path, e))?;
+    Ok(moved != 0)
+}
+
+/// Whether a transaction that has begun reads a log.
+fn has_log(connection: &Connection) -> rusqlite::Result<bool> {
+    let mode = connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))?;
+    Ok(mode == "wal")
+}
+
+/// Whether a database with a log could not be read because its index can be made nowhere: where nobody
+/// can write.
+fn lacks_index(path: &Path, error: &rusqlite::Error) -> bool {
+    let refused = matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+    );
+    refused && statvfs(path).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+fn begin(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(PATIENCE)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // A column misspelt in a `where` shall be an error, not a string.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    // What a damaged page seems to hold is looked at more closely, so that it is not taken for rows.
+    conn.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON; BEGIN",
+    )?;
+    // BEGIN alone does not look at the file: this read is what fixes the view.
+    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(dir: &Path, name: &str, mode: &str) -> std::path::PathBuf {
+        let path = dir.join(name);
+        let sql = format!("PRAGMA journal_mode = {mode}; CREATE TABLE \"{name}\"(a)");
+        let made = Connection::open(&path).unwrap();
+        made.execute_batch(&sql).unwrap();
+        path
+    }
+
+    fn table(view: &View) -> String {
+        let sql = "SELECT name FROM sqlite_schema";
+        view.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_after_it_was_opened_is_seen() {
+        for mode in ["DELETE", "WAL"] {
+            let dir = tempfile::tempdir().unwrap();
+            let (old, new) = (
+                database(dir.path(), "old", mode),
+                database(dir.path(), "new", mode),
+            );
+            let connection = open(&old).unwrap();
+            assert!(!moved(&old, &connection).unwrap());
+            std::fs::rename(&new, &old).unwrap();
+            begin(&connection).unwrap();
+            assert!(moved(&old, &connection).unwrap(), "{mode}");
+            std::fs::remove_file(&old).unwrap();
+            assert!(moved(&old, &connection).unwrap(), "{mode}");
+            // It is what it was for as long as it is open.
+            assert_eq!(table(&View::Live(connection)), "old");
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_is_begun_anew_but_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = database(dir.path(), "old", "DELETE");
+        let mut replaced = false;
+        let view = until_it_stays(&old, || {
+            let mut connection = open(&old)?;
+            if !replaced {
+                let new = database(dir.path(), "new", "DELETE");
+                std::fs::rename(new, &old).unwrap();
+                replaced = true;
+            }
+            copied(&old, &mut connection, Mode::Rollback, dir.path())
+        });
+        assert_eq!(table(&view.unwrap()), "new");
+        let mut tries = 0;
+        let never = until_it_stays(&old, || {
+            tries += 1;
+            Ok(None)
+        });
+        assert!(matches!(never.err(), Some(SqliteError::Replaced { .. })));
+        assert_eq!(tries, TRIES);
+    }
+
+    #[test]
+    fn a_change_of_mode_is_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = database(dir.path(), "crm", "WAL");
+        let mut connection = open(&path).unwrap();
+        let copy = copied(&path, &mut connection, Mode::Rollback, dir.path());
+        assert!(copy.unwrap().is_none());
+        let view = View::apart(&path, dir.path()).unwrap();
+        assert!(matches!(view, View::Live(_)));
+        assert!(has_log(&view).unwrap());
+        drop(view);
+        let owner = Connection::open(&path).unwrap();
+        owner.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+        let view = View::apart(&path, dir.path()).unwrap();
+        assert!(matches!(view, View::Apart(_)));
+        assert!(!has_log(&view).unwrap());
+    }
+}
