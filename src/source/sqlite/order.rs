@@ -11,22 +11,22 @@ use rusqlite::Connection;
 use crate::schema::Schema;
 
 /// Puts the entries into the order of `schema`, inside the transaction that made them. What it does
-/// not list stands behind what it belongs to: an index that is part of a table follows the table.
+/// not list was made with what stands before it (an index that is part of a table, a shadow table), and
+/// stays behind that.
 pub(super) fn restore(conn: &Connection, schema: &Schema) -> rusqlite::Result<()> {
     let listed = schema.statements.iter().enumerate();
     let places: HashMap<(&str, &str), usize> = listed
         .map(|(at, s)| ((s.kind.as_str(), s.name.as_str()), at))
         .collect();
-    let sql = "SELECT rowid, type, name, tbl_name FROM sqlite_schema ORDER BY rowid";
+    let sql = "SELECT rowid, type, name FROM sqlite_schema ORDER BY rowid";
     let mut prepared = conn.prepare(sql)?;
     let mut rows = prepared.query([])?;
-    let mut entries: Vec<(usize, bool, i64)> = Vec::new();
+    let mut entries: Vec<(usize, i64)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let (kind, name, of): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        let own = places.get(&(kind.as_str(), name.as_str()));
-        let place = own.or_else(|| places.get(&("table", of.as_str())));
-        let place = place.copied().unwrap_or(usize::MAX);
-        entries.push((place, own.is_none(), row.get(0)?));
+        let (kind, name): (String, String) = (row.get(1)?, row.get(2)?);
+        let listed = places.get(&(kind.as_str(), name.as_str())).copied();
+        let before = entries.last().map_or(0, |(place, _)| *place);
+        entries.push((listed.unwrap_or(before), row.get(0)?));
     }
     drop(rows);
     if entries.is_sorted() {
@@ -39,11 +39,11 @@ pub(super) fn restore(conn: &Connection, schema: &Schema) -> rusqlite::Result<()
     moved
 }
 
-fn move_all(conn: &Connection, entries: &[(usize, bool, i64)]) -> rusqlite::Result<()> {
+fn move_all(conn: &Connection, entries: &[(usize, i64)]) -> rusqlite::Result<()> {
     // Out of the way first: two entries never have one place.
     conn.execute_batch("UPDATE sqlite_schema SET rowid = -rowid")?;
     let mut place = conn.prepare("UPDATE sqlite_schema SET rowid = ?1 WHERE rowid = ?2")?;
-    for ((.., before), at) in entries.iter().zip(1_i64..) {
+    for ((_, before), at) in entries.iter().zip(1_i64..) {
         place.execute((at, -before))?;
     }
     Ok(())

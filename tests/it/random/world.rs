@@ -12,6 +12,7 @@ use super::model::Model;
 
 mod changes;
 mod extras;
+mod links;
 mod names;
 mod rows;
 mod tables;

@@ -26,3 +26,18 @@ fn entries_of_the_schema_come_back_in_their_order() {
     assert_eq!(ask(&copy, "PRAGMA integrity_check"), ["'ok'"]);
     assert_eq!(ask(&copy, "SELECT count(*) FROM log"), ["3"]);
 }
+
+#[test]
+fn the_tables_of_a_full_text_index_stay_behind_it() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, a UNIQUE); CREATE INDEX i ON c(a);
+         CREATE VIRTUAL TABLE words USING fts5(a, content='c', content_rowid='id');
+         CREATE VIEW v AS SELECT * FROM c; CREATE TABLE last(x); INSERT INTO c VALUES (1, 'word');
+         INSERT INTO words(words) VALUES ('rebuild');",
+    );
+    let (copy, _) = rebuild(&path, &register("c", &["id"]), &[]);
+    let all = "SELECT type, name FROM sqlite_schema ORDER BY rowid";
+    similar(&ask(&path, all), &ask(&copy, all));
+    let found = "SELECT rowid FROM words WHERE words MATCH 'word'";
+    assert_eq!(ask(&copy, found), ["1"]);
+}

@@ -72,7 +72,9 @@ impl World {
         for (n, at) in wanted.iter().enumerate() {
             let v = match picks.len() {
                 0 => 0,
-                len => picks[n % len].rotate_left((n / len) as u32 * 5),
+                len if n < len => picks[n],
+                // Numbers alone in most columns of a wide table: its rows are long enough.
+                len => picks[n % len].rotate_left((n / len) as u32 * 5) & 0x5fff_ffff,
             };
             let link = entry.links.iter().find(|link| link.columns.contains(at));
             let value = match (entry.columns[*at].role, link) {

@@ -1,0 +1,194 @@
+//! Where the rows of tables lead, and what is said of it.
+
+use super::World;
+use super::tables::Draft;
+use crate::random::dice::Dice;
+use crate::random::model::{Link, Means, Role, Said};
+use crate::random::values::{Takes, name};
+
+impl World {
+    /// Where the rows lead.
+    pub(super) fn links(&mut self, draft: &mut Draft, dice: &mut Dice<'_>) {
+        let made = self.model.tables.len();
+        let itself = draft.table.key.len() == 1 && dice.one_in(5);
+        if made == 0 {
+            // Columns that point at the rows of tables that come later.
+            for _ in 0..dice.pick(3) {
+                let keys = (Role::Link, Takes::Anything);
+                let declared = if draft.table.strict { "ANY" } else { "" };
+                self.column(draft, "points", keys, (declared, ""), "", dice);
+            }
+        } else {
+            match dice.pick(14) {
+                0..=2 => self.link(draft, 0, Means::Nothing, dice),
+                3..=5 => {
+                    let to = dice.pick(made);
+                    self.link(draft, to, Means::Nothing, dice);
+                }
+                6 => {
+                    let (to, other) = (dice.pick(made), dice.pick(made));
+                    self.link(draft, to, Means::Nothing, dice);
+                    self.link(draft, other, Means::Nothing, dice);
+                }
+                7 | 8 => {
+                    let (to, other) = (dice.pick(made), dice.pick(made));
+                    self.link(draft, to, Means::By(None), dice);
+                    self.link(draft, other, Means::Nothing, dice);
+                }
+                9 => {
+                    self.link(draft, 0, Means::By(None), dice);
+                    self.link(draft, 0, Means::Also, dice);
+                }
+                10 => {
+                    let kind = (Role::Kind, Takes::Integer);
+                    let declared = if draft.table.strict { "INT" } else { "" };
+                    let at = self.column(draft, "kind", kind, (declared, ""), "", dice);
+                    let other = dice.pick(made);
+                    self.link(draft, 0, Means::By(Some((at, 0))), dice);
+                    self.link(draft, other, Means::By(Some((at, 1))), dice);
+                }
+                11 => self.pointed_at(draft),
+                12 => {
+                    draft.table.said = Said::Shared;
+                    if dice.one_in(3) {
+                        let to = dice.pick(made);
+                        self.link(draft, to, Means::Nothing, dice);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if itself {
+            self.link(draft, made, Means::Nothing, dice);
+        }
+        self.key_of_links(draft, dice);
+    }
+
+    /// Many-to-many: what it leads to is its key.
+    fn key_of_links(&mut self, draft: &mut Draft, dice: &mut Dice<'_>) {
+        let columns: Vec<usize> = draft
+            .table
+            .links
+            .iter()
+            .flat_map(|l| l.columns.clone())
+            .collect();
+        if !self.model.tables.is_empty()
+            && draft.table.key.is_empty()
+            && !columns.is_empty()
+            && dice.one_in(2)
+        {
+            draft.constraints.push(format!(
+                "PRIMARY KEY ({})",
+                draft.table.names(&columns).join(", ")
+            ));
+            draft.table.without_rowid = dice.one_in(2);
+            draft.table.key = columns;
+        }
+    }
+
+    /// Columns that lead to a row of table `to`; nothing where that has no key.
+    fn link(&mut self, draft: &mut Draft, to: usize, means: Means, dice: &mut Dice<'_>) {
+        let target = self.model.tables.get(to).unwrap_or(&draft.table);
+        let itself = to >= self.model.tables.len();
+        if target.key.is_empty() || !target.alive {
+            return;
+        }
+        // A rule leads to the PRIMARY KEY, or to the register's key whatever that is.
+        let by_rule = matches!(means, Means::By(_));
+        if by_rule && !target.primary && to != 0 {
+            return;
+        }
+        let key = target.key.clone();
+        let others = dice.one_in(5) && !draft.table.strict;
+        let types: Vec<(&'static str, &'static str, Takes)> = key
+            .iter()
+            .map(|at| {
+                let column = &target.columns[*at];
+                let declared = if others { "" } else { column.declared };
+                (declared, column.collate, column.takes)
+            })
+            .collect();
+        let parent = name(&target.name);
+        let parent_columns = target.names(&key).join(", ");
+        let required = if dice.one_in(4) && !itself {
+            " NOT NULL"
+        } else {
+            ""
+        };
+        let mut columns = Vec::new();
+        // Both in the same tenant: one column belongs to two keys.
+        let tenant = draft.table.links.iter().find(|other| {
+            let means = [&other.means, &means];
+            other.columns.len() > 1 && key.len() > 1 && !means.contains(&&Means::Also)
+        });
+        columns.extend(
+            tenant
+                .filter(|_| dice.one_in(2))
+                .map(|other| other.columns[0]),
+        );
+        for (declared, collate, takes) in types.into_iter().skip(columns.len()) {
+            let takes = if draft.table.strict {
+                takes
+            } else {
+                Takes::Anything
+            };
+            let collate = if dice.one_in(2) { collate } else { "" };
+            let role = (Role::Link, takes);
+            columns.push(self.column(draft, "ref", role, (declared, collate), required, dice));
+        }
+        let commas = columns
+            .iter()
+            .any(|at| draft.table.columns[*at].name.contains(','));
+        let means = match means {
+            Means::Also if commas && columns.len() > 1 => Means::Nothing,
+            means => means,
+        };
+        let declared = itself || !(by_rule || means == Means::Also) || dice.one_in(2);
+        if declared {
+            let own = draft.table.names(&columns).join(", ");
+            let action = dice.of(&[
+                "",
+                " ON DELETE CASCADE",
+                " ON DELETE SET NULL ON UPDATE CASCADE",
+            ]);
+            let deferred = dice.of(&["", "", " DEFERRABLE INITIALLY DEFERRED"]);
+            draft.constraints.push(format!(
+                "FOREIGN KEY ({own}) REFERENCES {parent} ({parent_columns}){action}{deferred}"
+            ));
+        }
+        draft.table.links.push(Link {
+            columns,
+            to,
+            key,
+            declared,
+            means,
+        });
+    }
+
+    /// The register, or another table, points at the rows of this one.
+    fn pointed_at(&mut self, draft: &mut Draft) {
+        let [_] = draft.table.key[..] else { return };
+        if !draft.table.primary {
+            return;
+        }
+        let register = &self.model.tables[0];
+        let free = register.living().find(|at| {
+            let points = register.columns[*at].role == Role::Link;
+            points && !register.links.iter().any(|link| link.columns.contains(at))
+        });
+        let Some(column) = free else { return };
+        let key = draft.table.key.clone();
+        draft.table.said = Said::PointedAt {
+            table: 0,
+            columns: vec![column],
+        };
+        let to = self.model.tables.len();
+        self.model.tables[0].links.push(Link {
+            columns: vec![column],
+            to,
+            key,
+            declared: false,
+            means: Means::Nothing,
+        });
+    }
+}
