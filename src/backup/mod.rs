@@ -25,6 +25,8 @@ mod mend;
 mod numbers;
 mod packing;
 mod publish;
+#[cfg(test)]
+mod tests;
 mod uploads;
 
 use compare::{Changes, Comparer};

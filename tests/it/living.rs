@@ -4,6 +4,7 @@
 mod changed;
 mod child;
 mod crashed;
+mod damaged;
 mod image;
 mod plain;
 mod room;

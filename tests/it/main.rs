@@ -22,6 +22,7 @@ mod demo;
 mod exact;
 mod forgets;
 mod golden;
+mod heavy;
 mod journal;
 mod keys;
 mod layers;

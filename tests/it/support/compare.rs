@@ -212,10 +212,14 @@ struct Table {
     order: String,
 }
 
+/// The segments of a full-text index are left out: they are as its history has made them, and the same
+/// words stand in others after it was built again.
 fn tables(db: &Connection) -> Result<Vec<Table>, String> {
     let sql = format!(
         "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND {NOT_STATISTICS}
-         AND type IN ('table', 'shadow') AND name NOT IN ('sqlite_schema', 'sqlite_sequence')
+         AND (type = 'table' OR type = 'shadow' AND name NOT LIKE '%\\_data' ESCAPE '\\'
+                 AND name NOT LIKE '%\\_idx' ESCAPE '\\')
+         AND name NOT IN ('sqlite_schema', 'sqlite_sequence')
          ORDER BY name"
     );
     let mut found = db.prepare(&sql).map_err(told("list the tables"))?;

@@ -10,6 +10,7 @@ pub mod canary;
 pub mod compare;
 pub mod crash;
 pub mod history;
+pub mod measure;
 pub mod place;
 pub mod programs;
 pub mod raw;

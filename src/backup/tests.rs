@@ -1,0 +1,132 @@
+//! A full snapshot trusts nothing that is stored.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use rusqlite::Connection;
+
+use super::*;
+use crate::config::Config;
+use crate::ids::{Domain, PieceName};
+use crate::init::{self, Root};
+use crate::keyring::recovery::Identity;
+use crate::manifest::{ObjectRef, PageRef};
+use crate::page::{Entry, PageWriter};
+use crate::repo::objects::page_path;
+use crate::report::Silent;
+
+fn configured(dir: &Path) -> Config {
+    let recipient = Identity::generate().recipient();
+    let text = format!(
+        "[customers]\nsource = \"crm\"\ntable = \"customers\"\nkey = \"id\"\n\
+         [keys]\nrecovery = [\"{recipient}\"]\n\
+         [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n\
+         [[store]]\nname = \"a\"\nurl = \"file://{}/a\"\n",
+        dir.display()
+    );
+    let path = dir.join("tenure.toml");
+    std::fs::write(&path, text).unwrap();
+    Config::load(&path).unwrap()
+}
+
+/// Everything that a snapshot has, by domain.
+fn entries(repository: &Repository, number: u64) -> Vec<Entry> {
+    let fetcher = repository.fetcher(&repository.stores);
+    let inc = repository.inc();
+    let view = View::open(repository, &fetcher, SnapshotId { inc, number }).unwrap();
+    let meta = repository.meta().unwrap();
+    let mut entries = view.entries(&fetcher, &meta, repository.id()).unwrap();
+    let mut all = Vec::new();
+    while let Some(entry) = entries.next_entry().unwrap() {
+        all.push(entry);
+    }
+    all
+}
+
+/// Who stands there, with the names of the pieces.
+fn named(entries: &[Entry]) -> Vec<(Domain, Vec<PieceName>)> {
+    let names = |entry: &Entry| {
+        let pieces = entry.pieces.iter().flatten();
+        (entry.domain, pieces.map(|piece| piece.name).collect())
+    };
+    entries.iter().map(names).collect()
+}
+
+/// An incremental that says of one entry what is not so.
+fn publish_incremental(repository: &mut Repository, wrong: &Entry) {
+    let meta = repository.meta().unwrap();
+    let mut page = PageWriter::new(repository.id(), repository.inc()).unwrap();
+    page.add(wrong, &meta).unwrap();
+    let page = page.finish(&meta).unwrap().unwrap();
+    let stores = repository.stores.clone();
+    let bytes = Bytes::clone(&page.bytes);
+    stores[0].put_new(&page_path(page.name), bytes).unwrap();
+    let own = repository.state.pages().join(page.name.to_string());
+    std::fs::write(own, &page.bytes).unwrap();
+    let fetcher = repository.fetcher(&stores);
+    let id = SnapshotId {
+        inc: repository.inc(),
+        number: 1,
+    };
+    let before = View::open(repository, &fetcher, id).unwrap();
+    let object = ObjectRef {
+        name: page.name,
+        size: page.bytes.len() as u64,
+    };
+    let manifest = Manifest {
+        kind: SnapshotKind::Incremental,
+        pages: vec![PageRef {
+            object,
+            tail: page.tail,
+            first: page.first,
+            last: page.last,
+            entries: page.entries,
+        }],
+        ..before.manifest().clone()
+    };
+    let failed = publish::publish(repository, 2, &manifest, &stores).unwrap();
+    assert!(failed.is_empty());
+}
+
+#[test]
+fn a_full_finds_the_one_customer_whose_stored_hash_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let crm = Connection::open(dir.path().join("crm.db")).unwrap();
+    crm.execute_batch(
+        "CREATE TABLE customers(id INTEGER PRIMARY KEY, name TEXT);
+         CREATE TABLE orders(id INTEGER PRIMARY KEY, customer INT REFERENCES customers, what);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+            INSERT INTO customers SELECT i, 'customer ' || i FROM n;
+         INSERT INTO orders SELECT NULL, id, 'order of ' || name FROM customers;",
+    )
+    .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let open = || Repository::change(configured(dir.path()), runtime.handle());
+    let config = configured(dir.path());
+    init::run(config, &Root::make().unwrap(), runtime.handle()).unwrap();
+    let mut repository = open().unwrap().0;
+    take(&mut repository, false, &Silent).unwrap();
+    let right = entries(&repository, 1);
+    assert_eq!(right.len(), 300);
+
+    let mut wrong = right[123].clone();
+    let domain = wrong.domain;
+    if let Some(pieces) = &mut wrong.pieces {
+        pieces[0].name.0[5] ^= 1;
+    }
+    publish_incremental(&mut repository, &wrong);
+    let second = entries(&repository, 2);
+    let differ: Vec<_> = (right.iter().zip(&second))
+        .filter(|(a, b)| named(&[(*a).clone()]) != named(&[(*b).clone()]))
+        .map(|(_, b)| b.domain)
+        .collect();
+    assert_eq!(differ, [domain]);
+
+    let full = take(&mut repository, true, &Silent).unwrap();
+    assert_eq!((full.totals.changed, full.totals.removed), (1, 0));
+    assert_eq!(full.kind, SnapshotKind::Full);
+    assert_eq!(named(&entries(&repository, 3)), named(&right));
+    // And the one after it has nothing more to tell.
+    let again = take(&mut repository, true, &Silent).unwrap();
+    assert_eq!(again.totals.changed, 0);
+}

@@ -1,0 +1,117 @@
+//! Databases with a damaged page: what can be read is backed up, the rest is named.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use rusqlite::Connection;
+use tenure::restore;
+
+use super::{REGISTER, balanced};
+use crate::support::place::Place;
+
+/// One customer's payments fill pages of their own.
+fn bank(path: &Path, mode: &str) {
+    let db = Connection::open(path).unwrap();
+    db.execute_batch(&format!(
+        "PRAGMA page_size = 1024; {} PRAGMA journal_mode = {mode};
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+         INSERT INTO payments (customer_id, amount) SELECT 1 + (i - 1) / 200, 1 - i % 2 * 2 FROM n;",
+        super::BANK
+    ))
+    .unwrap();
+}
+
+/// Fills one leaf of a table, of some number, with what is no page. Returns how many rows were in it, and what
+/// it was.
+fn ruin(path: &Path, table: &str, leaf: usize) -> (u32, u64, Vec<u8>) {
+    let db = Connection::open(path).unwrap();
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let sql = "SELECT pageno, ncell FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' \
+               ORDER BY path LIMIT 1 OFFSET ?2";
+    let place = (table, leaf as i64);
+    let (page, rows): (u32, u32) = db
+        .query_row(sql, place, |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    drop(db);
+    let at = u64::from(page - 1) * 1024;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let mut before = vec![0; 1024];
+    file.read_exact_at(&mut before, at).unwrap();
+    file.write_all_at(&[0xa5; 1024], at).unwrap();
+    (rows, at, before)
+}
+
+fn count(path: &Path, sql: &str) -> i64 {
+    let db = Connection::open(path).unwrap();
+    db.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Restores a snapshot that may have told of something.
+fn restored(place: &Place, number: u64) -> std::path::PathBuf {
+    let repository = place.read();
+    let id = restore::choose(&repository, Some(&number.to_string()), None).unwrap();
+    let to = place.path(&format!("back-{number}"));
+    let back = restore::whole(&repository, &to, id, None, None, &tenure::report::Silent).unwrap();
+    back.sources[0].path.clone()
+}
+
+#[test]
+fn a_damaged_page_costs_its_own_rows_and_is_named() {
+    for mode in ["WAL", "DELETE"] {
+        let place = Place::new(REGISTER, "", |db| bank(db, mode));
+        assert!(place.snapshot(false).unsettled.is_empty());
+        let (rows, at, page) = ruin(&place.db, "payments", 11);
+        let taken = place.snapshot(true);
+        assert_eq!(taken.unsettled.len(), 1, "{:?}", taken.unsettled);
+        assert!(taken.unsettled[0].contains("table \"payments\" is damaged"));
+        let back = restored(&place, 2);
+        let left = count(&back, "SELECT count(*) FROM payments");
+        assert_eq!(left, 4000 - i64::from(rows), "{mode}");
+        assert_eq!(count(&back, "SELECT count(*) FROM customers"), 20);
+        // Put right, it is whole again.
+        let file = OpenOptions::new().write(true).open(&place.db).unwrap();
+        file.write_all_at(&page, at).unwrap();
+        let taken = place.snapshot(false);
+        assert!(taken.unsettled.is_empty());
+        assert!((1..=2).contains(&taken.totals.changed));
+        assert_eq!(balanced(&place.restore(3, "a")), 4000);
+    }
+}
+
+#[test]
+fn whoever_cannot_be_read_is_not_taken_for_gone() {
+    let place = Place::new(REGISTER, "", |db| {
+        bank(db, "DELETE");
+        let more = "WITH RECURSIVE n(i) AS (SELECT 21 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+            INSERT INTO customers SELECT i, 'customer ' || i, 1000 FROM n";
+        Connection::open(db).unwrap().execute_batch(more).unwrap();
+    });
+    place.snapshot(false);
+    let (rows, at, page) = ruin(&place.db, "customers", 0);
+    let taken = place.snapshot(false);
+    let told = taken.unsettled.join("\n");
+    assert!(told.contains("\"customers\" is damaged"), "{told}");
+    assert!(told.contains("\"payments\" is damaged"), "{told}");
+    let missing = |place: &Place| {
+        let lives = place.read().catalog.lives().unwrap();
+        lives.values().filter(|life| life.missing.is_some()).count()
+    };
+    assert_eq!(missing(&place), 0);
+    let back = restored(&place, 2);
+    let left = count(&back, "SELECT count(*) FROM customers");
+    assert_eq!(left, 500 - i64::from(rows));
+    // Payments of those who cannot be read are nobody's, and still there.
+    assert_eq!(count(&back, "SELECT count(*) FROM payments"), 4000);
+    let file = OpenOptions::new().write(true).open(&place.db).unwrap();
+    file.write_all_at(&page, at).unwrap();
+    let taken = place.snapshot(false);
+    assert!(taken.unsettled.is_empty());
+    assert_eq!((taken.totals.customers, missing(&place)), (500, 0));
+    // They are who they were.
+    assert_eq!(taken.totals.changed, u64::from(rows));
+}
