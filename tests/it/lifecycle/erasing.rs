@@ -219,7 +219,10 @@ fn a_locked_database_after_the_decision_leaves_it_to_the_next_command() {
         .unwrap();
     let erased = erase(&world, "5").unwrap();
     assert!(
-        erased.pending.iter().any(|what| what.to_string().contains("locked")),
+        erased
+            .pending
+            .iter()
+            .any(|what| what.to_string().contains("locked")),
         "{:?}",
         erased.pending
     );

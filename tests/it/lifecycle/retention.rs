@@ -237,6 +237,10 @@ fn one_whom_the_live_database_does_not_let_go_does_not_keep_the_others() {
     let before = copy(&world, "before.db");
     let run = run(&world, None).unwrap();
     assert_eq!((run.erased, run.pending.len()), (2, 1), "{:?}", run.pending);
-    assert!(run.pending[0].to_string().contains("pact"), "{:?}", run.pending);
+    assert!(
+        run.pending[0].to_string().contains("pact"),
+        "{:?}",
+        run.pending
+    );
     assert_live(&world, &before, &without("2, 5"));
 }
