@@ -10,7 +10,8 @@ use crate::config::{Config, ConfigError};
 use crate::error::{Failure, Outcome};
 use crate::inspect;
 use crate::repo::Repository;
-use crate::schema::{Ownership, Schema};
+use crate::schema::Ownership;
+use crate::source::sqlite::{Database, SqliteError};
 use crate::store::Store;
 
 mod probe;
@@ -101,7 +102,9 @@ fn sources(checked: &mut Checked, config: &Config) {
         match inspect::look_at(&source.path, &source.rules) {
             Err(error) => checked.failed(&context, &error.into()),
             Ok(database) => {
-                plan(checked, &context, database.schema());
+                if let Err(error) = plan(checked, &context, &database) {
+                    checked.failed(&context, &error.into());
+                }
                 for (table, rows) in database.violations() {
                     let what =
                         format!("{rows} rows of table {table:?} refer to rows that are not there");
@@ -113,12 +116,15 @@ fn sources(checked: &mut Checked, config: &Config) {
 }
 
 /// What a person must settle, and what they should look at.
-fn plan(checked: &mut Checked, context: &str, schema: &Schema) {
+fn plan(checked: &mut Checked, context: &str, database: &Database) -> Result<(), SqliteError> {
     const SETTLE: &str = "say whose its rows are under [[source.owns]], or name it in `shared` if \
                           nothing personal is in it; `tenure inspect` shows the plan";
-    for table in &schema.tables {
+    let schema = database.schema();
+    for (at, table) in schema.tables.iter().enumerate() {
         let about = format!("{context}table {:?}", table.name);
-        let reasons = table.warnings.join("; ");
+        let mut warnings = table.warnings.clone();
+        warnings.extend(database.look(at)?.advice());
+        let reasons = warnings.join("; ");
         match table.ownership {
             Ownership::Ambiguous => {
                 checked.push(
@@ -140,7 +146,7 @@ fn plan(checked: &mut Checked, context: &str, schema: &Schema) {
                 );
             }
             Ownership::Register | Ownership::Owned | Ownership::Shared => {
-                for warning in &table.warnings {
+                for warning in &warnings {
                     checked.push(Severity::Warning, format!("{about} {warning}"), None);
                 }
             }
@@ -150,6 +156,7 @@ fn plan(checked: &mut Checked, context: &str, schema: &Schema) {
         let what = format!("{context}{what} is not backed up");
         checked.push(Severity::Warning, what, Some("rebuild it after a restore"));
     }
+    Ok(())
 }
 
 fn repository(checked: &mut Checked, config: Config, runtime: &Handle) {

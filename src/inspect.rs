@@ -26,6 +26,8 @@ pub struct InspectedTable {
     pub table: String,
     /// How many rows it has.
     pub rows: u64,
+    /// How many rows of an owned table are nobody's: their owner is NULL or dangling.
+    pub orphans: u64,
     /// Whose they are.
     pub ownership: Ownership,
     /// By which path, such as `order_id -> orders.customer_id -> customers`; empty if by none.
@@ -71,14 +73,19 @@ pub fn look_at(path: &Path, rules: &Rules) -> Result<Database, SqliteError> {
 }
 
 fn tables(database: &Database) -> Outcome<Vec<InspectedTable>> {
-    let tables = database.schema().tables.iter();
-    let inspected = |(table, rows): (&Table, u64)| InspectedTable {
-        table: table.name.clone(),
-        rows,
-        ownership: table.ownership,
-        path: table.path.clone(),
-        class: table.class.clone(),
-        warnings: table.warnings.clone(),
+    let inspected = |(at, table): (usize, &Table)| {
+        let look = database.look(at)?;
+        let warnings = table.warnings.iter().cloned().chain(look.advice());
+        Ok(InspectedTable {
+            table: table.name.clone(),
+            rows: look.rows,
+            orphans: look.orphans,
+            ownership: table.ownership,
+            path: table.path.clone(),
+            class: table.class.clone(),
+            warnings: warnings.collect(),
+        })
     };
-    Ok(tables.zip(database.counts()?).map(inspected).collect())
+    let tables = database.schema().tables.iter();
+    tables.enumerate().map(inspected).collect()
 }

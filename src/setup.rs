@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::Handle;
 
 use crate::config::Config;
-use crate::config::write::{Draft, render};
+use crate::config::write::{Draft, DraftShared, render};
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::init::{self, Root};
@@ -164,9 +164,14 @@ fn told(
 ) -> Made {
     let stores = planned.draft.stores.iter();
     let source = planned.draft.sources.into_iter().next();
-    let (owned, shared, notes) = source.map_or_else(Default::default, |source| {
+    let (owned, listed, mut notes) = source.map_or_else(Default::default, |source| {
         (source.owned, source.shared, source.notes)
     });
+    let remarks = listed.iter().flat_map(|DraftShared { table, remarks }| {
+        let about = move |remark: &String| format!("{table}: {remark}");
+        remarks.iter().map(about)
+    });
+    notes.extend(remarks);
     Made {
         config: path.to_owned(),
         fingerprint: repository.fingerprint,
@@ -177,7 +182,7 @@ fn told(
             .collect(),
         is_new,
         owned,
-        shared,
+        shared: listed.into_iter().map(|shared| shared.table).collect(),
         notes,
     }
 }

@@ -15,15 +15,14 @@ use tokio::runtime::Handle;
 use crate::check::{self, Severity};
 use crate::config::Config;
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::inspect::{self, Inspected};
 use crate::lifecycle;
 use crate::repo::Repository;
 use crate::report::Report;
-use crate::schema::Ownership;
 
 pub mod answer;
 pub mod audited;
 mod customer;
+mod inspect;
 pub mod json;
 mod keys;
 mod lives;
@@ -171,7 +170,7 @@ pub fn perform(context: &Context, action: &Action) -> Outcome<Answer> {
     match action {
         Action::Status(_) => status::status(context),
         Action::Check(_) => Ok(check(context)),
-        Action::Inspect(_) => inspect(context),
+        Action::Inspect(_) => inspect::inspect(context),
         Action::Schedule(_) => records::schedule(context),
         Action::Roles(_) => Ok(records::roles(context)),
         Action::Snapshots(_) => snapshots::list(context),
@@ -233,74 +232,4 @@ fn check(context: &Context) -> Answer {
         }
     };
     Answer::new(context.json, value, text).code_if(!checked.is_ok(), MISCONFIGURED)
-}
-
-/// The word for how a table is owned.
-fn ownership(ownership: Ownership) -> &'static str {
-    match ownership {
-        Ownership::Register => "register",
-        Ownership::Owned => "owned",
-        Ownership::Shared => "shared",
-        Ownership::Ambiguous => "ambiguous",
-        Ownership::Unsettled => "unsettled",
-    }
-}
-
-fn inspect(context: &Context) -> Outcome<Answer> {
-    let inspected = inspect::run(&context.config()?)?;
-    let value = || {
-        let sources = inspected.iter().map(|source| {
-            let tables = source.tables.iter().map(|table| {
-                json!({
-                    "table": table.table,
-                    "rows": table.rows,
-                    "owner": ownership(table.ownership),
-                    "path": table.path,
-                    "class": table.class.as_deref().unwrap_or("customer"),
-                    "warnings": table.warnings,
-                })
-            });
-            json!({
-                "name": source.source,
-                "tables": tables.collect::<Vec<_>>(),
-                "not_restorable": source.not_restorable,
-            })
-        });
-        json!({ "sources": sources.collect::<Vec<_>>() })
-    };
-    let text = || {
-        inspected
-            .iter()
-            .map(inspected_text)
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    Ok(Answer::new(context.json, value, text))
-}
-
-fn inspected_text(source: &Inspected) -> String {
-    let rows = source.tables.iter().map(|table| {
-        let rows = table.rows.to_string();
-        vec![
-            table.table.clone(),
-            rows,
-            ownership(table.ownership).to_owned(),
-            table.path.clone(),
-        ]
-    });
-    let mut out = format!("source {}\n", source.source);
-    out += &text::table(&["table", ">rows", "owner", "by"], rows);
-    for table in &source.tables {
-        for warning in &table.warnings {
-            out += &format!(
-                "look at {}: {}\n",
-                text::printable(&table.table),
-                text::printable(warning)
-            );
-        }
-    }
-    for what in &source.not_restorable {
-        out += &format!("not backed up: {}\n", text::printable(what));
-    }
-    out
 }

@@ -47,9 +47,18 @@ pub struct DraftSource {
     /// Tables that foreign keys give to customers, each with the path in words.
     pub owned: Vec<(String, String)>,
     /// Tables that seem to be everybody's.
-    pub shared: Vec<String>,
+    pub shared: Vec<DraftShared>,
     /// What else a person should look at, in words.
     pub notes: Vec<String>,
+}
+
+/// A table that seems to be everybody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftShared {
+    /// Its name.
+    pub table: String,
+    /// What a person should know of it, in words that follow on its name.
+    pub remarks: Vec<String>,
 }
 
 /// One store of a [`Draft`].
@@ -186,8 +195,12 @@ fn source(out: &mut String, source: &DraftSource) {
          #   by    = \"caller_id\"      # or \"call_id -> call_log\", or \"<- customers.address_id\"\n\
          shared  = [\n",
     );
-    for table in &source.shared {
-        let _ = writeln!(out, "  {},", quoted(table));
+    for shared in &source.shared {
+        for remark in &shared.remarks {
+            out.push_str("  ");
+            comment(out, &format!("LOOK: {} {remark}", shared.table));
+        }
+        let _ = writeln!(out, "  {},", quoted(&shared.table));
     }
     out.push_str("]\n");
 }
@@ -238,7 +251,12 @@ mod tests {
                 name: "crm".parse().unwrap(),
                 path: "/srv/c\"r\\m/é.db".into(),
                 owned: vec![("order".into(), "order.customer_id -> customers".into())],
-                shared: vec!["country".into(), "x\"\n[keys]\nrecovery = []".into()],
+                shared: ["country", "x\"\n[keys]\nrecovery = []"]
+                    .map(|table| DraftShared {
+                        table: table.into(),
+                        remarks: vec![format!("has {table}\n]")],
+                    })
+                    .into(),
                 notes: vec!["bad\n[[store]]\nname = 'thief'".into()],
             }],
             stores: vec![DraftStore {
@@ -259,7 +277,10 @@ mod tests {
         let source = &config.sources[0];
         assert_eq!(source.path, Path::new(&draft.sources[0].path));
         assert_eq!(source.rules.register.as_ref(), Some(&draft.register));
-        assert_eq!(source.rules.shared, draft.sources[0].shared);
+        let shared = draft.sources[0].shared.iter();
+        let shared: Vec<&str> = shared.map(|shared| shared.table.as_str()).collect();
+        assert_eq!(source.rules.shared, shared);
+        assert!(text.contains("  # LOOK: country has country\\n]\n  \"country\",\n"));
         assert_eq!(config.state_dir, Path::new(&draft.state_dir));
         assert_eq!(config.host_key, Path::new(&draft.host_key));
         assert_eq!(config.time_zone, draft.time_zone);

@@ -4,29 +4,13 @@ use std::path::Path;
 
 use super::{Wanted, zone};
 use crate::config::Config;
-use crate::config::write::{Draft, DraftSource, DraftStore};
+use crate::config::write::{Draft, DraftShared, DraftSource, DraftStore};
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::StoreName;
 use crate::inspect;
 use crate::schema::{Ownership, Schema, Table};
+use crate::source::sqlite::{Look, since};
 use crate::source::{RegisterRule, Rules};
-
-/// Columns that are likely to hold the moment at which somebody became a customer.
-const SINCE: [&str; 13] = [
-    "createdat",
-    "created",
-    "createdon",
-    "createddate",
-    "creationdate",
-    "datecreated",
-    "registeredat",
-    "registered",
-    "registrationdate",
-    "signupat",
-    "signedupat",
-    "joinedat",
-    "insertedat",
-];
 
 /// Columns that are likely to hold a customer's name, the best first.
 const NAME: [&str; 5] = [
@@ -95,16 +79,20 @@ impl Planned {
     }
 
     /// Looks at the database as the configuration would have it: that it is understood, and what
-    /// there is to say of the tables that it calls shared.
+    /// there is to say of the tables whose owners are known. What is to be settled is told already.
     pub(super) fn look_again(&mut self, config: &Config) -> Outcome<()> {
         for (source, draft) in config.sources.iter().zip(&mut self.draft.sources) {
             let database = inspect::look_at(&source.path, &source.rules)?;
-            for table in &database.schema().tables {
-                let words = table
-                    .warnings
-                    .iter()
-                    .map(|warning| format!("{}: {warning}", table.name));
-                for note in words {
+            for (at, table) in database.schema().tables.iter().enumerate() {
+                let mut words = match table.ownership {
+                    Ownership::Ambiguous | Ownership::Unsettled => continue,
+                    _ => table.warnings.clone(),
+                };
+                if table.ownership == Ownership::Register {
+                    words.extend(database.look(at)?.advice());
+                }
+                let notes = words.iter().map(|words| format!("{}: {words}", table.name));
+                for note in notes {
                     if !draft.notes.contains(&note) {
                         draft.notes.push(note);
                     }
@@ -150,13 +138,16 @@ fn plan(wanted: &Wanted, register: &mut RegisterRule) -> Outcome<DraftSource> {
         .find(|table| table.ownership == Ownership::Register)
     {
         register.table.clone_from(&table.name);
-        register.since = guess(table, &SINCE, |not_null| not_null);
+        register.since = since(table);
         register.name = guess(table, &NAME, |_| true)
             .or_else(|| guess(table, &OTHER_NAME, |not_null| not_null))
             .or_else(|| guess(table, &OTHER_NAME, |_| true));
     }
+    let looks = (0..schema.tables.len()).map(|at| database.look(at));
+    let looks: Vec<Look> = looks.collect::<Result<_, _>>()?;
     Ok(sorted(
         schema,
+        &looks,
         DraftSource {
             name: name.clone(),
             path: wanted.register.path.clone(),
@@ -168,24 +159,33 @@ fn plan(wanted: &Wanted, register: &mut RegisterRule) -> Outcome<DraftSource> {
 }
 
 /// Puts every table where it belongs: what nothing leads to a customer from is listed as shared, for
-/// a person to read; what is in dispute is left open.
-fn sorted(schema: &Schema, mut source: DraftSource) -> DraftSource {
-    for table in &schema.tables {
-        let reasons = table.warnings.join("; ");
+/// a person to read, with what a look at it has told; what is in dispute is left open, and so is what
+/// may belong to one customer each.
+fn sorted(schema: &Schema, looks: &[Look], mut source: DraftSource) -> DraftSource {
+    for (table, look) in schema.tables.iter().zip(looks) {
+        let theirs = look.pointed_at.as_ref().is_some_and(|at| at.alone);
+        let name = &table.name;
         match table.ownership {
             Ownership::Register | Ownership::Shared => {}
-            Ownership::Owned => source.owned.push((table.name.clone(), table.path.clone())),
-            Ownership::Unsettled if table.warnings.is_empty() => {
-                source.shared.push(table.name.clone());
+            Ownership::Owned => source.owned.push((name.clone(), table.path.clone())),
+            Ownership::Unsettled if table.warnings.is_empty() && !theirs => {
+                source.shared.push(DraftShared {
+                    table: name.clone(),
+                    remarks: look.advice(),
+                });
             }
             Ownership::Unsettled | Ownership::Ambiguous => {
-                let what = format!(
-                    "SETTLE THIS: whose the rows of {} are ({reasons})",
-                    table.name
-                );
+                let reasons = table.warnings.iter().cloned().chain(look.advice());
+                let reasons = reasons.collect::<Vec<_>>().join("; ");
+                let what = format!("SETTLE THIS: whose the rows of {name} are ({reasons})");
                 source.notes.push(what);
             }
         }
+    }
+    if source.notes.iter().any(|note| note.starts_with("SETTLE")) {
+        let how = "Write a [[source.owns]] for it, or name it in `shared`. Until then its rows are backed up \
+                   under a key of their own, and each snapshot ends with exit code 3.";
+        source.notes.push(how.into());
     }
     let others = schema.not_restorable.iter();
     source
@@ -235,6 +235,7 @@ fn stores(wanted: &Wanted) -> Outcome<Vec<DraftStore>> {
 mod tests {
     use super::*;
     use crate::schema::Column;
+    use crate::source::sqlite::PointedAt;
 
     fn table(name: &str, ownership: Ownership, warnings: &[&str]) -> Table {
         let column = |name: &str, not_null| Column {
@@ -262,10 +263,7 @@ mod tests {
     #[test]
     fn since_is_never_null_and_a_name_may_be() {
         let table = table("t", Ownership::Register, &[]);
-        assert_eq!(
-            guess(&table, &SINCE, |not_null| not_null).as_deref(),
-            Some("Created_At")
-        );
+        assert_eq!(since(&table).as_deref(), Some("Created_At"));
         assert_eq!(
             guess(&table, &OTHER_NAME, |_| true).as_deref(),
             Some("Company")
@@ -285,6 +283,8 @@ mod tests {
                 table("links", Ownership::Ambiguous, &["two owners"]),
                 table("parts", Ownership::Unsettled, &["only through links"]),
                 table("country", Ownership::Unsettled, &[]),
+                table("address", Ownership::Unsettled, &[]),
+                table("staff", Ownership::Unsettled, &[]),
             ],
             sequences: Vec::new(),
             not_restorable: vec!["the virtual table f (fts5)".into()],
@@ -297,14 +297,28 @@ mod tests {
             shared: Vec::new(),
             notes: Vec::new(),
         };
-        let source = sorted(&schema, source);
-        assert_eq!(source.shared, ["country"]);
+        let mut looks = vec![Look::default(); 7];
+        looks[5].pointed_at = Some(PointedAt {
+            rule: "<- people.address".into(),
+            alone: true,
+        });
+        looks[6].personal = Some("has a column".into());
+        let source = sorted(&schema, &looks, source);
+        let shared = |table: &str, remarks: &[&str]| DraftShared {
+            table: table.into(),
+            remarks: remarks.iter().map(ToString::to_string).collect(),
+        };
+        let expected = [shared("country", &[]), shared("staff", &["has a column"])];
+        assert_eq!(source.shared, expected);
         assert_eq!(source.owned, [("orders".to_owned(), "a -> b".to_owned())]);
-        let notes = source.notes.join("\n");
-        assert!(notes.contains("rows of links are (two owners)"), "{notes}");
-        assert!(
-            notes.contains("rows of parts") && notes.contains("fts5"),
-            "{notes}"
-        );
+        let expected = [
+            "SETTLE THIS: whose the rows of links are (two owners)",
+            "SETTLE THIS: whose the rows of parts are (only through links)",
+            "SETTLE THIS: whose the rows of address are (is pointed at by people.address, each row by one \
+             customer alone: by = \"<- people.address\" makes it theirs)",
+        ];
+        assert_eq!(source.notes[..3], expected);
+        assert!(source.notes[3].starts_with("Write a [[source.owns]]"));
+        assert!(source.notes[4].contains("fts5") && source.notes.len() == 5);
     }
 }

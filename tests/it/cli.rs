@@ -15,6 +15,7 @@ use tenure::demo::crm::Crm;
 mod forgotten;
 mod fulltext;
 mod init;
+mod inspect;
 mod life;
 mod odd;
 mod prune;
@@ -64,6 +65,7 @@ impl Place {
     fn with_database(sql: &str, register: &str) -> Self {
         let place = Self::new();
         let db = rusqlite::Connection::open(place.at("x.db")).unwrap();
+        db.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         db.execute_batch(sql).unwrap();
         drop(db);
         let (near, far) = (place.path("near"), place.path("far"));

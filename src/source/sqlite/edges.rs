@@ -176,9 +176,16 @@ fn token(key: &[String], depth: usize) -> String {
         .iter()
         .map(|column| format!("{column} IS NULL"))
         .collect();
+    // `quote` ends a text at its first NUL; to others two keys could look the same.
+    let quoted = |column: &String| {
+        format!(
+            "CASE typeof({column}) WHEN 'text' THEN '''' || replace({column}, '''', '''''') || '''' \
+             ELSE quote({column}) END"
+        )
+    };
     let quoted: Vec<String> = columns
         .iter()
-        .map(|column| format!("quote({column})"))
+        .map(|column| format!("({})", quoted(column)))
         .collect();
     format!(
         "CASE WHEN {} THEN NULL ELSE {} END",

@@ -16,6 +16,7 @@
 //! **Invariant:** no database file is opened but by SQLite, whose locks on it would be lost.
 //! **Invariant:** nothing spills to SQLite's temporary files: sorting happens in memory.
 
+mod advice;
 mod apart;
 mod build;
 mod connect;
@@ -29,6 +30,7 @@ mod keyspace;
 mod late;
 mod live;
 mod long;
+mod looks;
 mod misfit;
 mod neutral;
 mod order;
@@ -56,6 +58,7 @@ mod uniques;
 mod virtuals;
 mod wide;
 
+pub use advice::{Look, PointedAt, since};
 pub use build::{Builder, Built};
 pub use error::SqliteError;
 pub use live::{Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow, roll_back};

@@ -193,6 +193,11 @@ impl Module {
     }
 }
 
+/// Whether a word stands in SQL, outside of quotes and comments.
+pub(super) fn has_word(sql: &str, wanted: &str) -> bool {
+    Tokens(sql).any(|token| same(token, wanted))
+}
+
 /// What stands between commas, up to the parenthesis that closes.
 fn arguments(sql: &str) -> Vec<&str> {
     let (mut found, mut depth, mut start) = (Vec::new(), 0, 0);

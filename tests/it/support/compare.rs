@@ -212,14 +212,15 @@ struct Table {
     order: String,
 }
 
-/// The segments of a full-text index are left out: they are as its history has made them, and the same
-/// words stand in others after it was built again.
+/// How a full-text index arranges its words depends on its history; what it holds of them does not, and is
+/// compared.
+const NOT_ARRANGEMENT: &str = "NOT (type = 'shadow' AND (name LIKE '%\\_data' ESCAPE '\\' OR name LIKE '%\\_idx' ESCAPE '\\'))";
+
 fn tables(db: &Connection) -> Result<Vec<Table>, String> {
     let sql = format!(
         "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND {NOT_STATISTICS}
-         AND (type = 'table' OR type = 'shadow' AND name NOT LIKE '%\\_data' ESCAPE '\\'
-                 AND name NOT LIKE '%\\_idx' ESCAPE '\\')
-         AND name NOT IN ('sqlite_schema', 'sqlite_sequence')
+         AND {NOT_ARRANGEMENT}
+         AND type IN ('table', 'shadow') AND name NOT IN ('sqlite_schema', 'sqlite_sequence')
          ORDER BY name"
     );
     let mut found = db.prepare(&sql).map_err(told("list the tables"))?;

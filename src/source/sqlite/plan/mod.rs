@@ -148,8 +148,11 @@ impl<'a> Planner<'a> {
         self.settled[table] = true;
         let paths: Vec<String> = live.iter().map(|edge| self.path(edge)).collect();
         let disagreement = self.disagreement(table, &live, &paths)?;
+        let also = self.also[table].iter();
+        let also = also.map(|edge| format!("also {}", list(&edge.columns)));
+        let path: Vec<String> = paths.iter().cloned().chain(also).collect();
         let entry = self.table(table);
-        entry.path = paths.join("; ");
+        entry.path = path.join("; ");
         match disagreement {
             Some(words) => {
                 entry.ownership = Ownership::Ambiguous;

@@ -6,7 +6,6 @@ use super::{Planner, Unread, edge_of};
 use crate::schema::{Ownership, Schema};
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
-use crate::source::sqlite::personal::looks_personal;
 use crate::source::sqlite::shape::{Shape, spelled};
 use crate::source::sqlite::sql::{quote, same};
 use crate::source::{By, OwnsRule, RegisterRule, Rules};
@@ -178,18 +177,6 @@ impl<'a> Planner<'a> {
         }
         self.shared[table] = true;
         self.settled[table] = true;
-        let columns = self.shapes[table]
-            .all
-            .iter()
-            .filter(|column| looks_personal(column));
-        let columns: Vec<&str> = columns.map(String::as_str).collect();
-        if !columns.is_empty() {
-            let warning = format!(
-                "is shared, and has columns that look personal: {}",
-                columns.join(", ")
-            );
-            self.table(table).warnings.push(warning);
-        }
         self.table(table).ownership = Ownership::Shared;
         Ok(())
     }

@@ -1,0 +1,208 @@
+//! What a look at the rows tells a person who settles whose they are. It costs a reading of every table, so
+//! it is for `inspect`, `check` and `init`, and not for snapshots.
+
+use super::edges::Owners;
+use super::error::SqliteError;
+use super::looks::{Like, of_values};
+use super::personal::looks_personal;
+use super::read::Database;
+use super::shape::ForeignKey;
+use super::sql::{quote, same};
+use super::virtuals::has_word;
+use crate::schema::{Ownership, Table};
+
+/// Columns that are likely to hold the moment at which somebody became a customer, by letters alone.
+const SINCE: [&str; 13] = [
+    "createdat",
+    "created",
+    "createdon",
+    "createddate",
+    "creationdate",
+    "datecreated",
+    "registeredat",
+    "registered",
+    "registrationdate",
+    "signupat",
+    "signedupat",
+    "joinedat",
+    "insertedat",
+];
+
+/// What a look at a table tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// How many rows it has.
+    pub rows: u64,
+    /// How many rows of an owned table are nobody's: their owner is NULL or dangling.
+    pub orphans: u64,
+    /// Columns of a table that is not owned which look personal, and what their values look like; in
+    /// words that follow on the table's name. No value is in it.
+    pub personal: Option<String>,
+    /// A table that the register points to and that is not owned: what can be said of it.
+    pub pointed_at: Option<PointedAt>,
+    /// The register may give the key of one who is gone to somebody else, and nothing tells them
+    /// apart: what to do, in words that follow on the table's name.
+    pub reuses_keys: Option<String>,
+}
+
+/// That the register points to a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PointedAt {
+    /// The rule by which the table would be owned, such as `<- customers.address_id`.
+    pub rule: String,
+    /// Whether each row is pointed at by one customer at most.
+    pub alone: bool,
+}
+
+impl PointedAt {
+    /// What a person should know, in words that follow on the table's name.
+    pub fn words(&self) -> String {
+        let by = &self.rule;
+        let from = by.trim_start_matches("<- ");
+        match self.alone {
+            true => format!(
+                "is pointed at by {from}, each row by one customer alone: by = \"{by}\" makes it theirs"
+            ),
+            false => format!(
+                "is pointed at by {from}, and one row by several customers: by = \"{by}\" cannot own it"
+            ),
+        }
+    }
+}
+
+impl Look {
+    /// What a person should read of the table, besides the table's own warnings.
+    pub fn advice(&self) -> Vec<String> {
+        let pointed_at = self.pointed_at.as_ref().map(PointedAt::words);
+        let all = [&self.personal, &pointed_at, &self.reuses_keys];
+        all.into_iter().flatten().cloned().collect()
+    }
+}
+
+impl Database {
+    /// Looks at the rows of table number `table`.
+    ///
+    /// # Errors
+    /// When SQLite fails to read.
+    pub fn look(&self, table: usize) -> Result<Look, SqliteError> {
+        let entry = &self.schema.tables[table];
+        let (rows, orphans) = self.count(table)?;
+        let mut look = Look {
+            rows,
+            orphans,
+            ..Look::default()
+        };
+        match entry.ownership {
+            Ownership::Register => look.reuses_keys = self.reuses_keys(table),
+            Ownership::Owned => {}
+            Ownership::Shared | Ownership::Ambiguous | Ownership::Unsettled => {
+                look.personal = self.personal(table)?;
+                look.pointed_at = self.pointed_at(table)?;
+            }
+        }
+        // What a person has called shared is so, unless they may not have seen what is in it.
+        if entry.ownership == Ownership::Shared && look.personal.is_none() {
+            look.pointed_at = None;
+        }
+        Ok(look)
+    }
+
+    fn count(&self, table: usize) -> Result<(u64, u64), SqliteError> {
+        let (entry, owners): (&Table, &Owners) = (&self.schema.tables[table], &self.plan.owners);
+        let owner = match entry.ownership {
+            Ownership::Owned => owners.of_row(table, 0),
+            _ => "1".into(),
+        };
+        let name = quote(&entry.name);
+        let sql = format!("SELECT count(*), count({owner}) FROM {name} AS t0");
+        let counts = self.conn.query_row(&sql, [], |row| {
+            let (rows, owned): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok((rows.unsigned_abs(), (rows - owned).unsigned_abs()))
+        });
+        counts.map_err(SqliteError::reading(&entry.name))
+    }
+
+    fn personal(&self, table: usize) -> Result<Option<String>, SqliteError> {
+        let entry = &self.schema.tables[table];
+        let found = of_values(&self.conn, entry).map_err(SqliteError::reading(&entry.name))?;
+        let told = entry
+            .columns
+            .iter()
+            .zip(found)
+            .filter_map(|(column, found)| {
+                let name = &column.name;
+                if found.is_empty() {
+                    return looks_personal(name).then(|| name.clone());
+                }
+                let words: Vec<&str> = found.into_iter().map(Like::words).collect();
+                Some(format!("{name} ({})", words.join(", ")))
+            });
+        let told: Vec<String> = told.collect();
+        let told = told.join(", ");
+        Ok((!told.is_empty()).then(|| format!("has columns that look personal: {told}")))
+    }
+
+    /// What can be said if the register has a foreign key to a table.
+    fn pointed_at(&self, table: usize) -> Result<Option<PointedAt>, SqliteError> {
+        let Some((register, _)) = &self.plan.owners.register else {
+            return Ok(None);
+        };
+        let mut keys = self.shapes[*register].keys.iter();
+        let Some(key) = keys.find(|key| key.parent == table) else {
+            return Ok(None);
+        };
+        let from = &self.schema.tables[*register].name;
+        let fail = SqliteError::reading(from);
+        let alone = self.points_alone(from, key).map_err(fail)?;
+        let rule = format!("<- {from}.{}", key.columns.join(","));
+        Ok(Some(PointedAt { rule, alone }))
+    }
+
+    fn points_alone(&self, from: &str, key: &ForeignKey) -> rusqlite::Result<bool> {
+        let columns: Vec<String> = key.columns.iter().map(|name| quote(name)).collect();
+        let filled: Vec<String> = columns.iter().map(|c| format!("{c} IS NOT NULL")).collect();
+        let sql = format!(
+            "SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
+            quote(from),
+            filled.join(" AND "),
+            columns.join(", ")
+        );
+        Ok(!self.conn.prepare(&sql)?.exists([])?)
+    }
+
+    /// An INTEGER PRIMARY KEY without AUTOINCREMENT takes the greatest number that is not there, so the
+    /// next customer after the last one has gone gets that one's.
+    fn reuses_keys(&self, table: usize) -> Option<String> {
+        let rule = self.plan.register.as_ref()?;
+        let entry = &self.schema.tables[table];
+        let alias = &entry.rowid_alias.as_ref()?.name;
+        let mut statements = self.schema.statements.iter();
+        let made = statements.find(|s| s.kind == "table" && same(&s.name, &entry.name))?;
+        let key = rule.key.len() == 1 && same(&rule.key[0], alias);
+        if rule.since.is_some() || !key || has_word(&made.sql, "autoincrement") {
+            return None;
+        }
+        let what = format!("may give the {alias} of a customer who is gone to another");
+        Some(match since(entry) {
+            Some(column) => {
+                format!("{what}: since = \"{column}\" under [customers] tells them apart")
+            }
+            None => format!(
+                "{what}, and has no column that would tell them apart: one that is never NULL and never \
+                 changes, such as created_at, for `since` under [customers]"
+            ),
+        })
+    }
+}
+
+/// The column of a register that is likely to tell two holders of a key apart: never NULL, and by its
+/// name the moment at which somebody became a customer.
+pub fn since(register: &Table) -> Option<String> {
+    let plain = |name: &str| name.replace(['_', ' ', '-'], "").to_lowercase();
+    let fits = |wanted: &&str| {
+        let mut columns = register.columns.iter();
+        columns.find(|column| column.not_null && plain(&column.name) == *wanted)
+    };
+    let found = SINCE.iter().find_map(fits)?;
+    Some(found.name.clone())
+}
