@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::error::{Context, Outcome};
 use crate::schema::{Ownership, Table};
 use crate::source::Rules;
-use crate::source::sqlite::{Database, SqliteError};
+use crate::source::sqlite::{Database, SqliteError, Trouble};
 
 /// One source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub fn run(config: &Config) -> Outcome<Vec<Inspected>> {
     reason = "the copy is encrypted and has no name"
 )]
 pub fn look_at(path: &Path, rules: &Rules) -> Result<Database, SqliteError> {
-    Database::open_apart(path, rules, &std::env::temp_dir())
+    Database::open_apart(path, rules, &std::env::temp_dir(), Trouble::IsRefused)
 }
 
 fn tables(database: &Database) -> Outcome<Vec<InspectedTable>> {

@@ -17,8 +17,8 @@ use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell, Identity};
 use crate::repo::{Recogniser, Repository};
 use crate::report::{Report, Unit};
-use crate::schema::{Ownership, Schema, Table};
-use crate::source::sqlite::{Database, SqliteError};
+use crate::schema::{Ownership, Table};
+use crate::source::sqlite::{Database, SqliteError, Trouble};
 use crate::source::{Owner, RegisterRow, Row, class_of};
 use crate::spill::{Sorted, Sorter};
 use crate::value::{CustomerKey, Value, ValueRef};
@@ -99,9 +99,8 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
     crate::fsx::create_dir(&spill)?;
     let mut opened = Vec::new();
     for source in sources {
-        let mut database = Database::open_apart(&source.path, &source.rules, &spill)
+        let database = Database::open_apart(&source.path, &source.rules, &spill, Trouble::IsNoted)
             .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
-        database.tolerate_damage();
         opened.push((source.clone(), database));
     }
     // And read first: it tells who the rows of all others belong to.
@@ -134,7 +133,7 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
     report.begin("reading", Some(total), Unit::Items);
     let (mut sources, mut unsettled, mut read_bytes) = (Vec::new(), Vec::new(), 0);
     for ((source, database), numbered) in opened.iter().zip(&numbers.sources) {
-        unsettled.extend(to_be_settled(source.name.as_str(), database.schema()));
+        unsettled.extend(to_be_settled(source.name.as_str(), database));
         read_bytes += database.file_bytes()?;
         let tables = gatherer
             .source(repository, database, numbered, &numbers, report)
@@ -172,7 +171,10 @@ fn file_name(path: &std::path::Path) -> String {
 }
 
 /// What keeps a snapshot from being whole until somebody sees to it.
-fn to_be_settled(source: &str, schema: &Schema) -> Vec<String> {
+fn to_be_settled(source: &str, database: &Database) -> Vec<String> {
+    let schema = database.schema();
+    let rules = database.unmet().iter();
+    let rules = rules.map(|what| format!("{source}: {what}"));
     let tables = schema
         .tables
         .iter()
@@ -185,7 +187,7 @@ fn to_be_settled(source: &str, schema: &Schema) -> Vec<String> {
         .not_restorable
         .iter()
         .map(|what| format!("{source}: {what}"));
-    tables.chain(others).collect()
+    rules.chain(tables).chain(others).collect()
 }
 
 /// What could not be read, or not whose it is.

@@ -39,11 +39,6 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 impl Database {
-    /// From now on rows that cannot be read are passed over, and noted.
-    pub fn tolerate_damage(&mut self) {
-        self.tolerant = true;
-    }
-
     /// Whether some of a table's rows could not be read, or not whose they are.
     pub fn is_damaged(&self, table: usize) -> bool {
         self.damaged.borrow().contains(&table)

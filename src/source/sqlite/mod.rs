@@ -62,4 +62,5 @@ pub use advice::{Look, PointedAt, since};
 pub use build::{Builder, Built};
 pub use error::SqliteError;
 pub use live::{Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow, roll_back};
+pub use plan::Trouble;
 pub use read::Database;

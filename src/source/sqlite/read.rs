@@ -14,7 +14,7 @@ use super::connect::View;
 use super::damage::GoOn;
 use super::error::SqliteError;
 use super::long::{self, Limited};
-use super::plan::{Plan, Unread, settle};
+use super::plan::{Plan, Trouble, settle};
 use super::schema;
 use super::shape::Shape;
 use super::sql::quote;
@@ -67,7 +67,7 @@ impl Database {
     /// # Errors
     /// When there is no readable database, or when `rules` name what it does not have.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
-        Self::of(View::live(path)?, rules)
+        Self::of(View::live(path)?, rules, Trouble::IsRefused)
     }
 
     /// Like [`Database::open`], for readings that take long. In rollback-journal mode, where a reader
@@ -79,17 +79,22 @@ impl Database {
     ///
     /// # Errors
     /// As for [`Database::open`], or when there is no room for the copy.
-    pub fn open_apart(path: &Path, rules: &Rules, dir: &Path) -> Result<Self, SqliteError> {
-        Self::of(View::apart(path, dir)?, rules)
+    pub fn open_apart(
+        path: &Path,
+        rules: &Rules,
+        dir: &Path,
+        trouble: Trouble,
+    ) -> Result<Self, SqliteError> {
+        Self::of(View::apart(path, dir)?, rules, trouble)
     }
 
-    fn of(conn: View, rules: &Rules) -> Result<Self, SqliteError> {
+    fn of(conn: View, rules: &Rules, trouble: Trouble) -> Result<Self, SqliteError> {
         let (mut schema, shapes) = schema::read(&conn)?;
-        let plan = settle(&conn, rules, &mut schema, &shapes, Unread::IsPassed)?;
+        let plan = settle(&conn, rules, &mut schema, &shapes, trouble)?;
         Ok(Self {
             wide: Wide::of(&schema),
             tells_missing: false,
-            tolerant: false,
+            tolerant: trouble == Trouble::IsNoted,
             damaged: RefCell::new(plan.unexamined.iter().copied().collect()),
             conn,
             schema,
@@ -101,6 +106,11 @@ impl Database {
     /// What the database is made of, and how its tables are owned.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// Rules that could not be followed, in words.
+    pub fn unmet(&self) -> &[String] {
+        &self.plan.unmet
     }
 
     /// From now on rows tell of owners whom the register does not hold: where there is no owner, but

@@ -99,3 +99,22 @@ fn a_database_that_is_replaced_during_a_snapshot_is_read_to_its_end() {
         assert_eq!(balanced(&place.restore(2, "b")), 0);
     }
 }
+
+#[test]
+fn rules_that_the_schema_has_left_behind_are_named_and_stop_no_snapshot() {
+    let rules =
+        "shared = [\"rates\"]\n[[source.owns]]\ntable = \"payments\"\nby = \"customer_id\"\n";
+    let place = Place::new(REGISTER, rules, |path| {
+        run(path, &format!("{BANK} CREATE TABLE rates (day, rate);"));
+    });
+    assert!(place.snapshot(false).unsettled.is_empty());
+    let moved = "DROP TABLE rates; ALTER TABLE payments RENAME COLUMN customer_id TO payer";
+    run(&place.db, moved);
+    let before = kept(&place, "before.db");
+    let taken = place.snapshot(false);
+    let told = taken.unsettled.join("\n");
+    for what in ["\"rates\"", "\"customer_id\"", "\"payments\" is unsettled"] {
+        assert!(told.contains(what), "{told}");
+    }
+    same(&before, &place.restore(2, "b")).unwrap();
+}

@@ -22,7 +22,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::SqliteError;
-use super::plan::{Plan, Unread, settle};
+use super::plan::{Plan, Trouble, settle};
 use super::read::{PATIENCE, regular_file};
 use super::schema;
 use super::shape::Shape;
@@ -151,7 +151,7 @@ impl Settled {
     fn read(conn: &Connection, rules: &Rules) -> Result<Self, SqliteError> {
         double_quoted(conn, false).map_err(SqliteError::reading("the settings"))?;
         let (mut schema, shapes) = schema::read(conn)?;
-        let plan = settle(conn, rules, &mut schema, &shapes, Unread::IsRefused)?;
+        let plan = settle(conn, rules, &mut schema, &shapes, Trouble::IsRefused)?;
         Ok(Self {
             schema,
             shapes,

@@ -33,15 +33,18 @@ pub(super) struct Plan {
     pub references: Vec<Vec<Edge>>,
     /// Tables of which damage keeps us from seeing whether a row has several owners.
     pub unexamined: Vec<usize>,
+    /// Rules that could not be followed, in words.
+    pub unmet: Vec<String>,
 }
 
-/// What becomes of damage that is met while rows are looked at.
+/// What becomes of damage, and of rules that fit nothing in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub enum Trouble {
     /// It is an error.
     IsRefused,
-    /// It is noted.
-    IsPassed,
+    /// It is noted: a backup does not stop because a page is damaged or the schema moved. What can be
+    /// read is read, and a table whose rule cannot be followed is unsettled.
+    IsNoted,
 }
 
 /// Settles the ownership of every table of `schema` and writes it there.
@@ -50,10 +53,9 @@ pub(super) fn settle(
     rules: &Rules,
     schema: &mut Schema,
     shapes: &[Shape],
-    unread: Unread,
+    trouble: Trouble,
 ) -> Result<Plan, SqliteError> {
-    let mut planner = Planner::new(conn, rules, schema, shapes)?;
-    planner.unread = unread;
+    let mut planner = Planner::new(conn, rules, schema, shapes, trouble)?;
     while let Some(table) = planner.next() {
         planner.settle(table)?;
     }
@@ -68,6 +70,7 @@ pub(super) fn settle(
         register: planner.register,
         references: planner.references,
         unexamined: planner.unexamined,
+        unmet: planner.unmet,
     })
 }
 
@@ -86,8 +89,9 @@ struct Planner<'a> {
     distance: Vec<usize>,
     owners: Owners,
     references: Vec<Vec<Edge>>,
-    unread: Unread,
+    trouble: Trouble,
     unexamined: Vec<usize>,
+    unmet: Vec<String>,
 }
 
 impl<'a> Planner<'a> {
@@ -233,7 +237,7 @@ impl<'a> Planner<'a> {
         for tests in tests.chunks(400) {
             match self.met(table, &columns, tests) {
                 Err(SqliteError::Read { source, .. })
-                    if self.unread == Unread::IsPassed && is_damage(&source) =>
+                    if self.trouble == Trouble::IsNoted && is_damage(&source) =>
                 {
                     self.unexamined.push(table);
                 }

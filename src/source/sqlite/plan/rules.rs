@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Planner, Unread, edge_of};
+use super::{Planner, Trouble, edge_of};
 use crate::schema::{Ownership, Schema};
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
@@ -16,6 +16,7 @@ impl<'a> Planner<'a> {
         rules: &Rules,
         schema: &'a mut Schema,
         shapes: &'a [Shape],
+        trouble: Trouble,
     ) -> Result<Self, SqliteError> {
         let tables = shapes.len();
         let mut planner = Self {
@@ -33,24 +34,43 @@ impl<'a> Planner<'a> {
                 edges: vec![Vec::new(); tables],
             },
             references: vec![Vec::new(); tables],
-            unread: Unread::IsRefused,
+            trouble,
             unexamined: Vec::new(),
+            unmet: Vec::new(),
             schema,
         };
         if let Some(rule) = &rules.register {
             planner.place_register(rule)?;
         }
         for name in &rules.shared {
-            let table = planner.find("`shared`", name)?;
-            planner.share(table)?;
+            let table = planner.find("`shared`", name);
+            let shared = table.and_then(|table| planner.share(table));
+            planner.note(shared)?;
         }
         for rule in &rules.owns {
-            planner.follow_rule(rule)?;
+            let followed = planner.follow_rule(rule);
+            planner.note(followed)?;
         }
         for table in 0..tables {
             planner.follow_keys(table, rules);
         }
         Ok(planner)
+    }
+
+    /// Notes a rule that could not be followed, where that is no error.
+    fn note(&mut self, followed: Result<(), SqliteError>) -> Result<(), SqliteError> {
+        match followed {
+            Err(
+                error @ (SqliteError::NoTable { .. }
+                | SqliteError::NoColumn { .. }
+                | SqliteError::BadRule { .. }
+                | SqliteError::BadFilter { .. }),
+            ) if self.trouble == Trouble::IsNoted => {
+                self.unmet.push(error.to_string());
+                Ok(())
+            }
+            followed => followed,
+        }
     }
 
     fn find(&self, role: &str, name: &str) -> Result<usize, SqliteError> {

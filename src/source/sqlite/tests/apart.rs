@@ -8,7 +8,7 @@ use super::*;
 /// Opens for a long reading, with the copy beside the database.
 fn apart(path: &Path) -> Result<Database, SqliteError> {
     let dir = path.parent().unwrap();
-    Database::open_apart(path, &register("customers", &["id"]), dir)
+    Database::open_apart(path, &register("customers", &["id"]), dir, Trouble::IsNoted)
 }
 
 /// Every row of the first table.
@@ -98,7 +98,7 @@ fn a_database_with_a_log_is_read_live() {
         .unwrap();
     let nowhere = dir.path().join("nowhere");
     let rules = register("customers", &["id"]);
-    let db = Database::open_apart(&path, &rules, &nowhere).unwrap();
+    let db = Database::open_apart(&path, &rules, &nowhere, Trouble::IsNoted).unwrap();
     let writer = Connection::open(&path).unwrap();
     writer
         .execute_batch("INSERT INTO customers VALUES (3, 'c'); ALTER TABLE customers DROP COLUMN x")
@@ -128,7 +128,7 @@ fn nothing_and_what_is_no_database_are_told_apart() {
     fs::write(&path, b"").unwrap();
     let mut rules = register("customers", &["id"]);
     rules.register = None;
-    let db = Database::open_apart(&path, &rules, dir.path()).unwrap();
+    let db = Database::open_apart(&path, &rules, dir.path(), Trouble::IsNoted).unwrap();
     assert!(db.schema().tables.is_empty());
     fs::write(&path, "these are notes, and no database at all".repeat(40)).unwrap();
     assert!(matches!(
@@ -282,7 +282,7 @@ fn no_room_for_the_copy_says_how_much_is_missing() {
         return;
     }
     let rules = register("customers", &["id"]);
-    let opened = Database::open_apart(&path, &rules, small.path());
+    let opened = Database::open_apart(&path, &rules, small.path(), Trouble::IsNoted);
     let error = opened.err();
     std::process::Command::new("umount")
         .arg(small.path())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{Builder, Built, Database, SqliteError};
+use super::{Builder, Built, Database, SqliteError, Trouble};
 use crate::schema::{Ownership, Table};
 use crate::source::{By, Cell, Owner, OwnsRule, RegisterRule, Rules};
 use crate::value::{Value, ValueRef};

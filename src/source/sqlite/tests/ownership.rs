@@ -443,3 +443,52 @@ fn each_condition_on_a_column_names_its_own_customers() {
         [["1", "NULL"], ["NULL", "2"], ["NULL", "NULL"]]
     );
 }
+
+#[test]
+fn rules_that_fit_nothing_any_more_are_refused_or_for_a_backup_noted() {
+    let (dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); CREATE TABLE o(c REFERENCES c, buyer INT);
+         CREATE TABLE n(c REFERENCES c); INSERT INTO c VALUES (1), (2); INSERT INTO o VALUES (1, 2); INSERT INTO n VALUES (2);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.shared = strings(&["gone", "also gone"]);
+    rules.owns = vec![owns("o", key(&["customer"])), owns("lost", key(&["c"]))];
+    assert!(Database::open(&path, &rules).is_err());
+    let db = Database::open_apart(&path, &rules, dir.path(), Trouble::IsNoted).unwrap();
+    let told = db.unmet().join("\n");
+    for what in [
+        "\"gone\"",
+        "\"also gone\"",
+        "\"lost\"",
+        "the column \"customer\", which the table \"o\"",
+    ] {
+        assert!(told.contains(what), "{told}");
+    }
+    // The rule says that the foreign key does not count, so nothing says whose this table is.
+    assert_eq!(ownership(&db, "o"), Ownership::Unsettled);
+    assert_eq!(owners(&db, "n"), ["2"]);
+    rules.register = register("customers", &["id"]).register;
+    assert!(Database::open_apart(&path, &rules, dir.path(), Trouble::IsNoted).is_err());
+}
+
+#[test]
+fn composite_keys_are_told_apart_to_their_last_byte() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(a TEXT, b, PRIMARY KEY(a, b)); CREATE TABLE o(a, b, FOREIGN KEY(a, b) REFERENCES c);
+         INSERT INTO c VALUES (CAST(x'610062' AS TEXT), 1), (CAST(x'610063' AS TEXT), 1), ('it''s', x'00ff'), ('a', 1);
+         INSERT INTO o SELECT * FROM c ORDER BY rowid DESC;",
+    );
+    let rules = register("c", &["a", "b"]);
+    let db = open(&path, &rules);
+    let mut tokens = std::collections::HashSet::new();
+    db.register::<SqliteError>(&mut |row| {
+        tokens.insert(row.token);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(tokens.len(), 4);
+    let mut owners = owners(&db, "o");
+    owners.dedup();
+    assert_eq!(owners.len(), 4);
+    expect_exact(&path, &rules);
+}
