@@ -4,24 +4,28 @@
 //! and that is durable in the catalog before anything is sealed under it: a crash must not let two
 //! customers meet in one domain. Who was erased and is met again is left out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::dangling::{Dangling, other_form};
+use super::dangling::Dangling;
 use super::long;
-use super::numbers::{NumberedSource, Numbers, admit, number};
-use crate::clock::Timestamp;
-use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain, Incarnation, KeyedHash};
+use super::numbers::{NumberedSource, Numbers, number};
+use crate::error::{Context, Failure, Outcome};
+use crate::ids::{Class, Domain, Incarnation};
 use crate::keyring::tree::Forest;
 use crate::manifest::{SourceState, TableState};
-use crate::piece::{self, Cell, Identity};
-use crate::repo::{Recogniser, Repository};
+use crate::piece::{self, Cell};
+use crate::repo::Repository;
 use crate::report::{Report, Unit};
 use crate::schema::{Ownership, Table};
 use crate::source::sqlite::{Database, SqliteError, Trouble};
-use crate::source::{Owner, RegisterRow, Row, class_of};
+use crate::source::{Owner, Row, class_of};
 use crate::spill::{Sorted, Sorter};
 use crate::value::{CustomerKey, Value, ValueRef};
+
+mod people;
+mod told;
+
+use told::{damaged, to_be_settled};
 
 /// All rows of all sources, by domain.
 pub struct Gathered {
@@ -170,40 +174,6 @@ fn file_name(path: &std::path::Path) -> String {
     )
 }
 
-/// What keeps a snapshot from being whole until somebody sees to it.
-fn to_be_settled(source: &str, database: &Database) -> Vec<String> {
-    let schema = database.schema();
-    let rules = database.unmet().iter();
-    let rules = rules.map(|what| format!("{source}: {what}"));
-    let tables = schema
-        .tables
-        .iter()
-        .filter_map(|table| match table.ownership {
-            Ownership::Ambiguous => Some(format!("{source}: table {:?} is ambiguous", table.name)),
-            Ownership::Unsettled => Some(format!("{source}: table {:?} is unsettled", table.name)),
-            Ownership::Register | Ownership::Owned | Ownership::Shared => None,
-        });
-    let others = schema
-        .not_restorable
-        .iter()
-        .map(|what| format!("{source}: {what}"));
-    rules.chain(tables).chain(others).collect()
-}
-
-/// What could not be read, or not whose it is.
-fn damaged(source: &str, database: &Database) -> Vec<String> {
-    let tables = database.schema().tables.iter().enumerate();
-    let damaged = tables.filter(|(at, _)| database.is_damaged(*at));
-    let told = damaged.map(|(_, table)| {
-        format!(
-            "{source}: table {:?} is damaged: what of it can be read is backed up, and what is beside owners \
-             that cannot be read as nobody's",
-            table.name
-        )
-    });
-    told.collect()
-}
-
 struct Gatherer {
     repo: crate::ids::RepoId,
     sorter: Sorter,
@@ -217,131 +187,6 @@ struct Gatherer {
 }
 
 impl Gatherer {
-    /// Reads the register: who is known, who is new, and who had been erased.
-    fn meet(
-        &mut self,
-        repository: &mut Repository,
-        register: &Database,
-        classes: &[String],
-    ) -> Outcome<()> {
-        let recogniser = Recogniser::new(repository)?;
-        let known = repository.catalog.arrivals()?;
-        let erased = repository.catalog.erased()?;
-        let mut new: Vec<(Value, Identity)> = Vec::new();
-        register.register(&mut |row: RegisterRow| -> Outcome<()> {
-            let identity = Identity {
-                key: row.key,
-                since: row.since.filter(|s| *s != Value::Null),
-            };
-            let who = recogniser.who(&identity);
-            if let Some(domain) = known.get(&who) {
-                self.people.insert(
-                    row.token,
-                    Met {
-                        domain: *domain,
-                        erased: false,
-                    },
-                );
-                self.remember(*domain, &identity, classes)?;
-            } else if let Some(domain) = erased.get(&who) {
-                self.people.insert(
-                    row.token,
-                    Met {
-                        domain: *domain,
-                        erased: true,
-                    },
-                );
-                self.left_out.push(identity.key);
-            } else {
-                new.push((row.token, identity));
-            }
-            Ok(())
-        })?;
-        if self.people.is_empty() && !new.is_empty() && !known.is_empty() && !erased.is_empty() {
-            // Recognised by nothing that is known of them, the forgotten would be strangers as well.
-            let what = "not one customer of the register is recognised, so the forgotten would not be either";
-            return Err(Failure::of(FailureKind::Refused, what)
-                .hint("were `key` or `since` in [customers] changed? put them back as they were"));
-        }
-        // Whom damage keeps us from seeing is not gone.
-        let tables = register.schema().tables.iter().enumerate();
-        let mut registers = tables.filter(|(_, table)| table.ownership == Ownership::Register);
-        if !registers.any(|(at, _)| register.is_damaged(at)) {
-            self.note_missing(repository, &known)?;
-        }
-        for (token, identity, domain) in admit(repository, &recogniser, new)? {
-            self.remember(domain, &identity, classes)?;
-            self.people.insert(
-                token,
-                Met {
-                    domain,
-                    erased: false,
-                },
-            );
-        }
-        Ok(())
-    }
-
-    /// Notes since when the register lacks those who are known, and who is back in it.
-    fn note_missing(
-        &self,
-        repository: &mut Repository,
-        known: &HashMap<KeyedHash, Domain>,
-    ) -> Outcome<()> {
-        let here: HashSet<Domain> = self.people.values().map(|met| met.domain).collect();
-        let lives = repository.catalog.lives()?;
-        let noted = |domain: &Domain| lives.get(domain).and_then(|life| life.missing).is_some();
-        let gone = known.values().filter(|d| !here.contains(d) && !noted(d));
-        let back = here.iter().filter(|d| noted(d));
-        let now = Timestamp::now();
-        let changes: Vec<_> = gone
-            .map(|domain| (*domain, Some(now)))
-            .chain(back.map(|domain| (*domain, None)))
-            .collect();
-        repository.catalog.change(|change| -> Outcome<()> {
-            for (domain, since) in changes {
-                change.set_missing(domain, since)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// A record that comes before a customer's rows, for pages to carry, in each class.
-    fn remember(&mut self, domain: Domain, identity: &Identity, classes: &[String]) -> Outcome<()> {
-        let bytes = identity.encode();
-        for class in 1..=classes.len() as u8 {
-            let key = self.ranks.of(Domain {
-                class: Class(class),
-                ..domain
-            });
-            self.sorter.push((key, IDENTITY), &bytes)?;
-        }
-        Ok(())
-    }
-
-    /// Who is meant by a token: one of the register's, or one who was erased and has left it.
-    fn find(
-        &mut self,
-        repository: &Repository,
-        place: &InTable<'_>,
-        token: ValueRef<'_>,
-    ) -> Outcome<Option<Met>> {
-        if let Some(met) = self.people.get(&token.to_value()) {
-            return Ok(Some(*met));
-        }
-        if !place.with_register
-            && let Some(other) = other_form(token)
-            && let Some(met) = self.people.get(&other)
-        {
-            return Ok(Some(*met));
-        }
-        let domain = self.dangling.owner(repository, token)?;
-        Ok(domain.map(|domain| Met {
-            domain,
-            erased: true,
-        }))
-    }
-
     /// Reads one source's rows.
     fn source(
         &mut self,

@@ -17,7 +17,7 @@ const VALUE: u64 = 900_000_000;
 fn owned() -> u64 {
     match std::env::var_os("TENURE_LONG") {
         Some(_) => 5_000_000_000,
-        None => 500_000_000,
+        None => 200_000_000,
     }
 }
 

@@ -1,0 +1,38 @@
+//! What a snapshot is not whole for, in words.
+
+use crate::schema::Ownership;
+use crate::source::sqlite::Database;
+
+/// What keeps a snapshot from being whole until somebody sees to it.
+pub(super) fn to_be_settled(source: &str, database: &Database) -> Vec<String> {
+    let schema = database.schema();
+    let rules = database.unmet().iter();
+    let rules = rules.map(|what| format!("{source}: {what}"));
+    let tables = schema
+        .tables
+        .iter()
+        .filter_map(|table| match table.ownership {
+            Ownership::Ambiguous => Some(format!("{source}: table {:?} is ambiguous", table.name)),
+            Ownership::Unsettled => Some(format!("{source}: table {:?} is unsettled", table.name)),
+            Ownership::Register | Ownership::Owned | Ownership::Shared => None,
+        });
+    let others = schema
+        .not_restorable
+        .iter()
+        .map(|what| format!("{source}: {what}"));
+    rules.chain(tables).chain(others).collect()
+}
+
+/// What could not be read, or not whose it is.
+pub(super) fn damaged(source: &str, database: &Database) -> Vec<String> {
+    let tables = database.schema().tables.iter().enumerate();
+    let damaged = tables.filter(|(at, _)| database.is_damaged(*at));
+    let told = damaged.map(|(_, table)| {
+        format!(
+            "{source}: table {:?} is damaged: what of it can be read is backed up, and what is beside owners \
+             that cannot be read as nobody's",
+            table.name
+        )
+    });
+    told.collect()
+}
