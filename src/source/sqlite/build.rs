@@ -289,6 +289,8 @@ impl Builder {
             let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
             late::drop(&self.conn, room).map_err(fail)?;
         }
+        let astray = tombstones.note_astray();
+        astray.map_err(SqliteError::writing("the check of neutral rows"))?;
         self.built.nulled += tombstones.nulled;
         self.built.tombstones += tombstones.made;
         let told = |((table, misfit), rows): (&(usize, Misfit), &u64)| {

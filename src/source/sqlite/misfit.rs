@@ -5,6 +5,8 @@
 pub(super) enum Misfit {
     /// Neutral rows that no CHECK would take.
     Unmet,
+    /// Neutral rows that refer to what is not there, because nothing else was taken.
+    Astray,
     /// Rows that others refer to and that nothing could stand for.
     Nobody,
     /// Rows that do not meet a CHECK since whom they referred to is gone.
@@ -20,6 +22,9 @@ impl Misfit {
     pub(super) fn told(self, table: &str, rows: u64) -> String {
         let what = match self {
             Self::Unmet => "neutral rows that stand for forgotten ones against the table's CHECKs",
+            Self::Astray => {
+                "neutral rows that stand for forgotten ones and lead nowhere themselves"
+            }
             Self::Nobody => {
                 "forgotten rows that nothing can stand for, so that references to them lead nowhere"
             }

@@ -81,6 +81,8 @@ pub(super) struct Tombstones<'a> {
     depth: usize,
     /// Neutral rows made.
     pub made: u64,
+    /// The rowids of those, by table.
+    rows: HashMap<usize, HashSet<i64>>,
     /// Values that are NULL now.
     pub nulled: u64,
     /// How many rows of which table are not as they should be.
@@ -109,6 +111,7 @@ impl<'a> Tombstones<'a> {
             learnt: HashMap::new(),
             depth: 0,
             made: 0,
+            rows: HashMap::new(),
             nulled: 0,
             misfits: BTreeMap::new(),
             loosened: Vec::new(),
@@ -118,6 +121,25 @@ impl<'a> Tombstones<'a> {
     /// Takes note of a row that is not as it should be.
     pub(super) fn note(&mut self, table: usize, misfit: Misfit) {
         *self.misfits.entry((table, misfit)).or_default() += 1;
+    }
+
+    /// Takes note of the neutral rows that lead nowhere. What a table's indexes leave room for may be that.
+    pub(super) fn note_astray(&mut self) -> rusqlite::Result<()> {
+        for (table, made) in std::mem::take(&mut self.rows) {
+            let sql =
+                "SELECT DISTINCT rowid FROM pragma_foreign_key_check(?1) WHERE rowid IS NOT NULL";
+            let mut prepared = self.conn.prepare_cached(sql)?;
+            let name = &self.schema.tables[table].name;
+            let rows = prepared.query_map([name], |row| row.get(0));
+            // Keys that do not fit their parents' cannot be checked.
+            let Ok(rows) = rows.and_then(Iterator::collect::<rusqlite::Result<Vec<i64>>>) else {
+                continue;
+            };
+            for _ in rows.iter().filter(|row| made.contains(row)) {
+                self.note(table, Misfit::Astray);
+            }
+        }
+        Ok(())
     }
 
     /// The key of the tombstone for a row that is gone; made on first demand. Where none can be made it
@@ -142,7 +164,11 @@ impl<'a> Tombstones<'a> {
         self.refer_on(&gone, &candidates, &mut fixed)?;
         let made = self.make(&gone, &fixed, &candidates)?;
         match made {
-            Some(_) => self.made += 1,
+            Some(_) => {
+                self.made += 1;
+                let rows = self.rows.entry(gone.table).or_default();
+                rows.insert(self.conn.last_insert_rowid());
+            }
             None => self.note(gone.table, Misfit::Nobody),
         }
         let key = made.unwrap_or(key);

@@ -62,6 +62,7 @@ pub(super) fn settle(
     planner.mark_shared();
     planner.explain_unsettled();
     planner.refer();
+    planner.refer_on();
     for table in 0..shapes.len() {
         planner.warn_of_slow_lookups(table);
     }

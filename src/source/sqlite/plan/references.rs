@@ -4,7 +4,7 @@
 use super::{Planner, edge_of, list};
 use crate::schema::{ParentColumn, Reference};
 use crate::source::sqlite::edges::{Edge, To};
-use crate::source::sqlite::shape::{Kept, place};
+use crate::source::sqlite::shape::{ForeignKey, Kept, place};
 
 impl Planner<'_> {
     /// Every column by which a row may name a customer who is not its owner.
@@ -42,6 +42,56 @@ impl Planner<'_> {
                 self.table(table).references.push(reference);
             }
         }
+    }
+
+    /// What a key refers to may itself lead on to a customer: then so do the columns of that key.
+    pub(super) fn refer_on(&mut self) {
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for table in 0..self.shapes.len() {
+                for key in self.shapes[table].keys.clone() {
+                    for edge in self.references[key.parent].clone() {
+                        changed |= self.refer_through(table, &key, &edge);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether `table` has a new reference because what its `key` refers to has that one.
+    fn refer_through(&mut self, table: usize, key: &ForeignKey, edge: &Edge) -> bool {
+        let own = |other: &String| {
+            let at = key.parent_columns.iter().position(|column| column == other);
+            at.map(|at| key.columns[at].clone())
+        };
+        let columns: Option<Vec<String>> = edge.columns.iter().map(own).collect();
+        // A condition is on the columns of the other table.
+        let (
+            Some(columns),
+            To::Row {
+                table: to,
+                columns: theirs,
+            },
+            None,
+        ) = (columns, &edge.to, &edge.filter)
+        else {
+            return false;
+        };
+        let edge = Edge {
+            columns,
+            to: edge.to.clone(),
+            filter: None,
+        };
+        if (table == *to && edge.columns == *theirs) || self.references[table].contains(&edge) {
+            return false;
+        }
+        let Some(reference) = self.reference(table, &edge, *to, theirs) else {
+            return false;
+        };
+        self.references[table].push(edge);
+        self.table(table).references.push(reference);
+        true
     }
 
     /// None where a column is the rowid, which cannot be NULL and is not stored as a cell, or where

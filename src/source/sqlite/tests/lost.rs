@@ -283,7 +283,7 @@ fn a_key_that_refers_on_is_the_key_of_a_tombstone() {
     expect_whole(&built);
     assert_eq!(built.tombstones, 2);
     let sql = "SELECT t.c, c.id, p.x FROM t JOIN p ON p.c = t.p JOIN c ON c.id = p.c";
-    assert_eq!(ask(&copy, sql), ["'a' 'erased-0' NULL"]);
+    assert_eq!(ask(&copy, sql), ["'a' 'erased-1' NULL"]);
 }
 
 #[test]
@@ -354,4 +354,54 @@ fn rows_that_may_not_refer_to_the_same_have_tombstones_of_their_own() {
         ask(&copy, "SELECT count(*) FROM t JOIN o ON o.id = t.o"),
         ["2"]
     );
+}
+
+#[test]
+fn a_key_that_leads_on_to_somebody_is_withheld_with_what_it_refers_to() {
+    let (_dir, path) = database(
+        "CREATE TABLE r (k TEXT PRIMARY KEY);
+         CREATE TABLE m (a TEXT, b TEXT, FOREIGN KEY (b) REFERENCES r (k), PRIMARY KEY (a, b)) WITHOUT ROWID;
+         CREATE TABLE s (id INT PRIMARY KEY, x, y, FOREIGN KEY (x, y) REFERENCES m (a, b));
+         CREATE TABLE u (p, q, FOREIGN KEY (p, q) REFERENCES s (x, y));
+         INSERT INTO r VALUES ('ann'), ('ben'), ('cid');
+         INSERT INTO m VALUES ('ann', 'cid'), ('ben', 'ann');
+         INSERT INTO s VALUES (0, 'ann', 'cid'), (1, 'ben', 'ann'); INSERT INTO u SELECT x, y FROM s;",
+    );
+    let mut rules = register("r", &["k"]);
+    rules.shared = strings(&["s", "u"]);
+    rules.owns = vec![owns("m", key(&["a"]))];
+    let db = open(&path, &rules);
+    let names = |name: &str| -> Vec<String> {
+        let references = table(&db, name).references.iter();
+        let parents = references.map(|r| db.schema().tables[r.parent].name.clone());
+        parents.collect()
+    };
+    assert_eq!(
+        (names("s"), names("u")),
+        (strings(&["m", "r"]), strings(&["r"]))
+    );
+    drop(db);
+    let (copy, built) = rebuild(&path, &rules, &["'cid'"]);
+    // The member's key may not be NULL, so it refers to a neutral row; what refers to the member need not.
+    assert_eq!(built.tombstones, 1);
+    assert!((built.problems.is_empty(), built.violations.is_empty()) == (true, true));
+    assert_eq!(ask(&copy, "SELECT count(*) FROM s WHERE y = 'cid'"), ["0"]);
+    assert_eq!(ask(&copy, "SELECT count(*) FROM u WHERE q = 'cid'"), ["0"]);
+    assert_eq!(
+        ask(&copy, "SELECT x, y FROM s WHERE id = 1"),
+        ["'ben' 'ann'"]
+    );
+}
+
+#[test]
+fn a_neutral_row_that_leads_nowhere_itself_is_told() {
+    let (_dir, path) = database(
+        "CREATE TABLE c (id NOT NULL UNIQUE, r, FOREIGN KEY (r) REFERENCES c (id));
+         CREATE UNIQUE INDEX i4 ON c (typeof(r));
+         INSERT INTO c VALUES ('1', NULL), (0, '1'), (3.5, 0);",
+    );
+    let (_, built) = rebuild(&path, &register("c", &["id"]), &["0"]);
+    assert_eq!((built.tombstones, built.violations.len()), (1, 1));
+    let told = "table c: neutral rows that stand for forgotten ones and lead nowhere themselves: 1";
+    assert_eq!(built.problems, [told]);
 }
