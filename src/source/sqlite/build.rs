@@ -6,6 +6,7 @@
 //! and triggers last, so that nothing fires, and then full-text indexes over what is there. Rows that need somebody to refer to in place of a
 //! customer who is gone wait in tables of ours until all keys in use are known.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -40,6 +41,8 @@ pub struct Builder {
     prefix: String,
     /// In which tables two NULLs may be one too many; looked up when something is lost.
     wary: Option<Vec<bool>>,
+    /// How many rows each table has refused, and why the first.
+    refused: BTreeMap<usize, (u64, String)>,
     pub(super) built: Built,
     // The connection goes before the file that it stands on.
     pub(super) conn: Connection,
@@ -58,7 +61,7 @@ pub struct Built {
     /// Rows that do not meet a CHECK of their table, as they did not before.
     pub unchecked: u64,
     /// What is not as it should be, in words: what stands for the forgotten against the schema or not
-    /// at all, indexes that could not be made, and what `PRAGMA integrity_check` found. Nothing, if all
+    /// at all, rows that a damaged table had and no table can have, indexes that could not be made, and what `PRAGMA integrity_check` found. Nothing, if all
     /// is well.
     pub problems: Vec<String>,
     /// Foreign keys that lead nowhere: how many rows of each table that has any.
@@ -98,6 +101,7 @@ impl Builder {
             waiting: vec![None; inserts.len()],
             prefix,
             wary: None,
+            refused: BTreeMap::new(),
             built: Built {
                 problems,
                 ..Built::default()
@@ -136,8 +140,8 @@ impl Builder {
             }
             Some(_) => {}
         }
-        self.built.rows += 1;
         if cells.iter().any(|cell| matches!(cell, Cell::Lost(_))) {
+            self.built.rows += 1;
             return self.put_with_losses(table, rowid, cells);
         }
         let values = cells.iter().map(|cell| match cell {
@@ -145,16 +149,28 @@ impl Builder {
             Cell::Lost(_) => ValueRef::Null,
         });
         let fail = |error| SqliteError::writing(&self.schema.tables[table].name)(error);
-        match self.inserts[table].run(&self.conn, rowid, values.clone()) {
+        let put = match self.inserts[table].run(&self.conn, rowid, values.clone()) {
             // The row was like this before: it is not for us to judge it.
             Err(error) if is_check(&error) => {
                 self.built.unchecked += 1;
                 unchecked(&self.conn, || {
                     self.inserts[table].run(&self.conn, rowid, values)
                 })
-                .map_err(fail)
             }
-            result => result.map_err(fail),
+            result => result,
+        };
+        match put {
+            // A table that is damaged may show a row twice, or half of one: it must not take the others
+            // with it.
+            Err(error) if is_refusal(&error) => {
+                let refused = self.refused.entry(table).or_insert((0, error.to_string()));
+                refused.0 += 1;
+                Ok(())
+            }
+            put => {
+                self.built.rows += 1;
+                put.map_err(fail)
+            }
         }
     }
 
@@ -212,6 +228,7 @@ impl Builder {
     /// When SQLite refuses a part of the schema, or the file cannot be made durable.
     pub fn finish(mut self) -> Result<Built, SqliteError> {
         let fail = |what: &'static str| SqliteError::writing(what);
+        self.tell_refused();
         self.make_indexes(|_| true)?;
         self.put_waiting()?;
         self.set_sequences().map_err(fail("sqlite_sequence"))?;
@@ -234,6 +251,14 @@ impl Builder {
             .map_err(|(_, error)| fail("the last page")(error))?;
         self.file.make_durable()?;
         Ok(self.built)
+    }
+
+    fn tell_refused(&mut self) {
+        for (table, (rows, why)) in &self.refused {
+            let name = &self.schema.tables[*table].name;
+            let problem = format!("{rows} rows of {name} were not put back, the first: {why}");
+            self.built.problems.push(problem);
+        }
     }
 
     /// Runs the schema's statements of some kinds, in its order.

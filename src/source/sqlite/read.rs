@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{OptionalExtension, Row as Record};
+use rusqlite::{OptionalExtension, Row as Record, ffi};
 
 use super::connect::View;
 use super::damage::GoOn;
@@ -224,6 +224,12 @@ impl Database {
                 Ok(None) => return Ok(None),
                 Err(error) => return Ok(Some(Stop { last, error })),
             };
+            let rowid = row.get(0).map_err(fail)?;
+            if last.is_some() && rowid <= last {
+                // A page stands where another belongs, or its tree goes round in a circle.
+                let error = out_of_order();
+                return Ok(Some(Stop { last, error }));
+            }
             let texts = match self.wide {
                 Some(wide) => texts(row, wide, width + 2).map_err(fail)?,
                 None => Vec::new(),
@@ -236,7 +242,7 @@ impl Database {
                 });
             }
             let (cells, targets) = values.split_at(entry.columns.len());
-            last = row.get(0).map_err(fail)?;
+            last = rowid;
             each(Row {
                 table,
                 rowid: last,
@@ -314,6 +320,11 @@ fn texts(row: &Record<'_>, wide: Wide, marks: usize) -> rusqlite::Result<Vec<Opt
         _ => Ok(None),
     };
     marks.chars().enumerate().map(text).collect()
+}
+
+fn out_of_order() -> rusqlite::Error {
+    let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(corrupt, Some("rows are out of order".into()))
 }
 
 /// The same allocation for values of another row: nothing is in it, so nothing outlives its row.

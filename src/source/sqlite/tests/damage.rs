@@ -192,3 +192,50 @@ fn who_does_not_tolerate_damage_is_told_of_it() {
     let read = db.rows::<SqliteError>(1, &mut |_| Ok(()));
     assert!(matches!(read, Err(SqliteError::Read { what, .. }) if what == "o"));
 }
+
+#[test]
+fn a_page_that_stands_where_another_belongs_is_damage_and_what_it_repeats_hinders_no_restore() {
+    let (dir, path) = crm();
+    let whole = read(&path).1;
+    let (orders, customers) = (leaves(&path, "o"), leaves(&path, "w"));
+    let page = |page: i64| std::ops::Range {
+        start: (page as usize - 1) * 1024,
+        end: page as usize * 1024,
+    };
+    let before = std::fs::read(&path).unwrap();
+    for (from, to) in [
+        (orders[3], orders[9]),
+        (orders[9], orders[3]),
+        (customers[3], customers[9]),
+    ] {
+        let mut bytes = before.clone();
+        bytes.copy_within(page(from), page(to).start);
+        std::fs::write(&path, bytes).unwrap();
+        let (db, rows) = read(&path);
+        let new = dir.path().join("new.db");
+        let mut builder = Builder::create(&new, db.schema()).unwrap();
+        for table in 0..db.schema().tables.len() {
+            db.rows::<SqliteError>(table, &mut |row| {
+                let cells: Vec<Cell<'_>> = row.cells.iter().map(|cell| Cell::Kept(*cell)).collect();
+                builder.put(table, row.rowid, &cells)
+            })
+            .unwrap();
+        }
+        let built = builder.finish().unwrap();
+        match orders.contains(&from) {
+            true => {
+                assert_eq!(damaged(&db), ["o"]);
+                assert!(rows["o"].len() < whole["o"].len());
+                assert_eq!(built.problems, Vec::<String>::new());
+            }
+            false => assert!(
+                built.problems[0].ends_with(
+                    "rows of w were not put back, the first: UNIQUE constraint failed: w.a, w.b"
+                ),
+                "{:?}",
+                built.problems
+            ),
+        }
+        std::fs::remove_file(&new).unwrap();
+    }
+}
