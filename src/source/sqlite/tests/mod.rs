@@ -19,6 +19,7 @@ mod limits;
 mod live;
 mod long;
 mod lost;
+mod missing;
 mod oddities;
 mod opening;
 mod order;
