@@ -24,6 +24,7 @@ mod oddities;
 mod opening;
 mod order;
 mod ownership;
+mod paths;
 mod random;
 mod unfit;
 
