@@ -126,3 +126,85 @@ fn nothing_is_erased_where_damage_hides_whether_rows_have_two_owners() {
         "{error:?}"
     );
 }
+
+#[test]
+fn a_path_to_the_register_ends_at_the_customers_key_and_to_others_at_theirs() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, code TEXT UNIQUE); INSERT INTO c VALUES (1, 'a'), (2, 'b');
+         CREATE TABLE o(no INTEGER PRIMARY KEY, code); INSERT INTO o VALUES (7, 'b'), (8, 1);
+         CREATE TABLE l(o); INSERT INTO l VALUES (7), ('b');",
+    );
+    let mut rules = register("c", &["code"]);
+    rules.owns = vec![
+        owns("o", through(&["code"], "c")),
+        owns("l", through(&["o"], "o")),
+    ];
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "o"), ["'b'", "orphan"]);
+    assert_eq!(owners(&db, "l"), ["'b'", "orphan"]);
+}
+
+#[test]
+fn the_declared_key_says_what_the_column_that_points_means() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); INSERT INTO c VALUES (1), (2);
+         CREATE TABLE a(id INTEGER PRIMARY KEY, code INT UNIQUE, at INT UNIQUE); INSERT INTO a VALUES (1, 2, 3), (2, 1, 4);
+         CREATE TABLE other(k PRIMARY KEY);
+         CREATE TABLE d(c REFERENCES c, at INT REFERENCES a(at), code INT REFERENCES other, also INT REFERENCES a(code),
+            FOREIGN KEY(code) REFERENCES a(code));
+         INSERT INTO d VALUES (1, 4, 2, 1);",
+    );
+    let of_a = |column: &str| {
+        let mut rules = register("c", &["id"]);
+        rules.owns = vec![
+            owns("a", pointed_at_by("d", &[column])),
+            owns("d", key(&["c"])),
+        ];
+        owners(&open(&path, &rules), "a")
+    };
+    assert_eq!(of_a("code"), ["1", "orphan"]);
+    assert_eq!(of_a("also"), ["orphan", "1"]);
+    assert_eq!(of_a("at"), ["orphan", "1"]);
+}
+
+#[test]
+fn a_table_that_points_at_itself_is_no_way_to_an_owner() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); CREATE TABLE t(id INTEGER PRIMARY KEY, parent INT)",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![owns("t", pointed_at_by("t", &["parent"]))];
+    let error = Database::open(&path, &rules).err().unwrap();
+    assert!(matches!(error, SqliteError::BadRule { .. }), "{error:?}");
+}
+
+#[test]
+fn a_condition_on_a_column_that_has_a_key_names_nobody_new() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); INSERT INTO c VALUES (1), (2);
+         CREATE TABLE o(kind TEXT, c REFERENCES c); INSERT INTO o VALUES ('x', 1), ('y', 2);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![OwnsRule {
+        filter: Some("kind = 'x'".into()),
+        ..owns("o", key(&["c"]))
+    }];
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "o"), ["1", "orphan"]);
+    assert_eq!(targets(&db, "o"), [["1"], ["2"]]);
+}
+
+#[test]
+fn whose_a_text_is_is_asked_with_the_table_that_it_is_called_after() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); CREATE TABLE notes(c REFERENCES c);
+         CREATE TABLE no(c REFERENCES c); CREATE TABLE unowned_and_long(x); CREATE TABLE owned_and_long(c REFERENCES c);
+         CREATE TABLE notes_words(x);
+         CREATE VIRTUAL TABLE notes_words_fts USING fts5(text); CREATE VIRTUAL TABLE words USING fts5(text);",
+    );
+    let db = open(&path, &register("c", &["id"]));
+    let asked = |name: &str| table(&db, name).warnings.join("; ");
+    assert!(asked("notes_words_fts").ends_with("by = \"rowid -> notes\""));
+    assert!(asked("words").ends_with("by = \"rowid -> TABLE\""));
+    assert_eq!(asked("unowned_and_long"), "");
+}
