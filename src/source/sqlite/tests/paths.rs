@@ -208,3 +208,29 @@ fn whose_a_text_is_is_asked_with_the_table_that_it_is_called_after() {
     assert!(asked("words").ends_with("by = \"rowid -> TABLE\""));
     assert_eq!(asked("unowned_and_long"), "");
 }
+
+#[test]
+fn what_a_reference_withholds_belongs_to_no_other_key_and_rather_not_to_the_primary_one() {
+    let (_dir, path) = database(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY);
+         CREATE TABLE c(tenant INT, no TEXT, PRIMARY KEY(tenant, no));
+         CREATE TABLE by_id(id INTEGER PRIMARY KEY, tenant INT REFERENCES t, no TEXT, FOREIGN KEY(tenant, no) REFERENCES c);
+         CREATE TABLE by_no(tenant INT REFERENCES t, no TEXT PRIMARY KEY, FOREIGN KEY(tenant, no) REFERENCES c);
+         CREATE TABLE by_tenant(tenant INT PRIMARY KEY, no TEXT, FOREIGN KEY(tenant, no) REFERENCES c);
+         CREATE TABLE by_both(tenant INT, no TEXT, PRIMARY KEY(tenant, no), FOREIGN KEY(tenant, no) REFERENCES c);",
+    );
+    let db = open(&path, &register("c", &["tenant", "no"]));
+    let withheld = |name: &str| {
+        let table = table(&db, name);
+        let [reference] = &table.references[..] else {
+            panic!("{name} has other references")
+        };
+        let names = reference.columns.iter();
+        let names = names.map(|at| table.columns[*at].name.as_str());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(withheld("by_id"), "no");
+    assert_eq!(withheld("by_no"), "no");
+    assert_eq!(withheld("by_tenant"), "no");
+    assert_eq!(withheld("by_both"), "tenant no");
+}
