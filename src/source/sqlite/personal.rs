@@ -107,6 +107,8 @@ mod tests {
             "e_mail",
             "contactPhone",
             "LAST_NAME",
+            "sur_name",
+            "contact_name",
             "billing address",
             "FirstName",
             "BirthDate",
