@@ -193,4 +193,24 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_token_means_a_key_as_text_or_as_a_number() {
+        let text = |text: &str| Value::Text(text.as_bytes().to_vec());
+        let means = |token: &Value, columns, expected: &[&[Value]]| {
+            let found = keys(token.as_ref(), columns);
+            assert!(
+                found
+                    .iter()
+                    .map(|key| &key.0[..])
+                    .eq(expected.iter().copied())
+            );
+        };
+        means(&Value::Int(-7), 1, &[&[Value::Int(-7)], &[text("-7")]]);
+        means(&text("7"), 1, &[&[text("7")], &[Value::Int(7)]]);
+        means(&text("1,2"), 1, &[&[text("1,2")]]);
+        means(&Value::Blob(vec![55]), 1, &[&[Value::Blob(vec![55])]]);
+        means(&text("1,'2'"), 2, &[&[Value::Int(1), text("2")]]);
+        means(&Value::Int(1), 2, &[]);
+    }
 }

@@ -1,4 +1,4 @@
-//! A full snapshot trusts nothing that is stored.
+//! A full snapshot trusts nothing that is stored; rows, and whom they name, are of their tables' classes.
 
 use std::path::Path;
 
@@ -7,20 +7,22 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::config::Config;
-use crate::ids::{Domain, PieceName};
+use crate::ids::{Class, Domain, PieceName};
 use crate::init::{self, Root};
 use crate::keyring::recovery::Identity;
 use crate::manifest::{ObjectRef, PageRef};
 use crate::page::{Entry, PageWriter};
+use crate::piece::{Cell, decode_row};
 use crate::repo::objects::page_path;
 use crate::report::Silent;
+use crate::spill::Record;
 
-fn configured(dir: &Path) -> Config {
+fn configured(dir: &Path, ownership: &str) -> Config {
     let recipient = Identity::generate().recipient();
     let text = format!(
         "[customers]\nsource = \"crm\"\ntable = \"customers\"\nkey = \"id\"\n\
          [keys]\nrecovery = [\"{recipient}\"]\n\
-         [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n\
+         [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n{ownership}\n\
          [[store]]\nname = \"a\"\nurl = \"file://{}/a\"\n",
         dir.display()
     );
@@ -101,8 +103,8 @@ fn a_full_finds_the_one_customer_whose_stored_hash_is_wrong() {
     )
     .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    let open = || Repository::change(configured(dir.path()), runtime.handle());
-    let config = configured(dir.path());
+    let open = || Repository::change(configured(dir.path(), ""), runtime.handle());
+    let config = configured(dir.path(), "");
     init::run(config, &Root::make().unwrap(), runtime.handle()).unwrap();
     let mut repository = open().unwrap().0;
     take(&mut repository, false, &Silent).unwrap();
@@ -129,4 +131,40 @@ fn a_full_finds_the_one_customer_whose_stored_hash_is_wrong() {
     // And the one after it has nothing more to tell.
     let again = take(&mut repository, true, &Silent).unwrap();
     assert_eq!(again.totals.changed, 0);
+}
+
+#[test]
+fn rows_and_whom_they_name_are_of_the_classes_of_their_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let crm = Connection::open(dir.path().join("crm.db")).unwrap();
+    crm.execute_batch(
+        "CREATE TABLE customers(id INTEGER PRIMARY KEY);
+         CREATE TABLE bills(id INTEGER PRIMARY KEY, customer REFERENCES customers);
+         CREATE TABLE seen(bill REFERENCES bills, customer REFERENCES customers);
+         INSERT INTO customers VALUES (1); INSERT INTO bills VALUES (5, 1); INSERT INTO seen VALUES (5, 1);",
+    )
+    .unwrap();
+    let ownership = "shared = [\"seen\"]\n[[source.owns]]\ntable = \"bills\"\nclass = \"billing\"";
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let config = || configured(dir.path(), ownership);
+    init::run(config(), &Root::make().unwrap(), runtime.handle()).unwrap();
+    let mut repository = Repository::change(config(), runtime.handle()).unwrap().0;
+    let mut gathered = gather(&mut repository, &Silent).unwrap();
+    let (mut rows, mut named) = (Vec::new(), Vec::new());
+    while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
+        let Record::Whole(bytes) = record else {
+            panic!("a short row came in parts")
+        };
+        if low != gather::IDENTITY {
+            rows.push(gathered.ranks.domain(high).unwrap().class);
+            let row = decode_row(&mut minicbor::Decoder::new(bytes)).unwrap();
+            named.extend(row.cells.iter().filter_map(|cell| match cell {
+                Cell::Reference { domain, .. } => Some(domain.class),
+                Cell::Value(_) => None,
+            }));
+        }
+    }
+    let billing = Class(2);
+    assert_eq!(rows, [Class::OWN, Class::CUSTOMER, billing]);
+    assert_eq!(named, [billing, Class::CUSTOMER]);
 }

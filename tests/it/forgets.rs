@@ -13,6 +13,7 @@ use crate::support::place::Place;
 use crate::support::raw::{files, keyring, open_everything};
 
 mod left;
+mod whom;
 
 const SCHEMA: &str = "
     CREATE TABLE people (no TEXT PRIMARY KEY, name TEXT, photo BLOB, friend TEXT REFERENCES people(no));

@@ -315,6 +315,8 @@ mod tests {
             "e_mail",
             "contactPhone",
             "LAST_NAME",
+            "sur_name",
+            "contact_name",
             "billing address",
             "FirstName",
             "BirthDate",

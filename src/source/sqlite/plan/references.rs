@@ -109,8 +109,9 @@ impl Planner<'_> {
             name,
         ) {
             Some(Kept::Stored(place)) => Some(place),
-            None if self.shapes[table].rowid.as_ref() == Some(name) => Some(ParentColumn::Rowid),
-            _ => None,
+            Some(Kept::Generated) => None,
+            // An edge names columns, and besides them the rowid alone.
+            None => Some(ParentColumn::Rowid),
         };
         let mut pairs = Vec::new();
         for (own, other) in edge.columns.iter().zip(columns) {

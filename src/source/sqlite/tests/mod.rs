@@ -19,10 +19,12 @@ mod limits;
 mod live;
 mod long;
 mod lost;
+mod missing;
 mod oddities;
 mod opening;
 mod order;
 mod ownership;
+mod paths;
 mod random;
 mod unfit;
 

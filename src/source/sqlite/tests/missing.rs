@@ -1,0 +1,62 @@
+//! Rows of customers whom the register does not hold.
+
+use super::*;
+
+#[test]
+fn the_key_of_a_missing_customer_is_told_along_every_path() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, code TEXT UNIQUE);
+         CREATE TABLE a(id INTEGER PRIMARY KEY);
+         CREATE TABLE d(no INTEGER PRIMARY KEY, c REFERENCES c, a REFERENCES a);
+         CREATE TABLE e(d REFERENCES d, id INTEGER PRIMARY KEY); CREATE TABLE f(e REFERENCES e);
+         CREATE TABLE by_code(code REFERENCES c(code), id INTEGER PRIMARY KEY);
+         CREATE TABLE of_code(by_code REFERENCES by_code);
+         CREATE TABLE two(x REFERENCES c, y REFERENCES d); CREATE TABLE some(kind, c);
+         INSERT INTO c VALUES (1, 'one'); INSERT INTO a VALUES (5), (6);
+         INSERT INTO d VALUES (10, 1, 5), (11, 99, 6), (12, NULL, NULL);
+         INSERT INTO e VALUES (10, 20), (11, 21), (12, 22), (13, 23);
+         INSERT INTO f VALUES (20), (21), (22), (23);
+         INSERT INTO by_code VALUES ('one', 30), ('two', 31); INSERT INTO of_code VALUES (30), (31);
+         INSERT INTO two VALUES (98, NULL), (NULL, 11), (1, NULL); INSERT INTO some VALUES ('c', 97), ('x', 97);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![
+        owns("a", pointed_at_by("d", &["a"])),
+        OwnsRule {
+            filter: Some("kind = 'c'".into()),
+            ..owns("some", key(&["c"]))
+        },
+    ];
+    let mut db = open(&path, &rules);
+    assert_eq!(owners(&db, "d"), ["1", "orphan", "orphan"]);
+    assert_eq!(targets(&db, "e"), [["1"], ["NULL"], ["NULL"], ["NULL"]]);
+    db.tell_missing();
+    assert_eq!(owners(&db, "d"), ["1", "99", "orphan"]);
+    assert_eq!(owners(&db, "e"), ["1", "99", "orphan", "orphan"]);
+    assert_eq!(owners(&db, "f"), ["1", "99", "orphan", "orphan"]);
+    assert_eq!(owners(&db, "a"), ["1", "99"]);
+    assert_eq!(owners(&db, "two"), ["98", "99", "1"]);
+    assert_eq!(owners(&db, "some"), ["97", "orphan"]);
+    // Another column than the key does not tell whose key it was.
+    assert_eq!(owners(&db, "by_code"), ["1", "orphan"]);
+    assert_eq!(owners(&db, "of_code"), ["1", "orphan"]);
+    // A row that is there and is a missing customer's is referred to, a customer's that is not is not.
+    assert_eq!(
+        targets(&db, "d"),
+        [["1", "1"], ["NULL", "99"], ["NULL", "NULL"]]
+    );
+    assert_eq!(targets(&db, "e"), [["1"], ["99"], ["NULL"], ["NULL"]]);
+}
+
+#[test]
+fn the_composite_key_of_a_missing_customer_is_told_in_the_keys_order() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(no TEXT, tenant INT, PRIMARY KEY(tenant, no));
+         CREATE TABLE d(b TEXT, a INT, FOREIGN KEY(b, a) REFERENCES c(no, tenant));
+         INSERT INTO c VALUES ('x', 1); INSERT INTO d VALUES ('x', 1), ('y', 2), (NULL, 3);",
+    );
+    let mut db = open(&path, &register("c", &["tenant", "no"]));
+    assert_eq!(owners(&db, "d"), ["'1,'x''", "orphan", "orphan"]);
+    db.tell_missing();
+    assert_eq!(owners(&db, "d"), ["'1,'x''", "'2,'y''", "orphan"]);
+}
