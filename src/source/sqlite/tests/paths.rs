@@ -234,3 +234,14 @@ fn what_a_reference_withholds_belongs_to_no_other_key_and_rather_not_to_the_prim
     assert_eq!(withheld("by_tenant"), "no");
     assert_eq!(withheld("by_both"), "tenant no");
 }
+
+#[test]
+fn what_is_pointed_at_says_how_the_pointing_column_is_compared() {
+    let (_dir, path) = database(
+        "CREATE TABLE a(code TEXT COLLATE NOCASE PRIMARY KEY); INSERT INTO a VALUES ('x'), ('Y');
+         CREATE TABLE c(id INTEGER PRIMARY KEY, a TEXT REFERENCES a); INSERT INTO c VALUES (1, 'X'), (2, 'Y');",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![owns("a", pointed_at_by("c", &["a"]))];
+    assert_eq!(owners(&open(&path, &rules), "a"), ["1", "2"]);
+}
