@@ -73,6 +73,19 @@ impl Dangling {
         Ok(found)
     }
 
+    /// The domain of the one living customer whom a token means, by what is known without the register.
+    pub fn living(&self, repository: &Repository, token: ValueRef<'_>) -> Outcome<Option<Domain>> {
+        for key in keys(token, self.columns) {
+            let known = repository
+                .catalog
+                .customers_by_key(&self.recogniser.key(&key))?;
+            if let [one] = &known[..] {
+                return Ok(Some(one.domain));
+            }
+        }
+        Ok(None)
+    }
+
     /// The domain of whoever had this key and was erased, unless it is another's by now.
     fn erased(&self, repository: &Repository, key: &CustomerKey) -> Outcome<Option<Domain>> {
         let hash = self.recogniser.key(key);

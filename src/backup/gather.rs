@@ -115,6 +115,7 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
         sorter: Sorter::new(&spill),
         ranks: Ranks::new(&repository.keyring.forest),
         people: HashMap::new(),
+        some_unseen: false,
         left_out: Vec::new(),
         dangling: Dangling::new(repository)?,
         rows: 0,
@@ -180,6 +181,8 @@ struct Gatherer {
     ranks: Ranks,
     /// The register's customers by token.
     people: HashMap<Value, Met>,
+    /// Whether damage keeps us from seeing some of them.
+    some_unseen: bool,
     left_out: Vec<CustomerKey>,
     dangling: Dangling,
     rows: u64,

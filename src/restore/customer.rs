@@ -1,7 +1,7 @@
 //! Restores one customer into an empty directory: rows as JSON lines, and as a database with the
 //! same schema. Reads the blocks and blobs of that customer, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::collect::Collector;
@@ -90,7 +90,9 @@ pub(super) fn find(
 ) -> Outcome<(Customer, Vec<Entry>)> {
     let meta = repository.meta()?;
     let classes = view.manifest().classes.len() as u8;
-    for holder in register::holders(repository, id)?.into_iter().rev() {
+    let holders = register::holders(repository, id)?;
+    only_one_key(repository, id, &holders)?;
+    for holder in holders.into_iter().rev() {
         let mut entries = Vec::new();
         for class in 1..=classes {
             let domain = Domain {
@@ -106,6 +108,26 @@ pub(super) fn find(
     let what = format!("customer {id} is not in snapshot {}", view.id.number);
     Err(Failure::of(FailureKind::NotFound, what)
         .hint(format!("`tenure customer show {id}` tells which")))
+}
+
+/// That an id does not mean customers with different keys, such as `1` and `'1'`: whoever is asked for must
+/// not be given another one's rows.
+fn only_one_key(repository: &Repository, id: &str, holders: &[Customer]) -> Outcome<()> {
+    let mut keys = HashSet::new();
+    for holder in holders {
+        if repository.keyring.forest.key(holder.domain).is_some() {
+            keys.insert(register::identity_of(repository, holder)?.key);
+        }
+    }
+    if keys.len() <= 1 {
+        return Ok(());
+    }
+    let all = holders
+        .iter()
+        .map(|holder| format!("{id}#{}", holder.domain.arrival));
+    let what = format!("{id} means several customers, whose keys are written alike");
+    let hint = format!("say one of {}", all.collect::<Vec<_>>().join(", "));
+    Err(Failure::of(FailureKind::Usage, what).hint(hint))
 }
 
 /// All rows by source, in the order of tables and rowids, as they are to be restored.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use rusqlite::Connection;
-use tenure::forget;
+use tenure::error::FailureKind;
+use tenure::report::Silent;
+use tenure::{forget, restore};
 
 use crate::support::compare::{same, same_except, sound};
 use crate::support::history::{self, History, apply, create};
@@ -175,4 +177,32 @@ fn expect_without(kept: &Path, back: &Path, gone: i64) -> Result<(), String> {
         back.display()
     );
     same_except(kept, back, &script)
+}
+
+#[test]
+fn nobody_is_given_for_another_whose_key_is_written_alike() {
+    let register = "table = \"c\"\nkey = \"a, b\"";
+    let place = Place::new(register, "", |db| {
+        let made = "CREATE TABLE c (a, b, name, PRIMARY KEY (a, b));
+                    INSERT INTO c VALUES (1, '1', 'ann'), ('1', 1, 'ben'), (2, 2, 'cid')";
+        Connection::open(db).unwrap().execute_batch(made).unwrap();
+    });
+    place.snapshot(false);
+    let repository = place.read();
+    let id = restore::choose(&repository, None, None).unwrap();
+    let restored = |customer: &str, to: &str| {
+        restore::customer(&repository, customer, &place.path(to), id, None, &Silent)
+    };
+    let refused = restored("1,1", "any").err().unwrap();
+    assert_eq!(refused.kind(), FailureKind::Usage);
+    let hint = refused.next_step().unwrap().to_owned();
+    assert!(hint.contains("1,1#0") && hint.contains("1,1#1"), "{hint}");
+    for (label, name) in [("1,1#0", "ann"), ("1,1#1", "ben"), ("2,2", "cid")] {
+        assert_eq!(restored(label, name).unwrap().rows, 1);
+        let back = Connection::open(place.path(name).join("crm.sqlite")).unwrap();
+        let found: String = back
+            .query_row("SELECT name FROM c", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(found, name);
+    }
 }

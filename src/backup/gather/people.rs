@@ -65,7 +65,8 @@ impl Gatherer {
         // Whom damage keeps us from seeing is not gone.
         let tables = register.schema().tables.iter().enumerate();
         let mut registers = tables.filter(|(_, table)| table.ownership == Ownership::Register);
-        if !registers.any(|(at, _)| register.is_damaged(at)) {
+        self.some_unseen = registers.any(|(at, _)| register.is_damaged(at));
+        if !self.some_unseen {
             self.note_missing(repository, &known)?;
         }
         for (token, identity, domain) in admit(repository, &recogniser, new)? {
@@ -133,6 +134,14 @@ impl Gatherer {
             && let Some(met) = self.people.get(&other)
         {
             return Ok(Some(*met));
+        }
+        if self.some_unseen
+            && let Some(domain) = self.dangling.living(repository, token)?
+        {
+            return Ok(Some(Met {
+                domain,
+                erased: false,
+            }));
         }
         let domain = self.dangling.owner(repository, token)?;
         Ok(domain.map(|domain| Met {

@@ -165,7 +165,8 @@ impl Database {
         })
     }
 
-    /// The token of a row's owner and those of whom it refers to: nobody's, where that cannot be read.
+    /// The token of a row's owner and those of whom it refers to: where that cannot be read, the register's
+    /// keys that the row itself leads to, and nobody's where there are none.
     pub(super) fn owners_of(
         &self,
         table: usize,
@@ -175,7 +176,8 @@ impl Database {
         match self.read_owners(table, which) {
             // A row that cannot be found lacks what is computed of it, which an owner may be found by.
             Err(error) if matches!(which, Which::Like(_)) || self.passes(table, &error) => {
-                Ok(vec![Value::Null; 1 + entry.references.len()])
+                let nobody = || vec![Value::Null; 1 + entry.references.len()];
+                Ok(self.read_keys(table, which).unwrap_or_else(|_| nobody()))
             }
             owners => owners.map_err(SqliteError::reading(&entry.name)),
         }

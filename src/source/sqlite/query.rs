@@ -75,9 +75,31 @@ impl Database {
         table: usize,
         which: &Which<'_>,
     ) -> rusqlite::Result<Vec<Value>> {
-        let entry = &self.schema.tables[table];
         let owner = self.owner_of(table);
         let columns: Vec<String> = std::iter::once(owner).chain(self.targets(table)).collect();
+        self.read_tokens(table, which, &columns)
+    }
+
+    /// The same by the register's keys that the row leads to, whether or not the register has them.
+    pub(super) fn read_keys(
+        &self,
+        table: usize,
+        which: &Which<'_>,
+    ) -> rusqlite::Result<Vec<Value>> {
+        let owners = &self.plan.owners;
+        let edges = self.plan.references[table].iter();
+        let targets = edges.map(|edge| owners.missing_along(edge, 0));
+        let columns = std::iter::once(owners.missing(table, 0)).chain(targets);
+        self.read_tokens(table, which, &columns.collect::<Vec<_>>())
+    }
+
+    fn read_tokens(
+        &self,
+        table: usize,
+        which: &Which<'_>,
+        columns: &[String],
+    ) -> rusqlite::Result<Vec<Value>> {
+        let entry = &self.schema.tables[table];
         let number = ValueRef::Int(match which {
             Which::Rowid(rowid) => *rowid,
             Which::Like(_) => 0,

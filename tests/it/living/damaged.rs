@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use rusqlite::Connection;
-use tenure::restore;
+use tenure::{forget, restore};
 
 use super::{REGISTER, balanced};
 use crate::support::place::Place;
@@ -105,13 +105,17 @@ fn whoever_cannot_be_read_is_not_taken_for_gone() {
     let back = restored(&place, 2);
     let left = count(&back, "SELECT count(*) FROM customers");
     assert_eq!(left, 500 - i64::from(rows));
-    // Payments of those who cannot be read are nobody's, and still there.
     assert_eq!(count(&back, "SELECT count(*) FROM payments"), 4000);
+    // Payments of those who cannot be read are still theirs: they go with whom is forgotten.
+    forget::run(&mut place.change(), &["1".into()], &[]).unwrap();
+    std::fs::remove_dir_all(place.path("back-2")).unwrap();
+    let left = count(&restored(&place, 2), "SELECT count(*) FROM payments");
+    assert_eq!(left, 4000 - 200);
     let file = OpenOptions::new().write(true).open(&place.db).unwrap();
     file.write_all_at(&page, at).unwrap();
     let taken = place.snapshot(false);
     assert!(taken.unsettled.is_empty());
-    assert_eq!((taken.totals.customers, missing(&place)), (500, 0));
+    assert_eq!((taken.totals.customers, missing(&place)), (499, 0));
     // They are who they were.
-    assert_eq!(taken.totals.changed, u64::from(rows));
+    assert_eq!(taken.totals.changed, u64::from(rows) - 1);
 }

@@ -120,15 +120,18 @@ fn what_a_table_does_on_conflict_costs_no_row() {
     let mut builder = Builder::create(&path.with_file_name("b.db"), db.schema()).unwrap();
     let a = [Cell::Kept(ValueRef::Text(b"a"))];
     builder.put(0, Some(1), &a).unwrap();
-    assert!(matches!(
-        builder.put(0, Some(1), &a),
-        Err(SqliteError::Write { .. })
-    ));
-    assert!(
-        builder
-            .put(0, Some(2), &[Cell::Kept(ValueRef::Null)])
-            .is_err()
-    );
+    // What no such table can hold is told, and replaces nothing.
+    builder
+        .put(0, Some(1), &[Cell::Kept(ValueRef::Text(b"b"))])
+        .unwrap();
+    builder
+        .put(0, Some(2), &[Cell::Kept(ValueRef::Null)])
+        .unwrap();
+    let built = builder.finish().unwrap();
+    assert_eq!((built.rows, built.problems.len()), (1, 1));
+    assert!(built.problems[0].contains("customers") && built.problems[0].contains('2'));
+    let copy = path.with_file_name("b.db");
+    assert_eq!(ask(&copy, "SELECT * FROM customers"), ["1 'a'"]);
 }
 
 #[test]

@@ -114,7 +114,8 @@ fn nothing_is_erased_where_damage_hides_whether_rows_have_two_owners() {
     bytes[at..at + 1024].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
     let rules = register("c", &["id"]);
-    let db = open(&path, &rules);
+    let dir = path.parent().unwrap();
+    let db = Database::open_apart(&path, &rules, dir, Trouble::IsNoted).unwrap();
     assert_eq!(ownership(&db, "o"), Ownership::Owned);
     assert!(db.is_damaged(1) && !db.is_damaged(0));
     drop(db);
