@@ -99,7 +99,7 @@ struct Check<'a> {
 }
 
 /// Of each row of a table the links that led to whoever is gone.
-type Lost<'a> = BTreeMap<i64, Vec<&'a Link>>;
+type Lost = BTreeMap<i64, Vec<Link>>;
 
 impl Check<'_> {
     fn run(&self, gone: &Gone, number: usize) -> Result<(), Wrong> {
@@ -173,14 +173,14 @@ impl Check<'_> {
         at.map(|at| at as i64 + 1)
     }
 
-    fn lost<'m>(&'m self, owners: &Owners<'_>, table: usize, who: i64) -> Result<Lost<'m>, Wrong> {
+    fn lost(&self, owners: &Owners<'_>, table: usize, who: i64) -> Result<Lost, Wrong> {
         let mut lost = Lost::new();
         let entry = &self.model.tables[table];
         if !entry.alive {
             return Ok(lost);
         }
         let own = owners.rows_of(table, who);
-        for link in &entry.links {
+        for link in &self.model.leading(table) {
             let counts = link.declared || link.means != Means::Nothing;
             if !counts || owners.tables[link.to].is_none() {
                 continue;
@@ -188,7 +188,7 @@ impl Check<'_> {
             let theirs = owners.rows_of(link.to, who);
             for (row, target) in owners.refers(table, link)? {
                 if theirs.contains(&target) && !own.contains(&row) {
-                    lost.entry(row).or_default().push(link);
+                    lost.entry(row).or_default().push(link.clone());
                 }
             }
         }
@@ -203,7 +203,7 @@ impl Check<'_> {
         owners: &Owners<'_>,
         table: usize,
         who: i64,
-        lost: &Lost<'_>,
+        lost: &Lost,
     ) -> Result<(BTreeSet<i64>, BTreeMap<i64, i64>), Wrong> {
         let entry = &self.model.tables[table];
         let (was, is) = (seen::rows(self.was, entry)?, seen::rows(self.is, entry)?);

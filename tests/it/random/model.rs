@@ -92,7 +92,7 @@ pub enum Keys {
 }
 
 /// Columns of a table that lead to a row.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Link {
     /// The columns, as indexes.
     pub columns: Vec<usize>,
@@ -169,6 +169,38 @@ impl Model {
         (0..self.tables.len())
             .filter(|at| self.tables[*at].alive)
             .collect()
+    }
+
+    /// The links of a table, and what the columns that they lead to lead on to.
+    pub fn leading(&self, table: usize) -> Vec<Link> {
+        let mut all = self.tables[table].links.clone();
+        let mut at = 0;
+        while at < all.len() {
+            let link = all[at].clone();
+            at += 1;
+            if !link.declared || !self.tables[link.to].alive {
+                continue;
+            }
+            for on in &self.tables[link.to].links {
+                let own = |column: &usize| {
+                    let place = link.key.iter().position(|key| key == column);
+                    place.map(|place| link.columns[place])
+                };
+                let columns: Option<Vec<usize>> = on.columns.iter().map(own).collect();
+                let Some(columns) = columns else { continue };
+                let new = Link {
+                    columns,
+                    declared: true,
+                    means: Means::Nothing,
+                    ..on.clone()
+                };
+                let counts = on.declared || on.means != Means::Nothing;
+                if counts && !all.contains(&new) && all.len() < 64 {
+                    all.push(new);
+                }
+            }
+        }
+        all
     }
 
     /// The links of a table along which its rows are owned, if they lead to owned tables: those that a
