@@ -13,6 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::SqliteError;
+use super::foreign;
 use super::full_text;
 use super::insert::Insert;
 use super::late;
@@ -242,6 +243,8 @@ impl Builder {
         for name in ["user_version", "application_id"] {
             set_pragma(&self.conn, &self.schema, name).map_err(fail("the pragmas"))?;
         }
+        let order = foreign::to_be_ordered(&self.conn).map_err(fail("the collations"))?;
+        self.built.problems.extend(order);
         let found = problems(&self.conn).map_err(fail("the check of the whole"))?;
         self.built.problems.extend(found);
         self.built.violations = violations(&self.conn, &self.schema);
@@ -279,7 +282,7 @@ impl Builder {
         let statements = self.schema.statements.iter();
         for index in statements.filter(|s| s.kind == "index" && wanted(&s.name)) {
             match self.conn.execute_batch(&index.sql) {
-                Err(error) if is_refusal(&error) => {
+                Err(error) if is_refusal(&error) || is_unknown(&error) => {
                     let problem = format!("the index {} was not made: {error}", index.name);
                     self.built.problems.push(problem);
                 }
@@ -351,6 +354,7 @@ fn open(path: &Path, schema: &Schema) -> rusqlite::Result<Connection> {
     // Old schemas quote strings like names, and use functions that are not marked harmless.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, true)?;
+    foreign::stand_in(&conn)?;
     for name in ["encoding", "page_size", "auto_vacuum"] {
         set_pragma(&conn, schema, name)?;
     }
@@ -423,6 +427,11 @@ pub(super) fn is_refusal(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::Unknown)
     )
+}
+
+/// Whether SQL has something in it that SQLite does not know, such as a function of the application's own.
+fn is_unknown(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqlInputError { .. })
 }
 
 /// Whether it was a CHECK that refused it.

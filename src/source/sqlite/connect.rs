@@ -9,6 +9,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::apart::{self, Copy, Mode};
 use super::error::SqliteError;
+use super::foreign::stand_in;
 use super::read::{PATIENCE, regular_file};
 
 /// How often we begin anew when the database is another one each time.
@@ -140,6 +141,7 @@ fn lacks_index(path: &Path, error: &rusqlite::Error) -> bool {
 fn begin(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(PATIENCE)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    stand_in(conn)?;
     // A column misspelt in a `where` shall be an error, not a string.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     // What a damaged page seems to hold is looked at more closely, so that it is not taken for rows.

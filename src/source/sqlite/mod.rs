@@ -24,6 +24,7 @@ mod damage;
 mod edges;
 mod error;
 mod fill;
+mod foreign;
 mod full_text;
 mod insert;
 mod keyspace;

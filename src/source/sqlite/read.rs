@@ -13,6 +13,7 @@ use rusqlite::{OptionalExtension, Row as Record, ffi};
 use super::connect::View;
 use super::damage::GoOn;
 use super::error::SqliteError;
+use super::foreign;
 use super::long::{self, Limited};
 use super::plan::{Plan, Trouble, settle};
 use super::schema;
@@ -106,6 +107,15 @@ impl Database {
     /// What the database is made of, and how its tables are owned.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// What of the schema could not be made again as it is, in words.
+    ///
+    /// # Errors
+    /// When SQLite fails to try.
+    pub fn cannot_be_made(&self) -> Result<Vec<String>, SqliteError> {
+        let told = foreign::cannot_be_made(&self.schema);
+        told.map_err(SqliteError::reading("the schema"))
     }
 
     /// Rules that could not be followed, in words.

@@ -14,6 +14,7 @@ use crate::value::{Value, ValueRef};
 mod apart;
 mod damage;
 mod exact;
+mod foreign;
 mod fulltext;
 mod limits;
 mod live;
