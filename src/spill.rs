@@ -66,9 +66,10 @@ impl Head {
             Form::Aside => 1,
             Form::Parts => 2,
         };
-        let len = u32::try_from(len).ok().filter(|len| *len < 1 << 30);
-        len.map(|len| Self(form << 30 | len))
-            .ok_or(SpillError::TooLarge(usize::MAX))
+        match u32::try_from(len).ok().filter(|len| *len < 1 << 30) {
+            Some(len) => Ok(Self(form << 30 | len)),
+            None => Err(SpillError::TooLarge(len)),
+        }
     }
 
     fn form(self) -> Form {

@@ -138,13 +138,7 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
     report.begin("reading", Some(total), Unit::Items);
     let (mut sources, mut unsettled, mut read_bytes) = (Vec::new(), Vec::new(), 0);
     for ((source, database), numbered) in opened.iter().zip(&numbers.sources) {
-        unsettled.extend(to_be_settled(source.name.as_str(), database));
-        let unmakeable = database.cannot_be_made()?;
-        unsettled.extend(
-            unmakeable
-                .iter()
-                .map(|what| format!("{}: {what}", source.name.as_str())),
-        );
+        unsettled.extend(to_be_settled(source.name.as_str(), database)?);
         read_bytes += database.file_bytes()?;
         let tables = gatherer
             .source(repository, database, numbered, &numbers, report)

@@ -1,13 +1,17 @@
 //! What a snapshot is not whole for, in words.
 
+use crate::error::Outcome;
 use crate::schema::Ownership;
 use crate::source::sqlite::Database;
 
 /// What keeps a snapshot from being whole until somebody sees to it.
-pub(super) fn to_be_settled(source: &str, database: &Database) -> Vec<String> {
+pub(super) fn to_be_settled(source: &str, database: &Database) -> Outcome<Vec<String>> {
     let schema = database.schema();
-    let rules = database.unmet().iter();
-    let rules = rules.map(|what| format!("{source}: {what}"));
+    let unmakeable = database.cannot_be_made()?;
+    let others = (database.unmet().iter())
+        .chain(&schema.not_restorable)
+        .chain(&unmakeable);
+    let others = others.map(|what| format!("{source}: {what}"));
     let tables = schema
         .tables
         .iter()
@@ -16,11 +20,7 @@ pub(super) fn to_be_settled(source: &str, database: &Database) -> Vec<String> {
             Ownership::Unsettled => Some(format!("{source}: table {:?} is unsettled", table.name)),
             Ownership::Register | Ownership::Owned | Ownership::Shared => None,
         });
-    let others = schema
-        .not_restorable
-        .iter()
-        .map(|what| format!("{source}: {what}"));
-    rules.chain(tables).chain(others).collect()
+    Ok(tables.chain(others).collect())
 }
 
 /// What could not be read, or not whose it is.
@@ -29,8 +29,8 @@ pub(super) fn damaged(source: &str, database: &Database) -> Vec<String> {
     let damaged = tables.filter(|(at, _)| database.is_damaged(*at));
     let told = damaged.map(|(_, table)| {
         format!(
-            "{source}: table {:?} is damaged: what of it can be read is backed up, and what is beside owners \
-             that cannot be read as nobody's",
+            "{source}: table {:?} is damaged: what of it can be read is backed up, as nobody's where it cannot be \
+             told whose it is",
             table.name
         )
     });

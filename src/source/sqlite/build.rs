@@ -116,10 +116,10 @@ impl Builder {
     }
 
     /// Puts a row into table number `table`: its rowid, and its stored columns in the order of
-    /// [`Table::columns`].
+    /// [`Table::columns`]. A row that the table refuses is left out, and told at the end.
     ///
     /// # Errors
-    /// When the row does not have the table's shape, or SQLite refuses it.
+    /// When the row does not have the table's shape, or SQLite fails to write.
     pub fn put(
         &mut self,
         table: usize,

@@ -2,7 +2,8 @@
 //!
 //! A page that cannot be read, or that is not what it should be, ends a query. Where the next one begins, the
 //! inner pages of the table's tree tell, and rows are asked for from there on. A row that can be read, but
-//! not whose it is (since that stands in a damaged part of another table), is nobody's.
+//! not its owner (who stands in a damaged part of another table), is told by the register's key that it leads to, and
+//! is nobody's where it leads to none.
 //!
 //! WITHOUT ROWID there is no such asking: those rows are read from both ends, as far as each goes.
 

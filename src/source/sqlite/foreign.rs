@@ -40,11 +40,12 @@ pub(super) fn cannot_be_made(schema: &Schema) -> rusqlite::Result<Vec<String>> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, true)?;
     stand_in(&conn)?;
     let mut told = Vec::new();
-    let statements = schema.statements.iter();
-    for statement in statements.filter(|statement| !internal(&statement.name)) {
-        let table = ["table", "index"].contains(&statement.kind.as_str());
-        // A view or a trigger is taken as it is, and what it needs is asked for when it is used.
-        if table && let Err(error) = conn.execute_batch(&statement.sql) {
+    // A view or a trigger is taken as it is, and what it needs is asked for when it is used.
+    let statements = schema.statements.iter().filter(|statement| {
+        ["table", "index"].contains(&statement.kind.as_str()) && !internal(&statement.name)
+    });
+    for statement in statements {
+        if let Err(error) = conn.execute_batch(&statement.sql) {
             let what = match &error {
                 rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
                 error => error.to_string(),

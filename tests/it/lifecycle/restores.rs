@@ -187,3 +187,40 @@ fn nobody_is_put_in_the_place_of_another_who_has_the_key() {
     }
     assert_live(&world, &before, "");
 }
+
+#[test]
+fn one_whose_own_row_is_longer_than_a_piece_is_hidden_too_and_goes_back() {
+    let world = World::with_lives("");
+    // Long values before the column that hides and behind it, over several pieces.
+    let long = "ALTER TABLE customers ADD COLUMN photo BLOB;
+        UPDATE customers SET city = hex(randomblob(2300000)), photo = randomblob(9000000) WHERE id = 5";
+    sql(&world, long);
+    world.snapshot(true);
+    let first = copy(&world, "first.db");
+    hide(&world, "5", false);
+    let since = "UPDATE customers SET hidden = 1 WHERE id = 5";
+    same_except(&first, &restored(&world, 1), since).unwrap();
+
+    let to = one(&world, "5", 1, "one");
+    let line = fs::read_to_string(to.join("crm/customers.jsonl")).unwrap();
+    let row: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let db = Connection::open(&first).unwrap();
+    let (city, bytes): (String, usize) = db
+        .query_row(
+            "SELECT city, length(photo) FROM customers WHERE id = 5",
+            [],
+            |row| Ok((row.get(0)?, row.get::<_, u32>(1)? as usize)),
+        )
+        .unwrap();
+    assert_eq!((&row["hidden"], &row["city"]), (&1.into(), &city.into()));
+    let photo = row["photo"]["b64"].as_str().unwrap();
+    assert_eq!(photo.len(), bytes.div_ceil(3) * 4);
+
+    unhide(&world, "5");
+    sql(
+        &world,
+        "UPDATE customers SET city = 'x', photo = NULL WHERE id = 5",
+    );
+    live(&world, "5", 1, true).unwrap();
+    same(&first, &copy(&world, "after.db")).unwrap();
+}
