@@ -13,7 +13,7 @@ use crate::repo::Repository;
 use crate::repo::identity::open_identity;
 use crate::rules::RegisterRule;
 use crate::source::RegisterRow;
-use crate::source::sqlite::Database;
+use crate::source::sqlite::{Database, SqliteError};
 use crate::value::{CustomerKey, Value, ValueRef};
 
 mod typed;
@@ -193,7 +193,28 @@ pub fn each_with(
     let source = source.ok_or_else(|| Failure::new(format!("there is no source {name:?}")))?;
     let database = Database::open(&source.path, &source.rules);
     let database = database.failed_to(|| format!("read source {name:?}"))?;
-    database.register_with(columns, each)
+    let read = database.register_with(columns, &mut |row, more| {
+        each(row, more).map_err(Ended::Told)
+    });
+    match read {
+        Ok(()) => Ok(()),
+        Err(Ended::Told(failure)) => Err(failure),
+        Err(Ended::Unread(error)) => Err(error).failed_to(|| format!("read source {name:?}")),
+    }
+}
+
+/// Why a reading of the register has ended.
+enum Ended {
+    /// It cannot be read.
+    Unread(SqliteError),
+    /// Whoever takes the rows has said so.
+    Told(Failure),
+}
+
+impl From<SqliteError> for Ended {
+    fn from(error: SqliteError) -> Self {
+        Self::Unread(error)
+    }
 }
 
 /// What is said of an id that nobody has, or nobody whom one may see. Whether it was somebody's who was erased can be told only

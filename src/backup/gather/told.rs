@@ -25,6 +25,8 @@ pub(super) fn to_be_settled(source: &str, database: &Database) -> Outcome<Vec<St
 
 /// What could not be read, or not whose it is.
 pub(super) fn damaged(source: &str, database: &Database) -> Vec<String> {
+    let short = database.is_short();
+    let short = short.map(|what| format!("{source}: {what}"));
     let tables = database.schema().tables.iter().enumerate();
     let damaged = tables.filter(|(at, _)| database.is_damaged(*at));
     let told = damaged.map(|(_, table)| {
@@ -34,5 +36,5 @@ pub(super) fn damaged(source: &str, database: &Database) -> Vec<String> {
             table.name
         )
     });
-    told.collect()
+    short.into_iter().chain(told).collect()
 }

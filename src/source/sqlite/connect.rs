@@ -8,16 +8,21 @@ use rusqlite::{Connection, ErrorCode, FileControl, MAIN_DB, OpenFlags};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::apart::{self, Copy, Mode};
-use super::error::SqliteError;
 use super::foreign::stand_in;
+use super::damage::is_damage;
+use super::error::SqliteError;
+use super::plan::Trouble;
 use super::read::{PATIENCE, regular_file};
+use super::short;
 
 /// How often we begin anew when the database is another one each time.
 const TRIES: usize = 10;
 
-/// Nobody else knows of a copy, so a log needs no index that is shared. A page costs more than one of a
-/// plain file, so more of them are held: 16 MiB.
-const FOR_COPIES: &str = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16384";
+/// Nobody else knows of a copy, so a log needs no index that is shared.
+const ALONE: &str = "PRAGMA locking_mode = EXCLUSIVE";
+
+/// A page of a copy costs more than one of a plain file, so more of them are held: 16 MiB.
+const HELD: &str = "PRAGMA cache_size = -16384";
 
 /// A connection in a read transaction that has begun to read.
 pub(super) enum View {
@@ -43,28 +48,34 @@ impl View {
     pub(super) fn live(path: &Path) -> Result<Self, SqliteError> {
         until_it_stays(path, || {
             let connection = open(path)?;
-            begin(&connection).map_err(|e| SqliteError::on_open(path, e))?;
+            let begun = begin(&connection);
+            begun.or_else(|e| begin_anyhow(path, &connection, Trouble::IsRefused, e))?;
             Ok((!moved(path, &connection)?).then_some(Self::Live(connection)))
         })
     }
 
     /// Reads the live file where its writers do not wait for that, else a copy in `dir`.
-    pub(super) fn apart(path: &Path, dir: &Path) -> Result<Self, SqliteError> {
+    pub(super) fn apart(path: &Path, dir: &Path, trouble: Trouble) -> Result<Self, SqliteError> {
         until_it_stays(path, || {
             let mut connection = open(path)?;
             let fail = |error| SqliteError::on_open(path, error);
             let mode = apart::mode(&mut connection, PATIENCE).map_err(fail)?;
             if mode == Mode::Rollback {
-                return copied(path, &mut connection, mode, dir);
+                return copied(path, &mut connection, mode, dir, trouble);
             }
             match begin(&connection) {
                 Err(error) if mode == Mode::Log && lacks_index(path, &error) => {
-                    copied(path, &mut open(path)?, mode, dir)
+                    copied(path, &mut open(path)?, mode, dir, trouble)
                 }
-                Err(error) => Err(fail(error)),
-                Ok(()) => {
+                begun => {
+                    begun.or_else(|e| begin_anyhow(path, &connection, trouble, e))?;
                     let same = has_log(&connection).map_err(fail)? == (mode == Mode::Log);
                     let stays = same && !moved(path, &connection)?;
+                    // Zeros would be read for the rest of a page. What is read here meanwhile keeps the log that
+                    // is copied from being begun anew.
+                    if stays && short::is_torn(&connection, path).map_err(fail)? {
+                        return copied(path, &mut open(path)?, mode, dir, trouble);
+                    }
                     Ok(stays.then_some(Self::Live(connection)))
                 }
             }
@@ -100,6 +111,7 @@ fn copied(
     connection: &mut Connection,
     mode: Mode,
     dir: &Path,
+    trouble: Trouble,
 ) -> Result<Option<View>, SqliteError> {
     let Some(copy) = apart::copy(path, connection, mode, dir, PATIENCE)? else {
         return Ok(None);
@@ -108,8 +120,10 @@ fn copied(
     if moved(path, connection)? {
         return Ok(None);
     }
-    let begun = copy.execute_batch(FOR_COPIES).and_then(|()| begin(&copy));
-    begun.map_err(|e| SqliteError::on_open(path, e))?;
+    let begun = copy.execute_batch(ALONE).and_then(|()| begin(&copy));
+    begun.or_else(|e| begin_anyhow(path, &copy, trouble, e))?;
+    let held = copy.execute_batch(HELD);
+    held.map_err(|e| SqliteError::on_open(path, e))?;
     Ok(Some(View::Apart(copy)))
 }
 
@@ -148,7 +162,33 @@ fn begin(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(
         "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON; BEGIN",
     )?;
-    // BEGIN alone does not look at the file: this read is what fixes the view.
+    fix_view(conn)
+}
+
+/// Begins to read a file that is too short, where that is not refused.
+fn begin_anyhow(
+    path: &Path,
+    conn: &Connection,
+    trouble: Trouble,
+    error: rusqlite::Error,
+) -> Result<(), SqliteError> {
+    let short = match is_damage(&error) && !conn.is_autocommit() {
+        true => short::begin(conn, path).map_err(|e| SqliteError::on_open(path, e))?,
+        false => None,
+    };
+    match short {
+        None => Err(SqliteError::on_open(path, error)),
+        Some(_) if trouble == Trouble::IsNoted => Ok(()),
+        Some(short) => Err(SqliteError::Short {
+            path: path.to_owned(),
+            there: short.there,
+            pages: short.pages,
+        }),
+    }
+}
+
+/// BEGIN alone does not look at the file: this read is what fixes the view.
+pub(super) fn fix_view(conn: &Connection) -> rusqlite::Result<()> {
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
@@ -201,7 +241,8 @@ mod tests {
                 std::fs::rename(new, &old).unwrap();
                 replaced = true;
             }
-            copied(&old, &mut connection, Mode::Rollback, dir.path())
+            let noted = Trouble::IsNoted;
+            copied(&old, &mut connection, Mode::Rollback, dir.path(), noted)
         });
         assert_eq!(table(&view.unwrap()), "new");
         let mut tries = 0;
@@ -218,15 +259,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = database(dir.path(), "crm", "WAL");
         let mut connection = open(&path).unwrap();
-        let copy = copied(&path, &mut connection, Mode::Rollback, dir.path());
+        let noted = Trouble::IsNoted;
+        let copy = copied(&path, &mut connection, Mode::Rollback, dir.path(), noted);
         assert!(copy.unwrap().is_none());
-        let view = View::apart(&path, dir.path()).unwrap();
+        let view = View::apart(&path, dir.path(), noted).unwrap();
         assert!(matches!(view, View::Live(_)));
         assert!(has_log(&view).unwrap());
         drop(view);
         let owner = Connection::open(&path).unwrap();
         owner.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
-        let view = View::apart(&path, dir.path()).unwrap();
+        let view = View::apart(&path, dir.path(), noted).unwrap();
         assert!(matches!(view, View::Apart(_)));
         assert!(!has_log(&view).unwrap());
     }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{ErrorCode, ffi};
 
+use super::damage::is_damage;
+
 /// Why a database could not be read or built.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteError {
@@ -44,6 +46,25 @@ pub enum SqliteError {
     NotADatabase {
         /// The file.
         path: PathBuf,
+    },
+    /// Pages that all reading begins with are no pages, or cannot be read.
+    #[error("{} is damaged where all reading begins", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file ends before the database does.
+    #[error("{} is too short: {there} of its {pages} pages are there whole", path.display())]
+    Short {
+        /// The database.
+        path: PathBuf,
+        /// The whole pages that are there.
+        there: u64,
+        /// The pages that it has by its first page.
+        pages: u64,
     },
     /// Its writer died in the middle of a transaction, which only a writer can roll back.
     #[error("{} holds an interrupted transaction", path.display())]
@@ -276,6 +297,8 @@ impl SqliteError {
             Self::NotADatabase { .. } => {
                 "name an SQLite 3 database; an encrypted one cannot be read".into()
             }
+            Self::Damaged { .. } | Self::Short { .. } => damage_hint(),
+            Self::Read { source, .. } if is_damage(source) => damage_hint(),
             Self::Interrupted { .. } => {
                 "open it once with the program that owns it, or with `sqlite3 FILE .tables`, so \
                  that the transaction is rolled back"
@@ -346,6 +369,7 @@ impl SqliteError {
             (_, ffi::SQLITE_READONLY_ROLLBACK | ffi::SQLITE_READONLY_RECOVERY) => {
                 Self::Interrupted { path }
             }
+            _ if is_damage(&source) => Self::Damaged { path, source },
             _ => Self::Open { path, source },
         }
     }
@@ -371,4 +395,11 @@ impl SqliteError {
         let what = what.into();
         |source| Self::Write { what, source }
     }
+}
+
+/// What to do about a file of which a part is lost.
+fn damage_hint() -> String {
+    "a part of the file is lost, and `PRAGMA integrity_check` says which: restore it from a snapshot \
+     (`tenure restore --to DIR`); the sqlite3 shell's `.recover` may save what is newer"
+        .into()
 }

@@ -44,6 +44,7 @@ mod register;
 mod schema;
 mod shape;
 mod shaped;
+mod short;
 mod slots;
 mod sql;
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::long::{self, Limited};
 use super::plan::{Plan, Trouble, settle};
 use super::schema;
 use super::shape::Shape;
+use super::short::{self, Short};
 use super::sql::quote;
 use super::wide::Wide;
 use crate::schema::{Ownership, Schema, Table};
@@ -38,6 +39,8 @@ pub struct Database {
     pub(super) tells_missing: bool,
     /// Whether rows that cannot be read are passed over.
     pub(super) tolerant: bool,
+    /// What is there of it, if not all.
+    short: Option<Short>,
     /// The tables that have such rows.
     pub(super) damaged: RefCell<BTreeSet<usize>>,
 }
@@ -68,7 +71,7 @@ impl Database {
     /// # Errors
     /// When there is no readable database, or when `rules` name what it does not have.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
-        Self::of(View::live(path)?, rules, Trouble::IsRefused)
+        Self::of(path, View::live(path)?, rules, Trouble::IsRefused)
     }
 
     /// Like [`Database::open`], for readings that take long. In rollback-journal mode, where a reader
@@ -86,16 +89,24 @@ impl Database {
         dir: &Path,
         trouble: Trouble,
     ) -> Result<Self, SqliteError> {
-        Self::of(View::apart(path, dir)?, rules, trouble)
+        Self::of(path, View::apart(path, dir, trouble)?, rules, trouble)
     }
 
-    fn of(conn: View, rules: &Rules, trouble: Trouble) -> Result<Self, SqliteError> {
+    fn of(path: &Path, conn: View, rules: &Rules, trouble: Trouble) -> Result<Self, SqliteError> {
+        let short = short::of(&conn, path).map_err(|e| SqliteError::on_open(path, e))?;
+        if let Some(Short { there, pages }) = short
+            && trouble == Trouble::IsRefused
+        {
+            let path = path.to_owned();
+            return Err(SqliteError::Short { path, there, pages });
+        }
         let (mut schema, shapes) = schema::read(&conn)?;
         let plan = settle(&conn, rules, &mut schema, &shapes, trouble)?;
         Ok(Self {
             wide: Wide::of(&schema),
             tells_missing: false,
             tolerant: trouble == Trouble::IsNoted,
+            short,
             damaged: RefCell::new(plan.unexamined.iter().copied().collect()),
             conn,
             schema,
@@ -116,6 +127,15 @@ impl Database {
     pub fn cannot_be_made(&self) -> Result<Vec<String>, SqliteError> {
         let told = foreign::cannot_be_made(&self.schema);
         told.map_err(SqliteError::reading("the schema"))
+    }
+
+    /// That the file ends before the database does, in words that follow on the source's name.
+    pub fn is_short(&self) -> Option<String> {
+        let Short { there, pages } = self.short?;
+        Some(format!(
+            "the file is too short: {there} of its {pages} pages are there whole, and what of them can be read is \
+             backed up"
+        ))
     }
 
     /// Rules that could not be followed, in words.

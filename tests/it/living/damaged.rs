@@ -119,3 +119,50 @@ fn whoever_cannot_be_read_is_not_taken_for_gone() {
     // They are who they were.
     assert_eq!(taken.totals.changed, u64::from(rows) - 1);
 }
+
+#[test]
+fn who_lists_customers_of_a_damaged_register_is_told_which_and_what_to_do() {
+    let place = Place::new(REGISTER, "", |db| {
+        bank(db, "DELETE");
+        let more = "WITH RECURSIVE n(i) AS (SELECT 21 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+            INSERT INTO customers SELECT i, 'customer ' || i, 1000 FROM n";
+        Connection::open(db).unwrap().execute_batch(more).unwrap();
+    });
+    place.snapshot(false);
+    ruin(&place.db, "customers", 2);
+    let failure = tenure::customers::list(&place.read(), &Default::default()).unwrap_err();
+    assert_eq!(failure.to_string(), "cannot read source \"crm\"");
+    assert_eq!(failure.causes()[0], "cannot read customers");
+    assert!(
+        failure
+            .next_step()
+            .unwrap()
+            .contains("restore it from a snapshot")
+    );
+}
+
+#[test]
+fn a_file_that_is_too_short_is_backed_up_as_far_as_it_goes_and_nobody_is_taken_for_gone() {
+    for mode in ["DELETE", "WAL"] {
+        let place = Place::new(REGISTER, "", |db| bank(db, mode));
+        place.snapshot(false);
+        let db = Connection::open(&place.db).unwrap();
+        db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        drop(db);
+        let before = std::fs::read(&place.db).unwrap();
+        let file = OpenOptions::new().write(true).open(&place.db).unwrap();
+        file.set_len(before.len() as u64 / 2 + 300).unwrap();
+        let taken = place.snapshot(false);
+        let told = taken.unsettled.join("\n");
+        assert!(told.contains("crm: the file is too short"), "{told}");
+        assert!(told.contains("table \"payments\" is damaged"), "{told}");
+        let back = restored(&place, 2);
+        let left = count(&back, "SELECT count(*) FROM payments");
+        assert!((1000..3000).contains(&left), "{left}");
+        let lives = place.read().catalog.lives().unwrap();
+        assert!(lives.values().all(|life| life.missing.is_none()));
+        std::fs::write(&place.db, before).unwrap();
+        assert!(place.snapshot(false).unsettled.is_empty());
+        assert_eq!(balanced(&place.restore(3, "a")), 4000);
+    }
+}

@@ -63,6 +63,20 @@ fn mode_of(locked: &mut Locked<'_>) -> rusqlite::Result<Mode> {
     })
 }
 
+/// How many bytes of the file are whole pages: for the rest of a page SQLite would read zeros.
+fn whole_pages(locked: &mut Locked<'_>) -> rusqlite::Result<u64> {
+    let mut size = [0; 2];
+    let len = locked.len()?;
+    locked.read(&mut size, 16)?;
+    let whole = match u64::from(u16::from_be_bytes(size)) {
+        1 => len - len % 65536,
+        size if size.is_power_of_two() && size >= 512 => len - len % size,
+        _ => len,
+    };
+    // What has not even a first page is not empty.
+    Ok(if whole == 0 { len } else { whole })
+}
+
 /// A copy of a database, with a connection to it.
 pub(super) struct Copy(Mounted);
 
@@ -139,9 +153,7 @@ impl Copying<'_> {
         locked: &mut Locked<'_>,
         into: UnnamedFile,
     ) -> Result<FrameFile, SqliteError> {
-        let len = locked
-            .len()
-            .map_err(|e| SqliteError::on_open(self.path, e))?;
+        let len = whole_pages(locked).map_err(|e| SqliteError::on_open(self.path, e))?;
         let read = |into: &mut [u8], at: u64| locked.read(into, at).map_err(io::Error::other);
         copy::copy(len, &into, read).map_err(|e| self.failed(len, e))?;
         Ok(FrameFile::new(into, len))

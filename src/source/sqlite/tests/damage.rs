@@ -240,3 +240,97 @@ fn a_page_that_stands_where_another_belongs_is_damage_and_what_it_repeats_hinder
         std::fs::remove_file(&new).unwrap();
     }
 }
+
+/// What a snapshot would say of a file that has only so many bytes of it left, and the rows that it reads.
+fn cut(path: &Path, bytes: u64) -> (Database, HashMap<String, Vec<Read>>) {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(bytes).unwrap();
+    read(path)
+}
+
+#[test]
+fn of_a_file_that_is_too_short_what_is_there_is_read_and_the_rest_is_told() {
+    for mode in ["DELETE", "WAL"] {
+        let (_dir, path) = crm();
+        let sql = format!("PRAGMA journal_mode = {mode}");
+        ask(&path, &sql);
+        let (db, whole) = read(&path);
+        assert_eq!(db.is_short(), None);
+        drop(db);
+        let before = std::fs::read(&path).unwrap();
+        let pages = before.len() as u64 / 1024;
+        for left in [
+            pages * 1024 - 1,
+            (pages - 1) * 1024,
+            pages * 512 + 100,
+            6000,
+        ] {
+            let (db, rows) = cut(&path, left);
+            let there = format!("{} of its {pages} pages", left / 1024);
+            assert!(db.is_short().unwrap().contains(&there), "{mode} {left}");
+            assert!(!damaged(&db).is_empty(), "{mode} {left}");
+            for (table, rows) in &rows {
+                assert!(rows.len() <= whole[table].len());
+                let cells =
+                    |rows: &Vec<Read>| -> Vec<_> { rows.iter().map(|(c, _)| c.clone()).collect() };
+                let known = cells(&whole[table]);
+                assert!(
+                    cells(rows).iter().all(|row| known.contains(row)),
+                    "{mode} {left} {table}"
+                );
+            }
+            assert!(left < 10_000 || !rows["c"].is_empty());
+            let count =
+                |all: &HashMap<String, Vec<Read>>| all.values().map(Vec::len).sum::<usize>();
+            assert!(count(&rows) < count(&whole), "{mode} {left}");
+            drop(db);
+            let refused = Database::open(&path, &register("c", &["id"]))
+                .err()
+                .unwrap();
+            assert!(refused.to_string().contains(&there), "{refused}");
+            assert!(refused.hint().unwrap().contains("restore"));
+            std::fs::write(&path, &before).unwrap();
+        }
+    }
+}
+
+#[test]
+fn how_many_pages_there_are_counts_only_from_who_knew_of_it() {
+    let (_dir, path) = crm();
+    let pages = std::fs::metadata(&path).unwrap().len() as u32 / 1024;
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    // As an old program leaves it: more pages are said to be there, at another change.
+    file.write_all_at(&(pages + 5).to_be_bytes(), 28).unwrap();
+    assert!(tolerant(&path).is_short().is_some());
+    file.write_all_at(&[0xff; 4], 92).unwrap();
+    let (db, rows) = read(&path);
+    assert_eq!((db.is_short(), rows["c"].len()), (None, ROWS as usize));
+    open(&path, &register("c", &["id"]));
+}
+
+#[test]
+fn a_damaged_schema_is_refused_as_what_it_is() {
+    for mode in ["DELETE", "WAL"] {
+        let (dir, path) = crm();
+        ask(&path, &format!("PRAGMA journal_mode = {mode}"));
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(&[0xa5; 20], 100).unwrap();
+        let rules = register("c", &["id"]);
+        let apart = Database::open_apart(&path, &rules, dir.path(), Trouble::IsNoted);
+        for opened in [Database::open(&path, &rules), apart] {
+            let error = opened.err().unwrap();
+            assert!(matches!(error, SqliteError::Damaged { .. }), "{error:?}");
+            assert!(error.hint().unwrap().contains("restore it from a snapshot"));
+        }
+    }
+}
+
+#[test]
+fn who_reads_a_damaged_register_for_a_decision_is_told_what_to_do() {
+    let (_dir, path) = crm();
+    ruin(&path, &[leaves(&path, "c")[3]]);
+    let db = open(&path, &register("c", &["id"]));
+    let error = db.register::<SqliteError>(&mut |_| Ok(())).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read c");
+    assert!(error.hint().unwrap().contains("restore it from a snapshot"));
+}
