@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, FileControl, MAIN_DB, OpenFlags};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::apart::{self, Copy, Mode};
-use super::foreign::stand_in;
+use super::collations::stand_in;
 use super::damage::is_damage;
 use super::error::SqliteError;
 use super::plan::Trouble;

@@ -54,6 +54,8 @@ pub(super) struct Owners {
     pub register: Option<(usize, Vec<String>)>,
     /// For each table the edges that its owners are found by: none unless it is owned.
     pub edges: Vec<Vec<Edge>>,
+    /// For each table the columns that an index has in an order which is not known here: nothing is found in it.
+    pub unordered: Vec<Vec<String>>,
 }
 
 impl Owners {
@@ -137,8 +139,15 @@ impl Owners {
     fn select(&self, edge: &Edge, depth: usize, what: &str) -> String {
         let (here, there) = (depth, depth + 1);
         let pair = |own: &String, other: &String| {
+            let unordered = edge.table().map(|table| &self.unordered[table]);
+            let by_bytes = unordered.is_some_and(|columns| columns.contains(other));
             let (own, other) = (quote(own), quote(other));
             match edge.to {
+                // Of another collation than the index has, so that SQLite looks at the rows themselves.
+                To::PointedAtBy { .. } if by_bytes => {
+                    format!("t{here}.{own} = t{there}.{other} COLLATE BINARY")
+                }
+                _ if by_bytes => format!("t{there}.{other} COLLATE BINARY = +t{here}.{own}"),
                 // No `+` here: it would keep SQLite from looking `other` up in an index.
                 To::PointedAtBy { .. } => format!("t{here}.{own} = t{there}.{other}"),
                 _ => format!("t{there}.{other} = +t{here}.{own}"),

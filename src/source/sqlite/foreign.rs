@@ -1,18 +1,15 @@
 //! Collations and functions of the application's own, which SQLite by itself does not have.
 //!
 //! A collation is stood in for by the order of bytes, so that such tables can be read and made again; the
-//! application must then build what it orders anew. For a function there is no such thing.
+//! application must then build what it orders anew. For functions see `functions`.
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::collations::stand_in;
+use super::functions::Functions;
 use super::sql::internal;
 use crate::schema::Schema;
-
-/// Lets bytes decide wherever a collation is not known.
-pub(super) fn stand_in(conn: &Connection) -> rusqlite::Result<()> {
-    conn.collation_needed(|conn, name| conn.create_collation(name, |a: &str, b: &str| a.cmp(b)))
-}
 
 /// The collations that bytes stand in for so far.
 fn stood_in(conn: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -45,7 +42,21 @@ pub(super) fn cannot_be_made(schema: &Schema) -> rusqlite::Result<Vec<String>> {
         ["table", "index"].contains(&statement.kind.as_str()) && !internal(&statement.name)
     });
     for statement in statements {
-        if let Err(error) = conn.execute_batch(&statement.sql) {
+        let made = match statement.kind.as_str() {
+            "table" => Functions::default().needed_by(&conn, &statement.sql),
+            _ => conn.execute_batch(&statement.sql).map(|()| Vec::new()),
+        };
+        if let Ok(needed) = &made
+            && !needed.is_empty()
+        {
+            told.push(format!(
+                "the table {} needs the application's own functions {}, which are not known here: a restore brings \
+                 back its rows, and does not check or compute what needs them",
+                statement.name,
+                needed.join(", ")
+            ));
+        }
+        if let Err(error) = made {
             let what = match &error {
                 rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
                 error => error.to_string(),

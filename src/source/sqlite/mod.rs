@@ -19,6 +19,7 @@
 mod advice;
 mod apart;
 mod build;
+mod collations;
 mod connect;
 mod damage;
 mod edges;
@@ -26,6 +27,7 @@ mod error;
 mod fill;
 mod foreign;
 mod full_text;
+mod functions;
 mod insert;
 mod keyspace;
 mod late;

@@ -27,6 +27,8 @@ pub(super) struct Shape {
     pub keys: Vec<ForeignKey>,
     /// The first column of each index that covers all rows.
     pub leading: Vec<String>,
+    /// Columns that an index orders by a collation which is not SQLite's own.
+    pub unordered: Vec<String>,
     /// The columns of each UNIQUE index that covers all rows.
     pub unique: Vec<Vec<String>>,
 }
@@ -117,9 +119,18 @@ pub(super) fn shape(conn: &Connection, tables: &[Table], table: &Table) -> rusql
         defaults,
         keys: keys(conn, tables, table, &all)?,
         leading,
+        unordered: unordered(conn, &table.name)?,
         unique,
         all,
     })
+}
+
+fn unordered(conn: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT x.name FROM pragma_index_list(?1) AS l JOIN pragma_index_xinfo(l.name) AS x \
+               WHERE x.key AND x.name IS NOT NULL AND upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')";
+    let mut prepared = conn.prepare(sql)?;
+    let columns = prepared.query_map([table], |row| row.get(0))?;
+    columns.collect()
 }
 
 /// The order of the primary key's tree, which is where the rows of a WITHOUT ROWID table are; and the

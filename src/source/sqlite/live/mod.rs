@@ -150,7 +150,9 @@ impl Live {
 impl Settled {
     fn read(conn: &Connection, rules: &Rules) -> Result<Self, SqliteError> {
         double_quoted(conn, false).map_err(SqliteError::reading("the settings"))?;
-        let (mut schema, shapes) = schema::read(conn)?;
+        let (mut schema, mut shapes) = schema::read(conn)?;
+        // Nothing stands in for the application's own collations here: by bytes, rows could be another's.
+        shapes.iter_mut().for_each(|shape| shape.unordered.clear());
         let plan = settle(conn, rules, &mut schema, &shapes, Trouble::IsRefused)?;
         Ok(Self {
             schema,

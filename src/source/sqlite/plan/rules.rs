@@ -32,6 +32,7 @@ impl<'a> Planner<'a> {
                 names: schema.tables.iter().map(|t| t.name.clone()).collect(),
                 register: None,
                 edges: vec![Vec::new(); tables],
+                unordered: shapes.iter().map(|shape| shape.unordered.clone()).collect(),
             },
             references: vec![Vec::new(); tables],
             trouble,
