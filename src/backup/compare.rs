@@ -24,6 +24,14 @@ pub struct Changes {
     pub removed: u64,
 }
 
+/// What must be known of the sources, by their numbers.
+pub struct Sources {
+    /// The one with the register.
+    pub register: u32,
+    /// Those that stay as they were.
+    pub kept: Vec<u32>,
+}
+
 /// One domain's rows in one source, on their way.
 struct Group {
     domain: Domain,
@@ -47,8 +55,7 @@ pub struct Comparer<'v> {
     full: bool,
     /// Packs that every store has.
     packs: &'v HashSet<ObjectName>,
-    /// The source with the register.
-    register: u32,
+    sources: Sources,
     group: Option<Group>,
     changed: Vec<(Incarnation, u32)>,
     removed: u64,
@@ -62,7 +69,7 @@ impl<'v> Comparer<'v> {
         mut before: Option<Entries<'v>>,
         full: bool,
         packs: &'v HashSet<ObjectName>,
-        register: u32,
+        sources: Sources,
     ) -> Outcome<Self> {
         let peeked = match &mut before {
             Some(entries) => entries.next_entry()?,
@@ -75,7 +82,7 @@ impl<'v> Comparer<'v> {
             peeked,
             full,
             packs,
-            register,
+            sources,
             group: None,
             changed: Vec::new(),
             removed: 0,
@@ -194,7 +201,10 @@ impl<'v> Comparer<'v> {
             let Some(gone) = self.take_peeked()? else {
                 break;
             };
-            if gone.domain.class == Class::CUSTOMER && gone.source == self.register {
+            if self.sources.kept.contains(&gone.source) {
+                continue;
+            }
+            if gone.domain.class == Class::CUSTOMER && gone.source == self.sources.register {
                 self.removed += 1;
             }
             if !self.full {

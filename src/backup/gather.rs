@@ -25,7 +25,7 @@ use crate::value::{CustomerKey, Value, ValueRef};
 mod people;
 mod told;
 
-use told::{damaged, to_be_settled};
+use told::{damaged, to_be_settled, unread};
 
 /// All rows of all sources, by domain.
 pub struct Gathered {
@@ -35,6 +35,8 @@ pub struct Gathered {
     pub ranks: Ranks,
     /// The sources as they were.
     pub sources: Vec<SourceState>,
+    /// Those that could not be read, as they were in the snapshot before.
+    pub carried: Vec<SourceState>,
     /// The classes by number, from 1.
     pub classes: Vec<String>,
     /// Customers met.
@@ -94,18 +96,33 @@ struct Met {
 }
 
 /// Reads all sources.
-pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathered> {
+///
+/// A source that cannot be read, and does not hold the register, hinders no other: it stays as it was `before`.
+pub fn gather(
+    repository: &mut Repository,
+    before: &[SourceState],
+    report: &dyn Report,
+) -> Outcome<Gathered> {
     // The register is opened last: whoever was there when another source was looked at is in it.
     let register = repository.config.register.clone();
     let mut sources: Vec<_> = repository.config.sources.iter().collect();
     sources.sort_by_key(|source| source.name == register);
     let spill = repository.state.path().join("spill");
     crate::fsx::create_dir(&spill)?;
-    let mut opened = Vec::new();
+    let (mut opened, mut carried, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
     for source in sources {
-        let database = Database::open_apart(&source.path, &source.rules, &spill, Trouble::IsNoted)
-            .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
-        opened.push((source.clone(), database));
+        let name = source.name.as_str();
+        match Database::open_apart(&source.path, &source.rules, &spill, Trouble::IsNoted) {
+            Err(error) if source.name != register && error.stays() => {
+                let old = before.iter().find(|state| state.name == name).cloned();
+                unsettled.push(unread(name, error, old.is_some()));
+                carried.extend(old);
+            }
+            opened_now => {
+                let database = opened_now.failed_to(|| format!("read source {name:?}"))?;
+                opened.push((source.clone(), database));
+            }
+        }
     }
     // And read first: it tells who the rows of all others belong to.
     opened.sort_by_key(|(source, _)| source.name != register);
@@ -136,7 +153,7 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
         .map(|(_, db)| db.counts().map(|c| c.iter().sum::<u64>()))
         .sum::<Result<u64, SqliteError>>()?;
     report.begin("reading", Some(total), Unit::Items);
-    let (mut sources, mut unsettled, mut read_bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut sources, mut read_bytes) = (Vec::new(), 0);
     for ((source, database), numbered) in opened.iter().zip(&numbers.sources) {
         unsettled.extend(to_be_settled(source.name.as_str(), database)?);
         read_bytes += database.file_bytes()?;
@@ -158,6 +175,7 @@ pub fn gather(repository: &mut Repository, report: &dyn Report) -> Outcome<Gathe
         sorted: gatherer.sorter.finish()?,
         ranks: gatherer.ranks,
         sources,
+        carried,
         classes: numbers.classes,
         customers,
         rows: gatherer.rows,

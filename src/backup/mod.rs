@@ -29,7 +29,7 @@ mod publish;
 mod tests;
 mod uploads;
 
-use compare::{Changes, Comparer};
+use compare::{Changes, Comparer, Sources};
 use fill::Level;
 pub use fill::kept;
 use gather::{Gathered, gather};
@@ -75,8 +75,14 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
     // A store that cannot be swept is found behind when it is looked at next.
     sweep(repository)?;
     let mut level = fill::level(repository, report)?;
-    let basis = Basis::choose(repository, &mut level, full)?;
-    let gathered = gather(repository, report)?;
+    let mut basis = Basis::choose(repository, &mut level, full)?;
+    let before = basis
+        .view
+        .as_ref()
+        .map(|view| view.manifest().sources.clone());
+    let gathered = gather(repository, &before.unwrap_or_default(), report)?;
+    // What stays as it was is read in no snapshot but the one before.
+    basis.full &= gathered.carried.is_empty();
     let written = write(repository, gathered, &basis, &level, report)?;
     level.behind.extend(written.failed);
     let manifest = Manifest {
@@ -205,7 +211,8 @@ fn write(
     let Gathered {
         sorted,
         ranks,
-        sources,
+        mut sources,
+        carried,
         classes,
         customers,
         rows,
@@ -225,7 +232,9 @@ fn write(
             Some(view) => Some(view.entries(&fetcher, &meta, id)?),
             None => None,
         };
-        let comparer = Comparer::new(forest, line, before, basis.full, &level.packs, register)?;
+        let kept: Vec<u32> = carried.iter().map(|source| source.number).collect();
+        let sources = Sources { register, kept };
+        let comparer = Comparer::new(forest, line, before, basis.full, &level.packs, sources)?;
         let compared = comparer.run(sorted, &ranks, rows, report);
         let packed = packing
             .join()
@@ -236,6 +245,7 @@ fn write(
         let bytes = uploads.bytes;
         Ok::<_, Failure>((changes, packed, bytes, uploads.finish()))
     })?;
+    sources.extend(carried);
     let totals = Totals {
         customers,
         rows,

@@ -1,8 +1,8 @@
 //! What a snapshot is not whole for, in words.
 
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 use crate::schema::Ownership;
-use crate::source::sqlite::Database;
+use crate::source::sqlite::{Database, SqliteError};
 
 /// What keeps a snapshot from being whole until somebody sees to it.
 pub(super) fn to_be_settled(source: &str, database: &Database) -> Outcome<Vec<String>> {
@@ -37,4 +37,21 @@ pub(super) fn damaged(source: &str, database: &Database) -> Vec<String> {
         )
     });
     short.into_iter().chain(told).collect()
+}
+
+/// That a source could not be read at all.
+pub(super) fn unread(source: &str, error: SqliteError, was_there: bool) -> String {
+    let failure = Failure::from(error);
+    let what = match was_there {
+        true => "it stays as it was in the snapshot before, and the snapshot is incremental",
+        false => "nothing of it is backed up",
+    };
+    let why = std::iter::once(failure.to_string()).chain(failure.causes());
+    let why: Vec<String> = why.collect();
+    let hint = failure.next_step().map(|hint| format!(" ({hint})"));
+    format!(
+        "{source}: the source cannot be read, so {what}: {}{}",
+        why.join(": "),
+        hint.unwrap_or_default()
+    )
 }

@@ -8,6 +8,9 @@ use rusqlite::{ErrorCode, ffi};
 
 use super::damage::is_damage;
 
+/// Where the configuration names the register.
+pub(super) const REGISTER: &str = "[customers]";
+
 /// Why a database could not be read or built.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteError {
@@ -315,6 +318,16 @@ impl SqliteError {
                 "the database has no tables: check `path` of the source".into()
             }
             Self::NoColumn { columns, .. } if columns.is_empty() => return None,
+            Self::NoTable { role, tables: names, .. }
+            | Self::NoColumn { role, columns: names, .. }
+                if role == REGISTER =>
+            {
+                format!(
+                    "without the register nobody's rows can be told apart, so there is no snapshot of it: if it was \
+                     renamed, give the new name under [customers]; there are: {}",
+                    names.join(", ")
+                )
+            }
             Self::NoTable { tables: names, .. } | Self::NoColumn { columns: names, .. } => {
                 format!("there are: {}", names.join(", "))
             }
@@ -355,6 +368,19 @@ impl SqliteError {
             | Self::WriteLong { .. }
             | Self::Shape { .. } => return None,
         })
+    }
+
+    /// Whether it stays like this until a person sees to it, so that trying again soon is of no use.
+    pub fn stays(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing { .. }
+                | Self::NotAFile { .. }
+                | Self::Unreadable { .. }
+                | Self::NotADatabase { .. }
+                | Self::Damaged { .. }
+                | Self::Short { .. }
+        )
     }
 
     /// What an error on opening or first reading `path` means.

@@ -166,3 +166,80 @@ fn a_file_that_is_too_short_is_backed_up_as_far_as_it_goes_and_nobody_is_taken_f
         assert_eq!(balanced(&place.restore(3, "a")), 4000);
     }
 }
+
+#[test]
+fn a_source_that_cannot_be_read_stays_as_it_was_and_hinders_no_other() {
+    let two = "[[source]]\nname = \"two\"\nkind = \"sqlite\"\npath = \"two.db\"\n\
+               [[source.owns]]\ntable = \"notes\"\nby = \"customer\"";
+    let place = Place::new(REGISTER, two, |db| {
+        bank(db, "DELETE");
+        let two = Connection::open(db.with_file_name("two.db")).unwrap();
+        let sql = "CREATE TABLE notes(id INTEGER PRIMARY KEY, customer INTEGER, what);
+                   INSERT INTO notes(customer, what) VALUES (1, 'a'), (1, 'b'), (2, 'c'), (900, 'nobody')";
+        two.execute_batch(sql).unwrap();
+    });
+    assert!(place.snapshot(false).unsettled.is_empty());
+    let file = place.path("two.db");
+    let before = std::fs::read(&file).unwrap();
+    let mut ruined = before.clone();
+    ruined[100..120].fill(0xa5);
+    let more = "INSERT INTO customers (name, balance) VALUES ('new', 1000)";
+    for (number, full) in [(2, false), (3, true)] {
+        std::fs::write(&file, &ruined).unwrap();
+        let changed = Connection::open(&place.db).unwrap();
+        changed.execute_batch(more).unwrap();
+        let taken = place.snapshot(full);
+        assert_eq!(taken.unsettled.len(), 1, "{:?}", taken.unsettled);
+        let told = &taken.unsettled[0];
+        assert!(
+            told.starts_with("two: the source cannot be read, so it stays as it was"),
+            "{told}"
+        );
+        assert!(
+            told.contains("is damaged") && told.contains("restore it from a snapshot"),
+            "{told}"
+        );
+        assert_eq!(taken.kind, tenure::manifest::SnapshotKind::Incremental);
+        assert_eq!(taken.totals.removed, 0);
+        let back = restored(&place, number);
+        assert_eq!(
+            count(&back, "SELECT count(*) FROM customers"),
+            19 + number as i64
+        );
+        let two = back.parent().unwrap().with_file_name("two").join("two.db");
+        assert_eq!(count(&two, "SELECT count(*) FROM notes"), 4);
+    }
+    // Whoever is forgotten is gone from what stays as well.
+    forget::run(&mut place.change(), &["1".into()], &[]).unwrap();
+    std::fs::remove_dir_all(place.path("back-3")).unwrap();
+    let back = restored(&place, 3);
+    let two = back.parent().unwrap().with_file_name("two").join("two.db");
+    assert_eq!(count(&two, "SELECT count(*) FROM notes"), 2);
+    std::fs::write(&file, &before).unwrap();
+    assert!(place.snapshot(true).unsettled.is_empty());
+}
+
+#[test]
+fn without_the_register_nothing_is_backed_up_and_it_is_said_why() {
+    let place = Place::new(REGISTER, "", |db| bank(db, "WAL"));
+    place.snapshot(false);
+    let rename = "ALTER TABLE customers RENAME COLUMN id TO number";
+    Connection::open(&place.db)
+        .unwrap()
+        .execute_batch(rename)
+        .unwrap();
+    let failure = place.try_snapshot().err().unwrap();
+    let causes = failure.causes().join("; ");
+    assert!(
+        causes.contains("[customers] names the column \"id\""),
+        "{causes}"
+    );
+    let hint = failure.next_step().unwrap();
+    assert!(
+        hint.contains("no snapshot") && hint.contains("there are: number, "),
+        "{hint}"
+    );
+    place.reconfigure(|text| text.replace("key = \"id\"", "key = \"number\""));
+    let taken = place.snapshot(false);
+    assert_eq!((taken.totals.customers, taken.totals.removed), (20, 0));
+}

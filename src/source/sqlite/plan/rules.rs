@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::{Planner, Trouble, edge_of};
 use crate::schema::{Ownership, Schema};
 use crate::source::sqlite::edges::{Edge, Owners, To};
-use crate::source::sqlite::error::SqliteError;
+use crate::source::sqlite::error::{REGISTER, SqliteError};
 use crate::source::sqlite::shape::{Shape, spelled};
 use crate::source::sqlite::sql::{quote, same};
 use crate::source::{By, OwnsRule, RegisterRule, Rules};
@@ -151,7 +151,7 @@ impl<'a> Planner<'a> {
     }
 
     fn place_register(&mut self, rule: &RegisterRule) -> Result<(), SqliteError> {
-        let role = "[customers]";
+        let role = REGISTER;
         let table = self.find(role, &rule.table)?;
         if rule.key.is_empty() {
             return Err(self.bad_rule(table, "names no key"));

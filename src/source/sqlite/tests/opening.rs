@@ -48,10 +48,15 @@ fn a_missing_register_table_or_column_is_named_with_those_that_are_there() {
         database("CREATE TABLE customers(id INTEGER PRIMARY KEY, name); CREATE TABLE t(a)");
     let error = refused(&path, &register("clients", &["id"]));
     assert!(matches!(&error, SqliteError::NoTable { table, .. } if table == "clients"));
-    assert_eq!(error.hint().unwrap(), "there are: customers, t");
+    assert!(error.hint().unwrap().ends_with("there are: customers, t"));
     let error = refused(&path, &register("customers", &["number"]));
     assert!(matches!(&error, SqliteError::NoColumn { column, .. } if column == "number"));
-    assert_eq!(error.hint().unwrap(), "there are: id, name");
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.ends_with(
+            "if it was renamed, give the new name under [customers]; there are: id, name"
+        )
+    );
     let mut rules = register("customers", &["id"]);
     rules.register.as_mut().unwrap().since = Some("born".into());
     assert!(matches!(
