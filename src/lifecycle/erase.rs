@@ -25,7 +25,9 @@ use crate::piece::Identity;
 use crate::register;
 use crate::repo::identity::seal_reason;
 use crate::repo::{Recogniser, Repository, Settled};
-use crate::source::sqlite::{Erased as ErasedRows, Erasing, Level, Live, Remnant, SqliteError};
+use crate::source::sqlite::{
+    Erased as ErasedRows, Erasing, Level, Live, Remnant, SqliteError, has_table,
+};
 use crate::value::CustomerKey;
 
 /// Why and how somebody is erased.
@@ -70,6 +72,10 @@ pub struct SourceDone {
     pub remnants: BTreeMap<String, String>,
     /// Remnants that are to be tried again.
     pub pending: Vec<String>,
+    /// Remnants in which what was deleted may still be read, until somebody drops the table: what each
+    /// is, and its table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stays: BTreeMap<String, String>,
 }
 
 /// Erases one customer on request.
@@ -268,7 +274,7 @@ fn in_live_systems(
         .as_deref()
         .and_then(|live| serde_json::from_str(live).ok());
     let done = match before {
-        Some(done) if done.sources.iter().all(|source| source.pending.is_empty()) => return Ok(()),
+        Some(done) if done.sources.iter().all(SourceDone::is_done) => return Ok(()),
         Some(done) => swept(repository, done, erasure.vacuum)?,
         None => {
             let keys = match keys {
@@ -330,6 +336,36 @@ fn source_done(source: &Source, erased: ErasedRows) -> SourceDone {
 }
 
 impl SourceDone {
+    /// Whether nothing is left to be done here.
+    fn is_done(&self) -> bool {
+        self.pending.is_empty() && self.stays.is_empty()
+    }
+
+    /// What is not done yet, in words.
+    pub(super) fn undone(&self) -> impl Iterator<Item = String> {
+        let stays = self.stays.keys().map(|what| {
+            let why = self.remnants.get(what).map_or("", String::as_str);
+            format!(
+                "{what}: {why}; take what was erased out of it, or drop it and let it be made anew"
+            )
+        });
+        self.pending.iter().cloned().chain(stays)
+    }
+
+    /// Notes which tables were dropped in which something stayed. Says whether any was.
+    fn note_dropped(&mut self, source: &Source) -> bool {
+        let before = self.stays.len();
+        for (what, table) in std::mem::take(&mut self.stays) {
+            // Where nobody can tell, it is there.
+            if has_table(&source.path, &table).unwrap_or(true) {
+                self.stays.insert(what, table);
+            } else {
+                self.remnants.insert(what, "dropped since".to_owned());
+            }
+        }
+        self.stays.len() < before
+    }
+
     fn remnants(&mut self, remnants: &[Remnant]) {
         self.pending.clear();
         for Remnant { what, level } in remnants {
@@ -343,22 +379,26 @@ impl SourceDone {
                     format!("pending: {why}")
                 }
                 Level::Left(why) => format!("left: {why}"),
+                Level::Stays { table, why } => {
+                    self.stays.insert(what.clone(), table.clone());
+                    format!("may still be read in it: {why}")
+                }
             };
             self.remnants.insert(what.clone(), word);
         }
     }
 }
 
-/// Tries remnants again that could not be dealt with.
+/// Tries remnants again that could not be dealt with. A table that was dropped leaves its text in free
+/// space.
 fn swept(repository: &Repository, mut done: LiveDone, vacuum: bool) -> Outcome<LiveDone> {
-    for part in done
-        .sources
-        .iter_mut()
-        .filter(|part| !part.pending.is_empty())
-    {
+    for part in &mut done.sources {
         let Some(source) = repository.config.source(&part.source) else {
             continue;
         };
+        if !part.note_dropped(source) && part.pending.is_empty() {
+            continue;
+        }
         let remnants = open(source)?.sweep(vacuum);
         let remnants = remnants.failed_to(|| format!("clean up in source {:?}", part.source))?;
         part.remnants(&remnants);

@@ -44,6 +44,7 @@ mod wal;
 mod watch;
 
 pub use erase::{Erased, Erasing, Nulled};
+pub use index::has_table;
 pub use journal::roll_back;
 pub use put::{PutBack, SavedRow};
 pub use remnants::{Level, Remnant};
