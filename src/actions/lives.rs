@@ -15,7 +15,7 @@ use crate::lifecycle::{Pending, certificate as shown, verify_certificate as veri
 
 /// `customer hide`
 pub fn hide(context: &Context, wanted: &Hide) -> Outcome<Answer> {
-    let mut repository = context.change()?;
+    let mut repository = context.change_sources()?;
     let (id, reason) = (&wanted.id, &wanted.reason);
     let hidden = hide::hide(&mut repository, id, reason, wanted.restriction)?;
     Ok(hidden_answer(context, &hidden))
@@ -23,7 +23,7 @@ pub fn hide(context: &Context, wanted: &Hide) -> Outcome<Answer> {
 
 /// `customer unhide`
 pub fn unhide(context: &Context, wanted: &Because) -> Outcome<Answer> {
-    let mut repository = context.change()?;
+    let mut repository = context.change_sources()?;
     let hidden = hide::unhide(&mut repository, &wanted.id, &wanted.reason)?;
     Ok(hidden_answer(context, &hidden))
 }
@@ -99,7 +99,7 @@ fn held_answer(context: &Context, held: &Held, zone: chrono_tz::Tz) -> Answer {
 /// `customer erase`
 pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
     let began = Timestamp::now();
-    let mut repository = context.change()?;
+    let mut repository = context.change_sources()?;
     let how = Wanted {
         cause: Cause::Request,
         reason: &wanted.reason,

@@ -102,9 +102,9 @@ fn doubts(plan: &Plan) -> Vec<String> {
 
 /// `retention run`
 pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
-    let mut run = retention::begin(&context.change()?, wanted.confirm.as_deref())?;
+    let mut run = retention::begin(&context.change_sources()?, wanted.confirm.as_deref())?;
     // Between two batches nothing is locked: a hold that waits goes first, and is seen by the next.
-    while run.step(&mut context.change()?, &*context.report)? {
+    while run.step(&mut context.change_sources()?, &*context.report)? {
         context.report.breathe();
     }
     let is_part = run.pending.iter().any(Pending::is_work);

@@ -172,8 +172,9 @@ pub fn run(
 /// Tries it in every source and rolls it back.
 fn rehearse(repository: &Repository, keys: &[CustomerKey]) -> Outcome<()> {
     for source in &repository.config.sources {
-        let mut live = open(source)?;
-        match live.erase(keys, Erasing::Rehearse) {
+        let rehearse = || Ok(open(source)?.erase(keys, Erasing::Rehearse));
+        let rehearsed: Outcome<_> = repository.changing(source.name.as_str(), rehearse)?;
+        match rehearsed? {
             Ok(_) => {}
             // Somebody who holds a lock says nothing against it.
             Err(error @ SqliteError::Busy { .. }) => {
@@ -315,8 +316,12 @@ fn deleted(repository: &Repository, keys: &[CustomerKey], vacuum: bool) -> Outco
     let mut sources: Vec<&Source> = repository.config.sources.iter().collect();
     sources.sort_by_key(|source| source.name == *register);
     for source in sources {
-        let erased = open(source)?.erase(keys, Erasing::ForReal { vacuum });
-        let erased = erased.failed_to(|| format!("erase in source {:?}", source.name.as_str()))?;
+        let name = source.name.as_str();
+        let erase = || {
+            let erased = open(source)?.erase(keys, Erasing::ForReal { vacuum });
+            erased.failed_to(|| format!("erase in source {name:?}"))
+        };
+        let erased = repository.changing(name, erase)??;
         done.sources.push(source_done(source, erased));
     }
     Ok(done)
@@ -399,8 +404,11 @@ fn swept(repository: &Repository, mut done: LiveDone, vacuum: bool) -> Outcome<L
         if !part.note_dropped(source) && part.pending.is_empty() {
             continue;
         }
-        let remnants = open(source)?.sweep(vacuum);
-        let remnants = remnants.failed_to(|| format!("clean up in source {:?}", part.source))?;
+        let sweep = || {
+            let remnants = open(source)?.sweep(vacuum);
+            remnants.failed_to(|| format!("clean up in source {:?}", part.source))
+        };
+        let remnants = repository.changing(&part.source, sweep)??;
         part.remnants(&remnants);
     }
     Ok(done)
