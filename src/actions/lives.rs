@@ -119,6 +119,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
             "signed": certificate,
             "state": state,
             "pending": erased.pending,
+            "problems": erased.unmet,
             "epoch": erased.epoch,
             "seconds": seconds,
         })
@@ -136,9 +137,10 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
         .pending
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
+    let warnings = warnings.chain(erased.unmet.iter().map(|what| text::printable(what)));
     Ok(Answer::new(context.json, value, text)
         .warn(warnings.collect::<Vec<_>>())
-        .code_if(is_part, IN_PART))
+        .code_if(is_part || !erased.unmet.is_empty(), IN_PART))
 }
 
 /// `certificate show`

@@ -119,6 +119,7 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
             "certificates": run.erasures,
             "others": fates,
             "pending": run.pending,
+            "problems": run.unmet,
             "verdicts": plan_json(&run.plan, run.plan.each())["verdicts"],
         })
     };
@@ -130,8 +131,9 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
         .pending
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
+    let warnings = warnings.chain(run.unmet.iter().map(|what| text::printable(what)));
     Ok(Answer::new(context.json, value, text)
         .chatter()
         .warn(warnings.collect::<Vec<_>>())
-        .code_if(is_part, IN_PART))
+        .code_if(is_part || !run.unmet.is_empty(), IN_PART))
 }

@@ -50,6 +50,8 @@ pub struct Erased {
     pub epoch: u64,
     /// What is not done yet.
     pub pending: Vec<Pending>,
+    /// Rules that could not be followed, by source, in words: what they name was dropped.
+    pub unmet: Vec<String>,
 }
 
 /// What was done in the live systems, as the catalog keeps it.
@@ -76,6 +78,9 @@ pub struct SourceDone {
     /// is, and its table.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stays: BTreeMap<String, String>,
+    /// Rules for tables that were not there any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
 }
 
 /// Erases one customer on request.
@@ -245,7 +250,21 @@ fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erase
         entry,
         epoch: repository.keyring.epoch,
         pending,
+        unmet: unmet(repository, entry)?,
     })
+}
+
+/// The rules that could not be followed in an erasure's live part.
+fn unmet(repository: &Repository, entry: u64) -> Outcome<Vec<String>> {
+    let erasure = repository.catalog.erasure(entry)?;
+    let live = erasure.and_then(|erasure| erasure.live);
+    let live: Option<LiveDone> = live.and_then(|live| serde_json::from_str(&live).ok());
+    let sources = live.into_iter().flat_map(|live| live.sources);
+    let unmet = sources.flat_map(|part| {
+        let told = move |rule: &String| format!("source {}: {rule}", part.source);
+        part.unmet.iter().map(told).collect::<Vec<_>>()
+    });
+    Ok(unmet.collect())
 }
 
 /// A failure and its causes on one line.
@@ -334,6 +353,7 @@ fn source_done(source: &Source, erased: ErasedRows) -> SourceDone {
         source: source.name.to_string(),
         deleted: erased.tables.into_iter().collect(),
         nulled: nulled.collect(),
+        unmet: erased.unmet,
         ..SourceDone::default()
     };
     done.remnants(&erased.remnants);

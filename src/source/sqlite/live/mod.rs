@@ -76,7 +76,8 @@ impl Live {
     /// Opens the database at `path` for writing, and settles by `rules` whose its tables are.
     ///
     /// # Errors
-    /// When there is no database that can be written, or when `rules` name what it does not have.
+    /// When there is no database that can be written, or when `rules` name what it does not have;
+    /// tables that were dropped are passed over.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
         let absolute = regular_file(path)?;
         let conn = connect(&absolute).map_err(|error| SqliteError::on_open(path, error))?;
@@ -152,7 +153,13 @@ impl Settled {
     fn read(conn: &Connection, rules: &Rules) -> Result<Self, SqliteError> {
         double_quoted(conn, false).map_err(SqliteError::reading("the settings"))?;
         let (mut schema, shapes) = schema::read(conn)?;
-        let plan = settle(conn, rules, &mut schema, &shapes, Trouble::IsRefused)?;
+        let plan = settle(
+            conn,
+            rules,
+            &mut schema,
+            &shapes,
+            Trouble::IsRefusedUnlessDropped,
+        )?;
         Ok(Self {
             schema,
             shapes,
