@@ -191,7 +191,7 @@ pub fn each_with(
     let name = repository.config.register.as_str();
     let source = repository.config.source(name);
     let source = source.ok_or_else(|| Failure::new(format!("there is no source {name:?}")))?;
-    let database = Database::open(&source.path, &source.rules);
+    let database = Database::open_as_it_is(&source.path, &source.rules);
     let database = database.failed_to(|| format!("read source {name:?}"))?;
     let read = database.register_with(columns, &mut |row, more| {
         each(row, more).map_err(Ended::Told)

@@ -15,7 +15,7 @@ use crate::lifecycle::{Pending, certificate as shown, verify_certificate as veri
 
 /// `customer hide`
 pub fn hide(context: &Context, wanted: &Hide) -> Outcome<Answer> {
-    let mut repository = context.change()?;
+    let mut repository = context.change_sources()?;
     let (id, reason) = (&wanted.id, &wanted.reason);
     let hidden = hide::hide(&mut repository, id, reason, wanted.restriction)?;
     Ok(hidden_answer(context, &hidden))
@@ -23,7 +23,7 @@ pub fn hide(context: &Context, wanted: &Hide) -> Outcome<Answer> {
 
 /// `customer unhide`
 pub fn unhide(context: &Context, wanted: &Because) -> Outcome<Answer> {
-    let mut repository = context.change()?;
+    let mut repository = context.change_sources()?;
     let hidden = hide::unhide(&mut repository, &wanted.id, &wanted.reason)?;
     Ok(hidden_answer(context, &hidden))
 }
@@ -99,7 +99,7 @@ fn held_answer(context: &Context, held: &Held, zone: chrono_tz::Tz) -> Answer {
 /// `customer erase`
 pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
     let began = Timestamp::now();
-    let mut repository = context.change()?;
+    let mut repository = context.change_sources()?;
     let how = Wanted {
         cause: Cause::Request,
         reason: &wanted.reason,
@@ -119,6 +119,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
             "signed": certificate,
             "state": state,
             "pending": erased.pending,
+            "problems": erased.unmet,
             "epoch": erased.epoch,
             "seconds": seconds,
         })
@@ -136,9 +137,10 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
         .pending
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
+    let warnings = warnings.chain(erased.unmet.iter().map(|what| text::printable(what)));
     Ok(Answer::new(context.json, value, text)
         .warn(warnings.collect::<Vec<_>>())
-        .code_if(is_part, IN_PART))
+        .code_if(is_part || !erased.unmet.is_empty(), IN_PART))
 }
 
 /// `certificate show`

@@ -115,6 +115,15 @@ impl Context {
         }
         Ok(repository)
     }
+
+    /// Like [`Context::change`], for what also changes sources.
+    pub fn change_sources(&self) -> Outcome<Repository> {
+        let repository = self.change()?;
+        for failure in lifecycle::roll_back_all(&repository) {
+            self.report.note(&text::reasons(&failure));
+        }
+        Ok(repository)
+    }
 }
 
 /// That nothing is asked for that contradicts itself, from wherever it comes.

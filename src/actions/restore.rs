@@ -156,7 +156,7 @@ fn live(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
         let hint = "name a directory (`to`), or say `live`";
         return Err(Failure::of(FailureKind::Usage, what).hint(hint));
     }
-    let repository = context.change()?;
+    let repository = context.change_sources()?;
     let id = choose(context, &repository, &wanted.choice)?;
     let report = context.report.as_ref();
     let restored = restore::live(&repository, &wanted.id, id, wanted.replace, report)?;

@@ -102,9 +102,9 @@ fn doubts(plan: &Plan) -> Vec<String> {
 
 /// `retention run`
 pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
-    let mut run = retention::begin(&context.change()?, wanted.confirm.as_deref())?;
+    let mut run = retention::begin(&context.change_sources()?, wanted.confirm.as_deref())?;
     // Between two batches nothing is locked: a hold that waits goes first, and is seen by the next.
-    while run.step(&mut context.change()?, &*context.report)? {
+    while run.step(&mut context.change_sources()?, &*context.report)? {
         context.report.breathe();
     }
     let is_part = run.pending.iter().any(Pending::is_work);
@@ -119,6 +119,7 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
             "certificates": run.erasures,
             "others": fates,
             "pending": run.pending,
+            "problems": run.unmet,
             "verdicts": plan_json(&run.plan, run.plan.each())["verdicts"],
         })
     };
@@ -130,8 +131,9 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
         .pending
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
+    let warnings = warnings.chain(run.unmet.iter().map(|what| text::printable(what)));
     Ok(Answer::new(context.json, value, text)
         .chatter()
         .warn(warnings.collect::<Vec<_>>())
-        .code_if(is_part, IN_PART))
+        .code_if(is_part || !run.unmet.is_empty(), IN_PART))
 }

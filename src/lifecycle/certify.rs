@@ -123,8 +123,7 @@ fn seen(repository: &Repository, erasure: &Erasure) -> Outcome<Value> {
             pending.extend(sources.flat_map(|source| {
                 let name = &source.source;
                 source
-                    .pending
-                    .iter()
+                    .undone()
                     .map(move |what| format!("source {name}: {what}"))
             }));
         }

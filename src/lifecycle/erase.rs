@@ -25,7 +25,9 @@ use crate::piece::Identity;
 use crate::register;
 use crate::repo::identity::seal_reason;
 use crate::repo::{Recogniser, Repository, Settled};
-use crate::source::sqlite::{Erased as ErasedRows, Erasing, Level, Live, Remnant, SqliteError};
+use crate::source::sqlite::{
+    Erased as ErasedRows, Erasing, Level, Live, Remnant, SqliteError, has_table,
+};
 use crate::value::CustomerKey;
 
 /// Why and how somebody is erased.
@@ -48,6 +50,8 @@ pub struct Erased {
     pub epoch: u64,
     /// What is not done yet.
     pub pending: Vec<Pending>,
+    /// Rules that could not be followed, by source, in words: what they name was dropped.
+    pub unmet: Vec<String>,
 }
 
 /// What was done in the live systems, as the catalog keeps it.
@@ -70,6 +74,13 @@ pub struct SourceDone {
     pub remnants: BTreeMap<String, String>,
     /// Remnants that are to be tried again.
     pub pending: Vec<String>,
+    /// Remnants in which what was deleted may still be read, until somebody drops the table: what each
+    /// is, and its table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stays: BTreeMap<String, String>,
+    /// Rules for tables that were not there any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
 }
 
 /// Erases one customer on request.
@@ -166,8 +177,9 @@ pub fn run(
 /// Tries it in every source and rolls it back.
 fn rehearse(repository: &Repository, keys: &[CustomerKey]) -> Outcome<()> {
     for source in &repository.config.sources {
-        let mut live = open(source)?;
-        match live.erase(keys, Erasing::Rehearse) {
+        let rehearse = || Ok(open(source)?.erase(keys, Erasing::Rehearse));
+        let rehearsed: Outcome<_> = repository.changing(source.name.as_str(), rehearse)?;
+        match rehearsed? {
             Ok(_) => {}
             // Somebody who holds a lock says nothing against it.
             Err(error @ SqliteError::Busy { .. }) => {
@@ -238,7 +250,21 @@ fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erase
         entry,
         epoch: repository.keyring.epoch,
         pending,
+        unmet: unmet(repository, entry)?,
     })
+}
+
+/// The rules that could not be followed in an erasure's live part.
+fn unmet(repository: &Repository, entry: u64) -> Outcome<Vec<String>> {
+    let erasure = repository.catalog.erasure(entry)?;
+    let live = erasure.and_then(|erasure| erasure.live);
+    let live: Option<LiveDone> = live.and_then(|live| serde_json::from_str(&live).ok());
+    let sources = live.into_iter().flat_map(|live| live.sources);
+    let unmet = sources.flat_map(|part| {
+        let told = move |rule: &String| format!("source {}: {rule}", part.source);
+        part.unmet.iter().map(told).collect::<Vec<_>>()
+    });
+    Ok(unmet.collect())
 }
 
 /// A failure and its causes on one line.
@@ -268,7 +294,7 @@ fn in_live_systems(
         .as_deref()
         .and_then(|live| serde_json::from_str(live).ok());
     let done = match before {
-        Some(done) if done.sources.iter().all(|source| source.pending.is_empty()) => return Ok(()),
+        Some(done) if done.sources.iter().all(SourceDone::is_done) => return Ok(()),
         Some(done) => swept(repository, done, erasure.vacuum)?,
         None => {
             let keys = match keys {
@@ -309,8 +335,12 @@ fn deleted(repository: &Repository, keys: &[CustomerKey], vacuum: bool) -> Outco
     let mut sources: Vec<&Source> = repository.config.sources.iter().collect();
     sources.sort_by_key(|source| source.name == *register);
     for source in sources {
-        let erased = open(source)?.erase(keys, Erasing::ForReal { vacuum });
-        let erased = erased.failed_to(|| format!("erase in source {:?}", source.name.as_str()))?;
+        let name = source.name.as_str();
+        let erase = || {
+            let erased = open(source)?.erase(keys, Erasing::ForReal { vacuum });
+            erased.failed_to(|| format!("erase in source {name:?}"))
+        };
+        let erased = repository.changing(name, erase)??;
         done.sources.push(source_done(source, erased));
     }
     Ok(done)
@@ -323,6 +353,7 @@ fn source_done(source: &Source, erased: ErasedRows) -> SourceDone {
         source: source.name.to_string(),
         deleted: erased.tables.into_iter().collect(),
         nulled: nulled.collect(),
+        unmet: erased.unmet,
         ..SourceDone::default()
     };
     done.remnants(&erased.remnants);
@@ -330,6 +361,36 @@ fn source_done(source: &Source, erased: ErasedRows) -> SourceDone {
 }
 
 impl SourceDone {
+    /// Whether nothing is left to be done here.
+    fn is_done(&self) -> bool {
+        self.pending.is_empty() && self.stays.is_empty()
+    }
+
+    /// What is not done yet, in words.
+    pub(super) fn undone(&self) -> impl Iterator<Item = String> {
+        let stays = self.stays.keys().map(|what| {
+            let why = self.remnants.get(what).map_or("", String::as_str);
+            format!(
+                "{what}: {why}; take what was erased out of it, or drop it and let it be made anew"
+            )
+        });
+        self.pending.iter().cloned().chain(stays)
+    }
+
+    /// Notes which tables were dropped in which something stayed. Says whether any was.
+    fn note_dropped(&mut self, source: &Source) -> bool {
+        let before = self.stays.len();
+        for (what, table) in std::mem::take(&mut self.stays) {
+            // Where nobody can tell, it is there.
+            if has_table(&source.path, &table).unwrap_or(true) {
+                self.stays.insert(what, table);
+            } else {
+                self.remnants.insert(what, "dropped since".to_owned());
+            }
+        }
+        self.stays.len() < before
+    }
+
     fn remnants(&mut self, remnants: &[Remnant]) {
         self.pending.clear();
         for Remnant { what, level } in remnants {
@@ -343,24 +404,31 @@ impl SourceDone {
                     format!("pending: {why}")
                 }
                 Level::Left(why) => format!("left: {why}"),
+                Level::Stays { table, why } => {
+                    self.stays.insert(what.clone(), table.clone());
+                    format!("may still be read in it: {why}")
+                }
             };
             self.remnants.insert(what.clone(), word);
         }
     }
 }
 
-/// Tries remnants again that could not be dealt with.
+/// Tries remnants again that could not be dealt with. A table that was dropped leaves its text in free
+/// space.
 fn swept(repository: &Repository, mut done: LiveDone, vacuum: bool) -> Outcome<LiveDone> {
-    for part in done
-        .sources
-        .iter_mut()
-        .filter(|part| !part.pending.is_empty())
-    {
+    for part in &mut done.sources {
         let Some(source) = repository.config.source(&part.source) else {
             continue;
         };
-        let remnants = open(source)?.sweep(vacuum);
-        let remnants = remnants.failed_to(|| format!("clean up in source {:?}", part.source))?;
+        if !part.note_dropped(source) && part.pending.is_empty() {
+            continue;
+        }
+        let sweep = || {
+            let remnants = open(source)?.sweep(vacuum);
+            remnants.failed_to(|| format!("clean up in source {:?}", part.source))
+        };
+        let remnants = repository.changing(&part.source, sweep)??;
         part.remnants(&remnants);
     }
     Ok(done)

@@ -180,8 +180,11 @@ fn show(repository: &mut Repository, domain: Domain) -> Outcome<()> {
     if register::holds(repository, &identity)? {
         let config = repository.config.clone();
         let flag = flag(&config)?;
-        let shown = flag.open()?.flag(&identity.key, flag.column, &value);
-        shown.failed_to(|| format!("let source {:?} show it", flag.name()))?;
+        let show = || {
+            let shown = flag.open()?.flag(&identity.key, flag.column, &value);
+            shown.failed_to(|| format!("let source {:?} show it", flag.name()))
+        };
+        repository.changing(flag.name(), show)??;
     }
     Ok(repository
         .catalog

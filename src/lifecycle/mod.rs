@@ -66,6 +66,7 @@ pub use policy::{Fact, Fate, Hold, Policy, Rule, Verdict, decide, may_erase};
 pub use reason::{Day, Reason};
 pub use start::{Absurd, Start};
 
+use crate::config::Source;
 use crate::error::{Context, Failure, Outcome};
 use crate::repo::Repository;
 use crate::source::sqlite::roll_back;
@@ -75,16 +76,35 @@ use crate::source::sqlite::roll_back;
 /// be done.
 pub fn finish(repository: &mut Repository) -> Outcome<Vec<Failure>> {
     // A command that was killed while it tried or did an erasure leaves a database that only a writer
-    // can open.
-    let sources = repository.config.sources.iter();
-    let rolled_back = sources.map(|source| {
-        roll_back(&source.path).failed_to(|| format!("roll back in source {}", source.name))
-    });
-    let mut failed: Vec<Failure> = rolled_back.filter_map(Result::err).collect();
+    // can open. What another program has left is left alone.
+    let mut failed = Vec::new();
+    for name in repository.cut_short()? {
+        match repository.config.source(&name) {
+            Some(source) => match rolled_back(source) {
+                Ok(()) => repository.in_order(&name)?,
+                Err(failure) => failed.push(failure),
+            },
+            None => repository.in_order(&name)?,
+        }
+    }
     failed.extend(hide::finish(repository)?);
     failed.extend(erase::finish(repository)?);
     certify::all(repository)?;
     Ok(failed)
+}
+
+/// Rolls back what dead writers left in any source in the middle of a transaction, as any program does
+/// that is about to write there. Returns what could not be done.
+pub fn roll_back_all(repository: &Repository) -> Vec<Failure> {
+    let sources = repository.config.sources.iter();
+    sources
+        .filter_map(|source| rolled_back(source).err())
+        .collect()
+}
+
+fn rolled_back(source: &Source) -> Outcome<()> {
+    let done = roll_back(&source.path).map(drop);
+    done.failed_to(|| format!("roll back in source {}", source.name))
 }
 
 #[cfg(test)]

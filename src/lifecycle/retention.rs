@@ -4,7 +4,7 @@
 //! the same moment says, in batches, each with an entry of its own in the journal; whatever is
 //! decided about somebody meanwhile, a hold above all, is seen before the next batch.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::erase::{self, Wanted};
 use super::facts::{self, People};
@@ -57,6 +57,8 @@ pub struct Run {
     pub erased: u64,
     /// What is not done yet.
     pub pending: Vec<Pending>,
+    /// Rules that could not be followed, by source, in words: what they name was dropped.
+    pub unmet: BTreeSet<String>,
     due: VecDeque<(Domain, Identity)>,
     is_believed: bool,
 }
@@ -126,6 +128,7 @@ pub fn begin(repository: &Repository, confirm: Option<&str>) -> Outcome<Run> {
         erasures: Vec::new(),
         erased: 0,
         pending: Vec::new(),
+        unmet: BTreeSet::new(),
     })
 }
 
@@ -250,6 +253,7 @@ impl Run {
                 self.erasures.push(erased.entry);
                 self.erased += count as u64;
                 self.pending.extend(erased.pending);
+                self.unmet.extend(erased.unmet);
                 Ok(())
             }
             // One whom the live database does not let go must not keep the others.

@@ -24,6 +24,7 @@ use crate::value::CustomerKey;
 mod ahead;
 mod apply;
 mod catch_up;
+mod changing;
 mod failures;
 pub mod identity;
 pub mod listing;

@@ -193,7 +193,8 @@ impl StateDir {
     /// Removes what crashed writes have left: files that have not got their own names. Those of the
     /// keyring are destroyed with the older epochs.
     pub fn sweep(&self) -> Outcome<()> {
-        let own = ["", "journal", "snapshots", "writer", "pages"].map(|name| self.0.join(name));
+        let own = ["", "journal", "snapshots", "writer", "pages", "changing"]
+            .map(|name| self.0.join(name));
         let mut folders = own.to_vec();
         for (_, certificate) in self.certificates()? {
             for chain in [Chain::Journal, Chain::Manifest] {

@@ -137,8 +137,11 @@ fn source(
         Failure::of(FailureKind::Usage, what)
     })?;
     let (rows, lost) = saved(repository, state, rows)?;
-    let mut live = Live::open(&source.path, &source.rules)?;
-    let put = live.put(&identity.key, &state.schema.tables, &rows, replace)?;
+    let put = || {
+        let mut live = Live::open(&source.path, &source.rules)?;
+        live.put(&identity.key, &state.schema.tables, &rows, replace)
+    };
+    let put = repository.changing(&state.name, put)??;
     Ok(LiveSource {
         name: state.name.clone(),
         rows: rows.len() as u64,

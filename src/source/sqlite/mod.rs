@@ -65,6 +65,8 @@ mod wide;
 pub use advice::{Look, PointedAt, since};
 pub use build::{Builder, Built};
 pub use error::SqliteError;
-pub use live::{Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow, roll_back};
+pub use live::{
+    Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow, has_table, roll_back,
+};
 pub use plan::Trouble;
 pub use read::Database;

@@ -74,6 +74,14 @@ impl Database {
         Self::of(path, View::live(path)?, rules, Trouble::IsRefused)
     }
 
+    /// Like [`Database::open`], whatever rules there are for tables that were dropped.
+    ///
+    /// # Errors
+    /// As for [`Database::open`].
+    pub fn open_as_it_is(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
+        Self::of(View::live(path)?, rules, Trouble::IsRefusedUnlessDropped)
+    }
+
     /// Like [`Database::open`], for readings that take long. In rollback-journal mode, where a reader
     /// keeps writers out, they wait for no more than a copy into `dir`: an encrypted file without a name,
     /// as large as the database, of which everything is read.

@@ -193,6 +193,32 @@ impl Module {
     }
 }
 
+/// What the SQL of a trigger says.
+pub(super) struct TriggerText<'s> {
+    /// Whether it runs when rows are deleted.
+    pub is_on_delete: bool,
+    rest: &'s str,
+}
+
+impl<'s> TriggerText<'s> {
+    /// What the schema's SQL says: CREATE TRIGGER name … event …
+    pub(super) fn of(sql: &'s str) -> Self {
+        let mut tokens = Tokens(sql);
+        tokens.nth(2);
+        let events = ["delete", "insert", "update"];
+        let event = tokens.find(|token| events.iter().any(|event| same(event, token)));
+        Self {
+            is_on_delete: event.is_some_and(|event| same(event, "delete")),
+            rest: tokens.0,
+        }
+    }
+
+    /// Whether it names a table, as a word or in quotes.
+    pub(super) fn names(&self, table: &str) -> bool {
+        Tokens(self.rest).any(|token| same(&bare(token), table))
+    }
+}
+
 /// Whether a word stands in SQL, outside of quotes and comments.
 pub(super) fn has_word(sql: &str, wanted: &str) -> bool {
     Tokens(sql).any(|token| same(token, wanted))

@@ -110,8 +110,13 @@ fn words_are_backed_up_restored_erased_and_forgotten() {
     fs::remove_dir_all(place.at("all")).unwrap();
     fs::remove_dir_all(place.at("one")).unwrap();
     assert!(!find(&place.at(""), word.as_bytes()).is_empty());
-    let (_, erased) = place.json(&["customer", "erase", "2", "--reason", "asked", "--yes"]);
-    assert_eq!(erased["state"], "erased", "{erased:#}");
+    let (code, erased) = place.json(&["customer", "erase", "2", "--reason", "asked", "--yes"]);
+    assert_eq!((code, erased["state"].as_str()), (3, Some("erasing")));
+    // Nobody fills `lost`, but that cannot be known.
+    assert!(
+        texts(&erased["pending"])[0].contains("source x: the virtual table lost (fts5)"),
+        "{erased:#}"
+    );
     assert_eq!(
         find(&place.at(""), word.as_bytes()),
         Vec::<std::path::PathBuf>::new()
@@ -133,4 +138,76 @@ fn words_are_backed_up_restored_erased_and_forgotten() {
     assert_eq!(place.json(&["keys", "forget", "3"]).0, 0);
     let db = all("forgotten");
     assert_eq!(matches(&place, &db, "notes_words", "blue OR red"), ["1"]);
+}
+
+/// Notes whose words are in indexes that no trigger empties, and in one that triggers do.
+fn with_indexes_that_keep(word: &str) -> String {
+    format!(
+        "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT);
+         CREATE TABLE notes(id INTEGER PRIMARY KEY, who INT NOT NULL REFERENCES people, body TEXT);
+         CREATE VIRTUAL TABLE four USING fts4(body);
+         CREATE VIRTUAL TABLE bare USING fts5(body, content='');
+         CREATE VIRTUAL TABLE tidy USING fts4(body);
+         CREATE TRIGGER n1 AFTER INSERT ON notes BEGIN
+            INSERT INTO four(docid, body) VALUES (new.id, new.body);
+            INSERT INTO tidy(docid, body) VALUES (new.id, new.body); END;
+         CREATE TRIGGER n2 AFTER DELETE ON notes BEGIN DELETE FROM tidy WHERE docid = old.id; END;
+         INSERT INTO people VALUES (1, 'Ann'), (2, 'Bob'), (3, 'Cid');
+         INSERT INTO notes(who, body) VALUES (1, 'red fox'), (2, '{word} whale'), (3, '{word} eel');
+         INSERT INTO bare(rowid, body) SELECT id, body FROM notes;"
+    )
+}
+
+#[test]
+fn text_that_stays_in_an_index_is_named_until_the_index_is_dropped() {
+    let word = Canary::new();
+    let place = Place::with_database(&with_indexes_that_keep(word.as_str()), "people.id");
+    assert_eq!(place.json(&["snapshot"]).0, 3);
+    let erase = ["customer", "erase", "2", "--reason", "asked", "--yes"];
+    let (code, erased) = place.json(&erase);
+    assert_eq!((code, erased["state"].as_str()), (3, Some("erasing")));
+    let pending = texts(&erased["pending"]);
+    let of_source = |table: &str| format!("source x: the virtual table {table}: ");
+    let named = |said: &[String], table| said.iter().any(|s| s.starts_with(&of_source(table)));
+    assert!(
+        named(&pending, "four (fts4)") && named(&pending, "bare (fts5)"),
+        "{pending:?}"
+    );
+    assert!(!named(&pending, "tidy (fts4)"), "{pending:?}");
+    let number = erased["certificate"].to_string();
+    let certificate = || {
+        let (code, said) = place.json(&["certificate", "show", &number]);
+        assert_eq!(code, 0);
+        said["certificate"].clone()
+    };
+    let said = certificate();
+    assert_eq!(said["final"], false);
+    assert_eq!(texts(&said["pending"]), pending);
+    let remnants = &said["live"]["sources"][0]["remnants"];
+    assert_eq!(remnants["the virtual table tidy (fts4)"], "made anew");
+
+    // In words too, and by retention's way of erasing as well, which is the same.
+    let ran = place.run(&["customer", "erase", "3", "--reason", "asked", "--yes"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(ran.err.contains("source x: the virtual table four (fts4)"));
+
+    let live = Connection::open(place.at("x.db")).unwrap();
+    live.execute_batch(
+        "PRAGMA secure_delete = OFF; DROP TRIGGER n1; DROP TABLE four; DROP TABLE bare",
+    )
+    .unwrap();
+    drop(live);
+    assert!(!find(&place.at(""), word.as_bytes()).is_empty());
+    place.json(&["snapshot"]);
+    let said = certificate();
+    assert!(
+        !texts(&said["pending"])
+            .iter()
+            .any(|what| what.starts_with("source")),
+        "{said:#}"
+    );
+    assert_eq!(
+        find(&place.at(""), word.as_bytes()),
+        Vec::<std::path::PathBuf>::new()
+    );
 }

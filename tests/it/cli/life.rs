@@ -270,3 +270,37 @@ fn a_snapshot_is_chosen_by_time_in_the_configured_zone() {
     assert_eq!(at("soon", "d").0, 2);
     assert!(!place.at("c").exists() && !place.at("d").exists());
 }
+
+#[test]
+fn a_rule_for_a_table_that_was_dropped_is_named_and_keeps_nobody_from_being_erased() {
+    let place = Place::with_database(
+        "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT);
+         CREATE TABLE calls(id INTEGER PRIMARY KEY, who INT REFERENCES people, said TEXT);
+         INSERT INTO people VALUES (1, 'Ann'), (2, 'Bob');
+         INSERT INTO calls VALUES (1, 1, 'hello'), (2, 2, 'bye');",
+        "people.id",
+    );
+    place.own("calls", "who");
+    assert_eq!(place.json(&["snapshot"]).0, 0);
+    let live = rusqlite::Connection::open(place.at("x.db")).unwrap();
+    live.execute_batch("DROP TABLE calls").unwrap();
+    let (code, erased) = place.json(&["customer", "erase", "2", "--reason", "asked", "--yes"]);
+    assert_eq!(
+        (code, &erased["state"]),
+        (3, &"erased".into()),
+        "{erased:#}"
+    );
+    let problems = texts(&erased["problems"]);
+    assert!(problems.len() == 1 && problems[0].starts_with("source x: a rule for \"calls\""));
+    let left: i64 = live
+        .query_row("SELECT count(*) FROM people WHERE id = 2", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(left, 0);
+    // What is there and is not read may hold anything: nobody says that nothing is live.
+    live.execute_batch("CREATE VIRTUAL TABLE calls USING fts4(said)")
+        .unwrap();
+    let (code, said) = place.failure(&["customer", "erase", "1", "--reason", "asked", "--yes"]);
+    assert!(code != 0 && said.contains("calls"), "{said}");
+}

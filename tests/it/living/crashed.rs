@@ -47,6 +47,47 @@ fn a_transaction_whose_writer_was_killed_is_not_in_the_snapshot_and_stays_in_the
     same(&before, &place.restore(2, "a")).unwrap();
 }
 
+/// Runs the command on a place: its exit code, and what it said.
+fn tenure(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
+    command.arg("--config").arg(place.path("tenure.toml"));
+    let done = command.args(arguments).output().unwrap();
+    let said = [done.stdout, done.stderr].concat();
+    (done.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn the_command_rolls_back_what_it_began_or_is_to_change_and_nothing_else() {
+    let place = Place::new(REGISTER, "", |path| made(path, "DELETE"));
+    place.snapshot(true);
+    die_in_the_middle(&place.db);
+    let journal = place.path("crm.db-journal");
+    let source = || (fs::read(&place.db).unwrap(), fs::read(&journal).unwrap());
+    let left = source();
+    for arguments in [&["snapshot"][..], &["snapshot", "--full"], &["prune"]] {
+        let (code, said) = tenure(&place, arguments);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(source() == left, "{arguments:?}: {said}");
+    }
+    // One of ours that was killed has left a note.
+    let note = place.path(&format!("state/changing/{}", source_name(&place)));
+    fs::create_dir_all(note.parent().unwrap()).unwrap();
+    fs::write(&note, "").unwrap();
+    assert_eq!(tenure(&place, &["snapshot"]).0, Some(0));
+    assert!(!journal.exists() && !note.exists());
+    // Who writes rolls back anyway.
+    die_in_the_middle(&place.db);
+    assert!(journal.exists());
+    let erase = ["customer", "erase", "3", "--reason", "asked", "--yes"];
+    let (code, said) = tenure(&place, &erase);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!journal.exists() && !note.exists());
+}
+
+fn source_name(place: &Place) -> String {
+    place.config().sources[0].name.to_string()
+}
+
 /// A repository whose database lies on a file system of its own.
 fn on(image: &Image) -> Place {
     let mut place = Place::new(REGISTER, "", |path| made(path, "DELETE"));

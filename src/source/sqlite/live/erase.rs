@@ -34,6 +34,8 @@ pub struct Erased {
     pub nulled: Vec<Nulled>,
     /// The places of those given customers who are not in the register.
     pub unknown: Vec<usize>,
+    /// Rules for tables that were dropped, in words.
+    pub unmet: Vec<String>,
     /// What the engine leaves behind, and what became of it; nothing at a rehearsal.
     pub remnants: Vec<Remnant>,
 }
@@ -120,6 +122,7 @@ impl Work<'_> {
             tables,
             nulled,
             unknown,
+            unmet: self.settled.plan.unmet.clone(),
             remnants: Vec::new(),
         };
         Ok((erased, indexes))

@@ -4,13 +4,19 @@
 //! segments until they are merged, and nothing deletes from it at all where the application does so by
 //! itself and not by triggers. So each index that has lost rows of its own, that stands on a changed table,
 //! or that a trigger of one writes to, is built again from its content; `secure_delete` fills the old one with zeros.
+//!
+//! Text that an index keeps for itself, and of which nobody has said whose it is, is gone only if the
+//! application's triggers delete it along with the rows. Where they do not, it stays, and that is told.
+
+use std::path::Path;
 
 use super::Work;
 use super::remnants::{Level, Remnant};
 use crate::schema::Ownership;
+use crate::source::sqlite::connect::View;
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::sql::{quote, same};
-use crate::source::sqlite::virtuals::{Content, Module};
+use crate::source::sqlite::virtuals::{Content, Module, TriggerText};
 
 /// What became of one virtual table.
 pub(super) struct Index {
@@ -43,9 +49,14 @@ impl Work<'_> {
         let mut indexes = Vec::new();
         for (name, sql) in all {
             let module = Module::of(&sql);
-            let level = match ["fts3", "fts4", "fts5"].iter().any(|fts| module.is(fts)) {
-                true => self.renew(&name, &module.content, &names)?,
-                false => Level::Left("what is in it is not known".into()),
+            let any = |modules: &[&str]| modules.iter().any(|known| module.is(known));
+            let level = match () {
+                () if any(&["fts3", "fts4", "fts5"]) => {
+                    self.renew(&name, &module.content, &names)?
+                }
+                // These show what stands elsewhere.
+                () if any(&["fts4aux", "fts5vocab", "dbstat"]) => Level::Untouched,
+                () => stays(&name, "what is in it is not known"),
             };
             indexes.push(Index {
                 name,
@@ -62,12 +73,20 @@ impl Work<'_> {
             Content::Own => touched.iter().any(|table| same(table, name)),
             Content::Nowhere => false,
         };
-        if !stands_on_it && !self.written_by_triggers(name, touched)? {
-            return Ok(match content {
-                Content::Table(_) => Level::Untouched,
-                Content::Own if self.is_settled(name) => Level::Untouched,
-                _ => Level::Left("its text is its own, and nothing says whose it is".into()),
-            });
+        let written = self.written_by_triggers(name, touched)?;
+        let is_known = matches!(content, Content::Table(_)) || self.is_settled(name);
+        match written {
+            _ if stands_on_it => {}
+            Written::Never if is_known => return Ok(Level::Untouched),
+            Written::Never => {
+                let why = "its text is its own, and nothing says whose it is";
+                return Ok(stays(name, why));
+            }
+            Written::AndKept if !is_known => {
+                let why = "triggers write to it, and none takes out of it what is deleted";
+                return Ok(stays(name, why));
+            }
+            Written::AndKept | Written::AndDeleted => {}
         }
         let command = match content {
             Content::Nowhere => "optimize",
@@ -78,7 +97,7 @@ impl Work<'_> {
         // A failed statement undoes itself alone.
         Ok(match self.conn.execute(&sql, []) {
             Ok(_) => Level::Renewed,
-            Err(error) => Level::Left(format!("it cannot be built again: {error}")),
+            Err(error) => stays(name, &format!("it cannot be built again: {error}")),
         })
     }
 
@@ -97,16 +116,57 @@ impl Work<'_> {
             || !tables.any(|table| same(&table.name, content))
     }
 
-    /// Whether a trigger of a changed table names the index.
-    fn written_by_triggers(&self, name: &str, touched: &[&str]) -> Result<bool, SqliteError> {
+    /// What triggers of changed tables do to the index.
+    fn written_by_triggers(&self, name: &str, touched: &[&str]) -> Result<Written, SqliteError> {
         let fail = || self.fail("the triggers");
-        let sql = "SELECT tbl_name FROM main.sqlite_schema \
-                   WHERE type = 'trigger' AND instr(lower(sql), lower(?1)) > 0";
+        let sql = "SELECT tbl_name, sql FROM main.sqlite_schema WHERE type = 'trigger'";
         let mut prepared = self.conn.prepare(sql).map_err(fail())?;
-        let tables = prepared.query_map([name], |row| row.get(0));
-        let tables: Vec<String> = tables.and_then(Iterator::collect).map_err(fail())?;
-        Ok(tables
-            .iter()
-            .any(|table| touched.iter().any(|touched| same(touched, table))))
+        let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let all = prepared.query_map([], pair).map_err(fail())?;
+        let all: Vec<(String, String)> = all.collect::<Result<_, _>>().map_err(fail())?;
+        let mut written = Written::Never;
+        for table in touched {
+            let own = all.iter().filter(|(on, _)| same(on, table));
+            let own = own.map(|(_, sql)| TriggerText::of(sql));
+            let naming: Vec<_> = own.filter(|text| text.names(name)).collect();
+            if naming.is_empty() {
+                continue;
+            }
+            if !naming.iter().any(|text| text.is_on_delete) {
+                return Ok(Written::AndKept);
+            }
+            written = Written::AndDeleted;
+        }
+        Ok(written)
+    }
+}
+
+/// Whether the database at `path` has a table of this name.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn has_table(path: &Path, table: &str) -> Result<bool, SqliteError> {
+    let view = View::live(path)?;
+    let sql = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+    let found = view
+        .prepare(sql)
+        .and_then(|mut found| found.exists([table]));
+    found.map_err(SqliteError::reading("the schema"))
+}
+
+/// What triggers of changed tables do to an index.
+enum Written {
+    /// None names it.
+    Never,
+    /// Each table whose triggers name it has one that does so when rows are deleted.
+    AndDeleted,
+    /// Some table has none that does.
+    AndKept,
+}
+
+fn stays(table: &str, why: &str) -> Level {
+    Level::Stays {
+        table: table.to_owned(),
+        why: why.to_owned(),
     }
 }

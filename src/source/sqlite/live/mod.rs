@@ -44,6 +44,7 @@ mod wal;
 mod watch;
 
 pub use erase::{Erased, Erasing, Nulled};
+pub use index::has_table;
 pub use journal::roll_back;
 pub use put::{PutBack, SavedRow};
 pub use remnants::{Level, Remnant};
@@ -75,7 +76,8 @@ impl Live {
     /// Opens the database at `path` for writing, and settles by `rules` whose its tables are.
     ///
     /// # Errors
-    /// When there is no database that can be written, or when `rules` name what it does not have.
+    /// When there is no database that can be written, or when `rules` name what it does not have;
+    /// tables that were dropped are passed over.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
         let absolute = regular_file(path)?;
         let conn = connect(&absolute).map_err(|error| SqliteError::on_open(path, error))?;
@@ -153,7 +155,13 @@ impl Settled {
         let (mut schema, mut shapes) = schema::read(conn)?;
         // Nothing stands in for the application's own collations here: by bytes, rows could be another's.
         shapes.iter_mut().for_each(|shape| shape.unordered.clear());
-        let plan = settle(conn, rules, &mut schema, &shapes, Trouble::IsRefused)?;
+        let plan = settle(
+            conn,
+            rules,
+            &mut schema,
+            &shapes,
+            Trouble::IsRefusedUnlessDropped,
+        )?;
         Ok(Self {
             schema,
             shapes,

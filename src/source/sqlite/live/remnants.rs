@@ -36,6 +36,14 @@ pub enum Level {
     Pending(String),
     /// It cannot be done, for the reason that is said.
     Left(String),
+    /// What was deleted may still be read in it as text of the database, for the reason that is said:
+    /// a person must see to it.
+    Stays {
+        /// The table.
+        table: String,
+        /// Why.
+        why: String,
+    },
 }
 
 impl Live {

@@ -42,6 +42,9 @@ pub(super) struct Plan {
 pub enum Trouble {
     /// It is an error.
     IsRefused,
+    /// It is an error, but for a rule whose own table is not in the database any more, of which nothing
+    /// can be live: that is noted.
+    IsRefusedUnlessDropped,
     /// It is noted: a backup does not stop because a page is damaged or the schema moved. What can be
     /// read is read, and a table whose rule cannot be followed is unsettled.
     IsNoted,

@@ -43,12 +43,14 @@ impl<'a> Planner<'a> {
         if let Some(rule) = &rules.register {
             planner.place_register(rule)?;
         }
-        for name in &rules.shared {
+        let dropped = planner.dropped(rules)?;
+        for name in rules.shared.iter().filter(|name| !dropped.contains(name)) {
             let table = planner.find("`shared`", name);
             let shared = table.and_then(|table| planner.share(table));
             planner.note(shared)?;
         }
-        for rule in &rules.owns {
+        let owns = rules.owns.iter();
+        for rule in owns.filter(|rule| !dropped.contains(&&rule.table)) {
             let followed = planner.follow_rule(rule);
             planner.note(followed)?;
         }
@@ -56,6 +58,37 @@ impl<'a> Planner<'a> {
             planner.follow_keys(table, rules);
         }
         Ok(planner)
+    }
+
+    /// Notes the rules whose own tables were dropped, where that is no error, and gives their names.
+    fn dropped<'r>(&mut self, rules: &'r Rules) -> Result<Vec<&'r String>, SqliteError> {
+        let mut dropped = Vec::new();
+        if self.trouble != Trouble::IsRefusedUnlessDropped {
+            return Ok(dropped);
+        }
+        let shared = rules
+            .shared
+            .iter()
+            .map(|name| ("`shared`".to_owned(), name));
+        let owns = rules.owns.iter();
+        let owns = owns.map(|rule| (format!("a rule for {:?}", rule.table), &rule.table));
+        for (role, name) in shared.chain(owns) {
+            let Err(error) = self.find(&role, name) else {
+                continue;
+            };
+            // There are tables and views whose rows are not read.
+            let sql = "SELECT 1 FROM main.sqlite_schema WHERE name = ?1 COLLATE NOCASE";
+            let there = self
+                .conn
+                .prepare(sql)
+                .and_then(|mut there| there.exists([name]));
+            if there.map_err(SqliteError::reading("the schema"))? {
+                continue;
+            }
+            self.unmet.push(error.to_string());
+            dropped.push(name);
+        }
+        Ok(dropped)
     }
 
     /// Notes a rule that could not be followed, where that is no error.

@@ -105,7 +105,7 @@ fn no_byte_is_left_of_the_erased() {
         }
         assert!(matches!(
             level(&erased.remnants, "elsewhere"),
-            Level::Left(_)
+            Level::Stays { .. }
         ));
         // The application goes on as before.
         app.execute_batch(
