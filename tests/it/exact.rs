@@ -206,3 +206,32 @@ fn nobody_is_given_for_another_whose_key_is_written_alike() {
         assert_eq!(found, name);
     }
 }
+
+#[test]
+fn a_row_that_stands_for_nobody_has_the_rest_of_the_key_by_which_it_is_meant() {
+    let rules = "[[source.owns]]\ntable = \"pairs\"\nby = \"p,q\"\n\
+                 [[source.owns]]\ntable = \"pairs\"\nalso = \"r,s\"\n";
+    let place = Place::new("table = \"people\"\nkey = \"a,b\"", rules, |db| {
+        let sql = "PRAGMA foreign_keys = OFF;
+            CREATE TABLE people(a INT, b TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID;
+            CREATE TABLE pairs(p INT NOT NULL, q TEXT NOT NULL, r, s, PRIMARY KEY (p, q, r, s),
+              FOREIGN KEY (p, q) REFERENCES people(a, b), FOREIGN KEY (r, s) REFERENCES people(a, b));
+            CREATE TABLE notes(p INT NOT NULL, q TEXT NOT NULL, r NOT NULL, s NOT NULL,
+              FOREIGN KEY (p, q, r, s) REFERENCES pairs(p, q, r, s));
+            INSERT INTO people VALUES (1, 'x'), (0, 'y'); INSERT INTO pairs VALUES (0, 'y', 1, 'x'), (7, 'z', 1, 'x');
+            INSERT INTO notes SELECT * FROM pairs;";
+        Connection::open(db).unwrap().execute_batch(sql).unwrap();
+    });
+    place.snapshot(false);
+    forget::run(&mut place.change(), &["1,x".into()], &[]).unwrap();
+    let (back, _) = place.try_restore(1, "a").unwrap();
+    let conn = Connection::open(back).unwrap();
+    let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let lead = "SELECT count(*) FROM notes JOIN pairs USING (p, q, r, s) WHERE (p, q) IN (VALUES (0, 'y'), (7, 'z'))";
+    assert_eq!(count(lead), 2);
+    assert_eq!(count("SELECT count(*) FROM pairs"), 4);
+    assert_eq!(
+        count("SELECT count(*) FROM people WHERE b IN ('x', 'z')"),
+        0
+    );
+}

@@ -13,12 +13,17 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngAlgorithm, TestError, TestRng, TestRunner};
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use tenure::forget;
+use tenure::catalog::Customer;
+use tenure::piece::Identity;
+use tenure::repo::Repository;
+use tenure::value::CustomerKey;
+use tenure::{forget, register};
 
 use crate::support::place::Place;
 use case::Case;
 use dice::Dice;
 use model::Model;
+use words::Words;
 use world::World;
 
 mod case;
@@ -30,6 +35,7 @@ mod owners;
 mod seen;
 mod shrink;
 mod values;
+mod words;
 mod world;
 
 /// Cases of either kind in `tests/run`; with `TENURE_LONG` ten times as many.
@@ -104,12 +110,29 @@ fn script(case: &Case) -> String {
     }
 }
 
+/// A database as it was.
+struct Kept {
+    path: std::path::PathBuf,
+    model: Model,
+    words: Words,
+}
+
+impl Kept {
+    /// Those in the register: their keys, and since when they have them.
+    fn people(&self) -> Vec<(Vec<Value>, Value)> {
+        check::people(
+            &Connection::open(&self.path).unwrap(),
+            &self.model.tables[0],
+        )
+    }
+}
+
 /// A place on its way through a case.
 struct Run {
     place: Place,
     world: World,
     /// After each snapshot: the copy of the database, and what was known of it.
-    kept: Vec<(std::path::PathBuf, Model)>,
+    kept: Vec<Kept>,
 }
 
 impl Run {
@@ -134,8 +157,10 @@ impl Run {
         }
         let (register, rules) = self.world.model.rules();
         self.place.rules("", &register, &rules);
-        let kept = self.place.keep(number + 1);
-        self.kept.push((kept, self.world.model.clone()));
+        let path = self.place.keep(number + 1);
+        let words = Words::settle(&path).map_err(|error| failed(number + 1, &error.to_string()))?;
+        let model = self.world.model.clone();
+        self.kept.push(Kept { path, model, words });
         let taken = self.place.try_snapshot();
         let taken = match taken {
             Err(failure) if told(&failure).contains("not one customer of the register") => {
@@ -150,12 +175,18 @@ impl Run {
                 taken.map_err(|e| failed(number + 1, &format!("no snapshot: {}", told(&e))))?
             }
         };
-        let odd = check::odd_counters(&self.kept[number].0);
+        let odd = check::odd_counters(&self.kept[number].path);
         let named = taken
             .unsettled
             .iter()
             .any(|what| what.contains("sqlite_sequence"));
         prop_assert_eq!(odd, named, "counters that are none");
+        let words = self.kept[number].words.named(&taken.unsettled);
+        prop_assert!(
+            words,
+            "not the indexes that will not come back: {:?}",
+            taken.unsettled
+        );
         let behind = taken.stores.iter().find(|(_, behind)| behind.is_some());
         prop_assert!(behind.is_none(), "a store is behind");
         prop_assert_eq!(taken.id.number as usize, number + 1);
@@ -164,10 +195,7 @@ impl Run {
 
     /// Whether nobody who is in the register now has been in it at a snapshot before.
     fn all_are_new(&self) -> bool {
-        let mut registers = self.kept.iter().map(|(kept, model)| {
-            let conn = Connection::open(kept).unwrap();
-            check::keys(&conn, &model.tables[0])
-        });
+        let mut registers = self.kept.iter().map(Kept::people);
         let now = registers.next_back().unwrap_or_default();
         let before: Vec<_> = registers.flatten().collect();
         now.iter().all(|key| !before.contains(key))
@@ -189,13 +217,14 @@ fn all_come_back(case: &Case) -> Result<(), TestCaseError> {
         prop_assert!(run.step(case)?, "refused, and nobody was forgotten");
     }
     run.world.close();
-    for (number, (kept, _)) in (1..).zip(&run.kept) {
+    for (number, kept) in (1..).zip(&run.kept) {
         let store = if number % 2 == 0 { "a" } else { "b" };
         let (back, problems) = run
             .place
             .try_restore(number, store)
             .map_err(|e| failed(number, &format!("no restore: {}", told(&e))))?;
-        check::exact(kept, &back, &problems).map_err(|why| failed(number, &why))?;
+        check::exact(&kept.path, &back, &kept.words, &problems)
+            .map_err(|why| failed(number, &why))?;
     }
     Ok(())
 }
@@ -217,14 +246,19 @@ fn all_but_one_come_back(case: &Case) -> Result<(), TestCaseError> {
     }
     run.world.close();
     // A register that stays empty has nobody to forget.
-    let Some(gone) = gone else { return Ok(()) };
-    for (number, (kept, model)) in (1..).zip(&run.kept) {
+    let Some(mut gone) = gone else { return Ok(()) };
+    for (number, kept) in (1..).zip(&run.kept) {
+        gone.others |= kept
+            .people()
+            .iter()
+            .any(|(key, since)| *key == gone.key && *since != gone.since);
         let store = if number % 2 == 0 { "a" } else { "b" };
         let (back, problems) = run
             .place
             .try_restore(number, store)
             .map_err(|e| failed(number, &format!("no restore: {}", told(&e))))?;
-        check::without(kept, &back, model, &gone, number, &problems).map_err(|why| {
+        let known = (&kept.model, &kept.words);
+        check::without(&kept.path, &back, known, &gone, number, &problems).map_err(|why| {
             let what = format!(
                 "{why}, without {:?} since {}; {problems:?}",
                 gone.key, gone.after
@@ -239,18 +273,46 @@ impl Run {
     /// Forgets one of those who are in the register; none if nobody is, or the key as it is typed
     /// means somebody else as well.
     fn forget(&mut self, after: usize, who: u32) -> Option<check::Gone> {
-        let (kept, model) = self.kept.last()?;
-        let register = &model.tables[0];
-        let conn = Connection::open(kept).unwrap();
-        let all = check::keys(&conn, register);
-        let all: Vec<_> = all
-            .into_iter()
-            .filter(|key| !key.contains(&Value::Null))
-            .collect();
-        let key = all.get(who as usize % all.len().max(1))?.clone();
-        let typed: Vec<String> = key.iter().map(typed).collect();
-        forget::run(&mut self.place.change(), &[typed.join(",")], &[]).ok()?;
-        Some(check::Gone { key, after })
+        let mut all = self.kept.last()?.people();
+        all.retain(|(key, _)| !key.contains(&Value::Null));
+        let (key, since) = all.get(who as usize % all.len().max(1))?.clone();
+        let mut repository = self.place.change();
+        let meant = label(&repository, (&key, &since))?;
+        forget::run(&mut repository, &[meant], &[]).ok()?;
+        Some(check::Gone {
+            key,
+            since,
+            after,
+            others: false,
+        })
+    }
+}
+
+/// What a person types for the one who has a key since then, where it may mean others as well.
+fn label(repository: &Repository, (key, since): (&[Value], &Value)) -> Option<String> {
+    let typed: Vec<String> = key.iter().map(typed).collect();
+    let typed = typed.join(",");
+    let holders = register::find(repository, &typed).ok()?;
+    if holders.len() == 1 {
+        return Some(typed);
+    }
+    let wanted = Identity {
+        key: CustomerKey(key.iter().map(known).collect()),
+        since: (*since != Value::Null).then(|| known(since)),
+    };
+    let meant = |holder: &&Customer| register::identity_of(repository, holder).unwrap() == wanted;
+    let meant = holders.iter().find(meant)?;
+    Some(format!("{typed}#{}", meant.domain.arrival))
+}
+
+/// A value as the program has it.
+fn known(value: &Value) -> tenure::value::Value {
+    match value {
+        Value::Null => tenure::value::Value::Null,
+        Value::Integer(number) => tenure::value::Value::Int(*number),
+        Value::Real(number) => tenure::value::Value::Real(*number),
+        Value::Text(text) => tenure::value::Value::Text(text.clone().into_bytes()),
+        Value::Blob(bytes) => tenure::value::Value::Blob(bytes.clone()),
     }
 }
 

@@ -227,13 +227,14 @@ impl Tombstones<'_> {
         number: u64,
         row: &Late,
     ) -> rusqlite::Result<Value> {
-        let known = reference
-            .kept
-            .iter()
-            .filter_map(|(own, parent)| match &row.cells[*own] {
-                LateCell::Kept(value) if *value != Value::Null => Some((*parent, value.clone())),
-                _ => None,
-            });
+        let columns = reference.columns.iter().copied();
+        let pairs = columns.zip(reference.parent_columns.iter().copied());
+        // Of a key that only in part says who is gone the rest is as it was.
+        let all = reference.kept.iter().copied().chain(pairs);
+        let known = all.filter_map(|(own, parent)| match &row.cells[own] {
+            LateCell::Kept(value) if *value != Value::Null => Some((parent, value.clone())),
+            _ => None,
+        });
         let key = self.key(Gone {
             table: reference.parent,
             number,

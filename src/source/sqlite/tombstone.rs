@@ -291,7 +291,9 @@ impl<'a> Tombstones<'a> {
                 ParentColumn::Rowid => true,
                 ParentColumn::Column(at) => schema.tables[gone.table].columns[*at].not_null,
             };
-            if !columns.iter().all(needed) {
+            // Where everything is known the row that it leads to is not ours to make.
+            let known = |column: &ParentColumn| gone.known.iter().any(|(own, _)| own == column);
+            if !columns.iter().all(needed) || columns.iter().all(known) {
                 continue;
             }
             let known = columns.iter().zip(&key.parent_columns);

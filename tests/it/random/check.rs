@@ -10,22 +10,29 @@ use super::model::{Link, Means, Model, Table};
 use super::owners::{LEFT, Owners};
 use super::seen::{self, Row};
 use super::values::name;
+pub use super::words::Words;
 use crate::support::compare;
 
 /// Somebody who was forgotten.
 pub struct Gone {
     /// The key.
     pub key: Vec<Value>,
+    /// Since when they had it; NULL where nothing says so.
+    pub since: Value,
     /// The number of the snapshot after which that was.
     pub after: usize,
+    /// Whether somebody else who was backed up has, or has had, the same key.
+    pub others: bool,
 }
 
 /// That nothing is different.
-pub fn exact(kept: &Path, back: &Path, problems: &[String]) -> Result<(), String> {
+pub fn exact(kept: &Path, back: &Path, words: &Words, problems: &[String]) -> Result<(), String> {
     compare::same(kept, back)?;
     compare::sound(kept, back)?;
+    words.found(back, problems)?;
     let damage = compare::integrity(kept)?;
-    match problems.iter().find(|problem| !damage.contains(problem)) {
+    let known = |problem: &&String| damage.contains(problem) || words.told(problem);
+    match problems.iter().find(|problem| !known(problem)) {
         Some(problem) => Err(format!("a problem where there is none: {problem}")),
         None => Ok(()),
     }
@@ -36,11 +43,12 @@ pub fn exact(kept: &Path, back: &Path, problems: &[String]) -> Result<(), String
 pub fn without(
     kept: &Path,
     back: &Path,
-    model: &Model,
+    (model, words): (&Model, &Words),
     gone: &Gone,
     number: usize,
     problems: &[String],
 ) -> Result<(), String> {
+    words.found(back, problems)?;
     let (was, is) = (open(kept)?, open(back)?);
     let check = Check {
         was: &was,
@@ -105,7 +113,7 @@ impl Check<'_> {
     fn run(&self, gone: &Gone, number: usize) -> Result<(), Wrong> {
         let who = self.who(gone);
         // Before somebody was forgotten, rows that led to nobody were nobody's.
-        let left = who.is_none() && number > gone.after;
+        let left = who.is_none() && number > gone.after && !gone.others;
         let owners = Owners::new(self.was, self.model, left.then_some(&gone.key[..]))?;
         let who = who.unwrap_or(LEFT);
         let mut lost = Vec::new();
@@ -132,6 +140,7 @@ impl Check<'_> {
                 for link in links {
                     meant.extend(self.leads_nowhere_else(&back, table, *place, link, &extra)?);
                 }
+                meant.extend(self.leads_besides(&back, table, *place, links, &extra)?);
             }
         }
         self.all_meant(&back, &extra, meant)
@@ -168,8 +177,8 @@ impl Check<'_> {
 
     /// The register's row of whoever is gone, if it has one.
     fn who(&self, gone: &Gone) -> Option<i64> {
-        let all = keys(self.was, &self.model.tables[0]);
-        let at = all.iter().position(|key| *key == gone.key);
+        let all = people(self.was, &self.model.tables[0]);
+        let at = (all.iter()).position(|(key, since)| *key == gone.key && *since == gone.since);
         at.map(|at| at as i64 + 1)
     }
 
@@ -297,6 +306,29 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// The new rows to which other links of a row lead that share a column with some that were lost: where
+    /// they led was somebody else's, and said in its key who is gone.
+    fn leads_besides(
+        &self,
+        back: &Owners<'_>,
+        table: usize,
+        row: i64,
+        lost: &[Link],
+        extra: &[BTreeSet<i64>],
+    ) -> Result<Vec<(usize, i64)>, Wrong> {
+        let mut found = Vec::new();
+        for link in &self.model.tables[table].links {
+            let shares = |other: &Link| other.columns.iter().any(|at| link.columns.contains(at));
+            if !link.declared || !lost.iter().any(shares) {
+                continue;
+            }
+            let all = back.refers(table, link)?.into_iter();
+            let own = all.filter(|(from, to)| *from == row && extra[link.to].contains(to));
+            found.extend(own.map(|(_, to)| (link.to, to)));
+        }
+        Ok(found)
+    }
+
     /// That a link which led to somebody who is gone is NULL, or leads to a new row: that one.
     fn leads_nowhere_else(
         &self,
@@ -339,18 +371,26 @@ impl Check<'_> {
     }
 }
 
-/// The keys of everybody in the register, in the order of its rows.
-pub fn keys(conn: &Connection, register: &Table) -> Vec<Vec<Value>> {
+/// The keys of everybody in the register, and since when they have them, in the order of its rows.
+pub fn people(conn: &Connection, register: &Table) -> Vec<(Vec<Value>, Value)> {
     let columns = register.names(&register.key);
+    let since = register
+        .since()
+        .map_or("NULL".into(), |at| name(&register.columns[at].name));
     let sql = format!(
-        "SELECT {} FROM {} ORDER BY {}",
+        "SELECT {}, {since} FROM {} ORDER BY {}",
         columns.join(", "),
         name(&register.name),
         register.handle().join(", ")
     );
     let mut statement = conn.prepare(&sql).unwrap();
-    let key = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| row.get(at)).collect();
-    let all = statement.query_map([], key).unwrap();
+    let one = |row: &rusqlite::Row<'_>| {
+        let key = (0..columns.len())
+            .map(|at| row.get(at))
+            .collect::<rusqlite::Result<_>>()?;
+        Ok((key, row.get(columns.len())?))
+    };
+    let all = statement.query_map([], one).unwrap();
     all.map(Result::unwrap).collect()
 }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rusqlite::Connection;
+use rusqlite::types::Value;
 
 use super::base;
 use super::case::case;
@@ -14,7 +15,7 @@ use super::owners::Owners;
 use super::world::World;
 
 /// What the script of a case must hold in some case, as SQL that SQLite took.
-const WORDS: [(&str, f64); 58] = [
+const WORDS: [(&str, f64); 66] = [
     ("UTF-16le", 0.1),
     ("UTF-16be", 0.1),
     ("page_size = 512", 0.05),
@@ -73,11 +74,23 @@ const WORDS: [(&str, f64); 58] = [
     ("客户", 0.1),
     ("ON DELETE CASCADE", 0.3),
     ("DEFERRABLE", 0.2),
+    ("USING fts5(", 0.2),
+    ("UNINDEXED", 0.1),
+    ("columnsize=0", 0.02),
+    (", content='')", 0.05),
+    ("('delete', old.", 0.05),
+    ("'automerge', 8", 0.02),
+    ("\"back", 0.1),
+    ("COMMIT", 0.05),
 ];
 
 /// What some table of some case must be.
-const OWNED: [(&str, f64); 14] = [
+const OWNED: [(&str, f64); 20] = [
     ("a composite link", 0.2),
+    ("a class", 0.3),
+    ("a circle", 0.1),
+    ("a circle of rows", 0.05),
+    ("a key of another's", 0.1),
     ("also", 0.2),
     ("ambiguous or behind it", 0.1),
     ("an empty table", 0.5),
@@ -86,9 +99,11 @@ const OWNED: [(&str, f64); 14] = [
     ("orphans", 0.5),
     ("owned by a chain", 0.3),
     ("owned by a rule", 0.5),
+    ("owned words", 0.1),
     ("pointed at", 0.05),
     ("rows with owners", 0.7),
     ("shared", 0.5),
+    ("since", 0.2),
     ("unsettled", 0.5),
     ("where", 0.2),
 ];
@@ -106,8 +121,16 @@ fn the_generator_makes_some_of_everything() {
         let dir = tempfile::tempdir_in(base()).unwrap();
         let path = dir.path().join("crm.db");
         let mut world = World::new(&path, &case);
+        let mut people = world.people();
+        let mut reused = false;
         for round in &case.rounds {
             world.all(round);
+            let now = world.people();
+            let other = |(key, since): &(Vec<Value>, Value)| {
+                people.iter().any(|(k, s)| k == key && s != since)
+            };
+            reused |= now.iter().any(other);
+            people.extend(now);
         }
         world.close();
         tried += world.tried;
@@ -118,6 +141,9 @@ fn the_generator_makes_some_of_everything() {
             .filter(|(word, _)| script.contains(word))
             .map(|(word, _)| (*word).to_owned())
             .collect();
+        if reused {
+            found.push("a key of another's".into());
+        }
         let conn = Connection::open(&path).unwrap();
         let owners = Owners::new(&conn, &world.model, None).unwrap();
         for at in world.model.living() {
@@ -135,6 +161,25 @@ fn the_generator_makes_some_of_everything() {
                 }
             };
             note("an empty table", count == 0);
+            note("a class", owned && table.class.is_some());
+            note("owned words", owned && table.text);
+            note("since", table.since().is_some());
+            for back in table
+                .links
+                .iter()
+                .filter(|link| link.declared && link.to > at)
+            {
+                note("a circle", true);
+                let forth = &world.model.tables[back.to].links;
+                let pairs = owners.refers(at, back).unwrap();
+                let round = forth.iter().filter(|link| link.to == at).any(|link| {
+                    let others = owners.refers(back.to, link).unwrap();
+                    pairs
+                        .iter()
+                        .any(|(from, to)| others.contains(&(*to, *from)))
+                });
+                note("a circle of rows", round);
+            }
             note(
                 "owned by a chain",
                 owned && world.model.owning(at).iter().any(|l| l.to != 0),

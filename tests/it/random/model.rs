@@ -34,6 +34,10 @@ pub struct Table {
     pub links: Vec<Link>,
     /// What a person has said of it.
     pub said: Said,
+    /// The class that a person has put it into.
+    pub class: Option<&'static str>,
+    /// Whether it is a full-text table with text of its own.
+    pub text: bool,
 }
 
 /// What the configuration says of a table.
@@ -75,6 +79,8 @@ pub enum Role {
     Key(Keys),
     /// It refers: see [`Table::links`].
     Link,
+    /// What tells apart those who had one key after the other.
+    Since,
     /// 0 or 1, which `where` asks for.
     Kind,
     /// Computed.
@@ -156,6 +162,12 @@ impl Table {
         }
     }
 
+    /// The column of [`Role::Since`], if there is one.
+    pub fn since(&self) -> Option<usize> {
+        self.living()
+            .find(|at| self.columns[*at].role == Role::Since)
+    }
+
     /// Whether a rule of the configuration names its owner.
     pub fn ruled(&self) -> bool {
         let by = |link: &Link| matches!(link.means, Means::By(_));
@@ -228,11 +240,14 @@ impl Model {
     /// source's.
     pub fn rules(&self) -> (String, String) {
         let register = &self.tables[0];
-        let customers = format!(
+        let mut customers = format!(
             "table = {}\nkey = {}",
             toml(&register.name),
             toml(&register.names(&register.key).join(","))
         );
+        if let Some(since) = register.since() {
+            customers += &format!("\nsince = {}", toml(&register.columns[since].name));
+        }
         let (mut shared, mut owns) = (Vec::new(), String::new());
         for at in self.living() {
             let table = &self.tables[at];
@@ -242,6 +257,10 @@ impl Model {
                     owns += &format!("  {word} = {}\n", toml(what));
                 }
             };
+            let owned = !self.owning(at).is_empty() || table.ruled();
+            if let Some(class) = table.class.filter(|_| owned) {
+                rule(&[("class", class.to_owned())]);
+            }
             match &table.said {
                 Said::Nothing => {}
                 Said::Shared => shared.push(toml(&table.name)),

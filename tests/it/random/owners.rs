@@ -28,7 +28,7 @@ impl<'a> Owners<'a> {
         let mut owners = Self {
             conn,
             model,
-            tables: Vec::new(),
+            tables: vec![None; model.tables.len()],
         };
         let keys = model.tables[0].names(&model.tables[0].key);
         let there: Vec<String> = keys
@@ -40,12 +40,79 @@ impl<'a> Owners<'a> {
             owners.rows(0),
             there.join(" AND ")
         ))?;
-        owners.tables.push(Some(all.into_iter().collect()));
-        for table in 1..model.tables.len() {
-            let found = owners.of_table(table, left)?;
-            owners.tables.push(found);
+        owners.tables[0] = Some(all.into_iter().collect());
+        let ranks = owners.ranks()?;
+        let mut settled = vec![None; model.tables.len()];
+        settled[0] = Some(0);
+        while let Some((table, distance)) = owners.next(&settled, &ranks) {
+            settled[table] = Some(distance);
+            owners.tables[table] = owners.of_table(table, left)?;
         }
         Ok(owners)
+    }
+
+    /// Of each table its place in the schema: of two that are equally near to the register and lead to
+    /// each other the first one goes first.
+    fn ranks(&self) -> Result<Vec<i64>> {
+        let sql =
+            "SELECT coalesce(min(rowid), 0) FROM sqlite_schema WHERE type = 'table' AND name = ?";
+        let tables = self.model.tables.iter();
+        let rank =
+            |table: &super::model::Table| self.conn.query_row(sql, [&table.name], |row| row.get(0));
+        tables.map(rank).collect()
+    }
+
+    /// The tables to which a table's rows lead, along links that own.
+    fn leads(&self, table: usize) -> Vec<usize> {
+        let entry = &self.model.tables[table];
+        if !entry.alive {
+            return Vec::new();
+        }
+        let mut all: Vec<usize> = self
+            .model
+            .owning(table)
+            .iter()
+            .map(|link| link.to)
+            .collect();
+        if let Said::PointedAt { table: from, .. } = entry.said {
+            all.push(from);
+        }
+        all
+    }
+
+    /// The next table whose rows' owners can be found, and how far it is from the register. `settled` has
+    /// how far those are that have been looked at. A table waits for those that it leads to; where all
+    /// wait for each other, the one that is nearest to the register goes first, without the others.
+    fn next(&self, settled: &[Option<usize>], ranks: &[i64]) -> Option<(usize, usize)> {
+        let open: Vec<usize> = (1..settled.len())
+            .filter(|table| settled[*table].is_none())
+            .collect();
+        let owned = |to: &usize| settled[*to].is_some() && self.tables[*to].is_some();
+        let mut possible = BTreeSet::new();
+        loop {
+            let leads = |to: &usize| owned(to) || possible.contains(to);
+            let more: Vec<usize> = open
+                .iter()
+                .copied()
+                .filter(|table| !possible.contains(table) && self.leads(*table).iter().any(leads))
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            possible.extend(more);
+        }
+        let near = |table: usize| {
+            let to = self.leads(table).into_iter().filter(owned);
+            to.filter_map(|to| settled[to].map(|far| far + 1)).min()
+        };
+        let waits = |table: &&usize| self.leads(**table).iter().any(|to| possible.contains(to));
+        if let Some(ready) = possible.iter().find(|table| !waits(table)) {
+            return Some((*ready, near(*ready).unwrap_or(0)));
+        }
+        let all = possible
+            .iter()
+            .filter_map(|table| Some((near(*table)?, ranks[*table], *table)));
+        all.min().map(|(far, _, table)| (table, far))
     }
 
     /// The rows that somebody owns.

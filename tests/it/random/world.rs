@@ -12,6 +12,7 @@ use super::model::Model;
 
 mod changes;
 mod extras;
+mod fulltext;
 mod links;
 mod names;
 mod rows;
@@ -80,6 +81,12 @@ impl World {
         }
     }
 
+    /// Those in the register: their keys, and since when they have them.
+    pub fn people(&mut self) -> Vec<(Vec<rusqlite::types::Value>, rusqlite::types::Value)> {
+        let register = self.model.tables[0].clone();
+        super::check::people(self.conn(), &register)
+    }
+
     /// Closes the file, as far as this is concerned.
     pub fn close(&mut self) {
         self.conn = None;
@@ -127,6 +134,19 @@ impl World {
         }
         let _ = self.conn().execute_batch("RELEASE s");
         taken
+    }
+
+    /// Runs several statements with foreign keys enforced, in one transaction: all of them or none.
+    fn in_one(&mut self, statements: &[String]) {
+        self.run("PRAGMA foreign_keys = ON");
+        let before = self.script.len();
+        let taken =
+            self.run("BEGIN") && statements.iter().all(|sql| self.run(sql)) && self.run("COMMIT");
+        if !taken {
+            self.script.truncate(before);
+            let _ = self.conn().execute_batch("ROLLBACK");
+        }
+        self.run("PRAGMA foreign_keys = OFF");
     }
 
     /// The one text or number that a query answers; empty if nothing.

@@ -42,6 +42,8 @@ fn table(name: &str, columns: &[(&str, Role)], links: Vec<Link>) -> Table {
         strict: false,
         links,
         said: Said::Nothing,
+        class: None,
+        text: false,
     }
 }
 
@@ -94,10 +96,19 @@ fn said(before: &str, change: &str, number: usize, problems: &[&str]) -> Result<
     );
     let gone = Gone {
         key: vec![Value::Integer(2)],
+        since: Value::Null,
         after: 3,
+        others: false,
     };
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    without(&kept, &back, &model(), &gone, number, &problems)
+    without(
+        &kept,
+        &back,
+        (&model(), &Words::default()),
+        &gone,
+        number,
+        &problems,
+    )
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Changes to the schema and the file.
 
 use super::World;
+use super::tables::CLASSES;
 use crate::random::case::Op;
 use crate::random::dice::Dice;
 use crate::random::model::{Column, Means, Role, Said};
@@ -164,7 +165,7 @@ impl World {
     fn file(&mut self, table: usize, dice: &mut Dice<'_>) {
         let entry = &self.model.tables[table];
         let on = name(&entry.name);
-        match dice.pick(11) {
+        match dice.pick(12) {
             0 => drop(self.run("VACUUM")),
             1 => drop(self.run(&format!(
                 "PRAGMA user_version = {}",
@@ -191,6 +192,7 @@ impl World {
             }
             // Somebody settles a table that nobody had said anything of, or takes back what was said.
             9 => self.say_otherwise(table),
+            10 => self.model.tables[table].class = dice.of(&CLASSES),
             _ => {
                 let called = quoted(&entry.name);
                 let seq = dice.of(&[

@@ -9,20 +9,22 @@ impl World {
     /// Makes something that stands on a table.
     pub(super) fn extra(&mut self, table: usize, picks: &[u32]) {
         let mut dice = Dice::new(picks);
-        match dice.pick(7) {
-            0..4 => self.index(table, &mut dice),
-            4 | 5 => self.trigger(table, &mut dice),
-            _ => self.view(table, &mut dice),
+        match dice.pick(16) {
+            0..8 => self.index(table, &mut dice),
+            8..12 => self.trigger(table, &mut dice),
+            12 | 13 => self.view(table, &mut dice),
+            14 => self.words_of(table, &mut dice),
+            _ => self.words_alone(&mut dice),
         }
     }
 
-    fn keep(&mut self, kind: &'static str, called: String, sql: &str) {
+    pub(super) fn keep(&mut self, kind: &'static str, called: String, sql: &str) {
         if self.run(sql) {
             self.extras.push((kind, called));
         }
     }
 
-    fn some_column(&self, table: usize, dice: &mut Dice<'_>) -> Option<String> {
+    pub(super) fn some_column(&self, table: usize, dice: &mut Dice<'_>) -> Option<String> {
         let living: Vec<usize> = self.model.tables[table].living().collect();
         let at = *living.get(dice.pick(living.len().max(1)))?;
         Some(name(&self.model.tables[table].columns[at].name))
@@ -92,6 +94,8 @@ impl World {
             counts: false,
             strict: false,
             links: Vec::new(),
+            class: None,
+            text: false,
             said: if dice.one_in(3) {
                 Said::Nothing
             } else {

@@ -3,7 +3,7 @@
 use super::World;
 use super::tables::Draft;
 use crate::random::dice::Dice;
-use crate::random::model::{Link, Means, Role, Said};
+use crate::random::model::{Column, Link, Means, Role, Said};
 use crate::random::values::{Takes, name};
 
 impl World {
@@ -163,6 +163,47 @@ impl World {
             declared,
             means,
         });
+    }
+
+    /// Closes a circle of foreign keys: the table to which this one leads leads to this one as well.
+    pub(super) fn back(&mut self, table: usize, dice: &mut Dice<'_>) {
+        let entry = &self.model.tables[table];
+        let [key] = entry.key[..] else { return };
+        let led = entry
+            .links
+            .iter()
+            .find(|link| link.declared && link.to != table);
+        let Some(from) = led.map(|link| link.to) else {
+            return;
+        };
+        let column = Column {
+            default: false,
+            role: Role::Link,
+            ..entry.columns[key].clone()
+        };
+        let parent = format!("{} ({})", name(&entry.name), name(&column.name));
+        let called = self.new_name("back", dice);
+        let sql = format!(
+            "ALTER TABLE {} ADD COLUMN {} {} REFERENCES {parent} DEFERRABLE INITIALLY DEFERRED",
+            name(&self.model.tables[from].name),
+            name(&called),
+            column.declared
+        );
+        if self.run(&sql) {
+            let entry = &mut self.model.tables[from];
+            entry.columns.push(Column {
+                name: called,
+                collate: "",
+                ..column
+            });
+            entry.links.push(Link {
+                columns: vec![entry.columns.len() - 1],
+                to: table,
+                key: vec![key],
+                declared: true,
+                means: Means::Nothing,
+            });
+        }
     }
 
     /// The register, or another table, points at the rows of this one.

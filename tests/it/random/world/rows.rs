@@ -22,6 +22,7 @@ const TEXT_KEYS: [&str; 14] = [
     "",
     "7#1",
 ];
+const SINCE: [&str; 5] = ["'2024-05-06'", "'2025-01-02 03:04'", "'1'", "NULL", "'02'"];
 const ODD_NUMBERS: [&str; 6] = [
     "0",
     "-1",
@@ -53,6 +54,10 @@ impl World {
             columns.push(name(&entry.columns[at].name));
             values.push(value);
         }
+        if let Some(circle) = self.circle(table, picks) {
+            self.in_one(&circle);
+            return;
+        }
         let into = name(&entry.name);
         let sql = match columns.is_empty() {
             true => format!("{verb} INTO {into} DEFAULT VALUES"),
@@ -63,6 +68,60 @@ impl World {
             ),
         };
         self.run(&sql);
+    }
+
+    /// Two rows that lead to each other, of tables that do: some of the time, where there are such tables.
+    fn circle(&self, table: usize, picks: &[u32]) -> Option<[String; 2]> {
+        let entry = &self.model.tables[table];
+        let back = entry
+            .links
+            .iter()
+            .find(|link| link.declared && link.to > table)?;
+        let other = &self.model.tables[back.to];
+        let forth = other
+            .links
+            .iter()
+            .find(|link| link.declared && link.to == table)?;
+        let v = picks.first()?;
+        let Role::Key(keys) = other.columns[back.key[0]].role else {
+            return None;
+        };
+        if v % 3 != 0 || forth.columns.contains(&back.key[0]) {
+            return None;
+        }
+        let new = key(keys, v.rotate_left(11) & 0x0fff_ffff);
+        let insert = |at: usize, set: &dyn Fn(usize) -> Option<String>| {
+            let entry = &self.model.tables[at];
+            let values = self.values(at, &entry.stored(), &picks[3.min(picks.len())..]);
+            let named: Vec<String> = values
+                .iter()
+                .map(|(at, _)| name(&entry.columns[*at].name))
+                .collect();
+            let values = values
+                .into_iter()
+                .map(|(at, value)| set(at).unwrap_or(value));
+            let values: Vec<String> = values.collect();
+            let (into, named) = (name(&entry.name), named.join(", "));
+            format!(
+                "INSERT INTO {into} ({named}) VALUES ({})",
+                values.join(", ")
+            )
+        };
+        // The last row that was put in is the one with the greatest rowid, mostly.
+        let last = entry
+            .rowid()
+            .map(|rowid| format!(" ORDER BY {rowid} DESC"))
+            .unwrap_or_default();
+        let first = insert(table, &|at| (at == back.columns[0]).then(|| new.clone()));
+        let second = insert(back.to, &|at| {
+            let part = forth.columns.iter().position(|column| *column == at);
+            let led = part.map(|part| {
+                let to = name(&entry.columns[forth.key[part]].name);
+                format!("(SELECT {to} FROM {}{last} LIMIT 1)", name(&entry.name))
+            });
+            led.or_else(|| (at == back.key[0]).then(|| new.clone()))
+        });
+        Some([first, second])
     }
 
     /// Values for some columns; those that are left to their defaults are left out.
@@ -91,6 +150,7 @@ impl World {
                 }
                 (Role::Key(_), _) if entry.alias && v >> 29 == 7 => continue,
                 (Role::Key(keys), _) => key(keys, v),
+                (Role::Since, _) => SINCE[v as usize / 8 % SINCE.len()].into(),
                 (Role::Kind, _) => (v >> 16 & 1).to_string(),
                 (Role::Data | Role::Link, _) if v & 15 == 15 => continue,
                 (Role::Data | Role::Link, _) => literal(entry.columns[*at].takes, v),

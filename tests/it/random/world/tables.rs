@@ -49,6 +49,9 @@ const COLLATIONS: [&str; 6] = [
     " COLLATE BINARY",
 ];
 
+/// What tables' rows are, for those who keep some longer than others.
+pub(super) const CLASSES: [Option<&str>; 5] = [None, None, None, Some("billing"), Some("letters")];
+
 /// A table on its way to CREATE TABLE.
 pub(super) struct Draft {
     pub(super) table: Table,
@@ -64,6 +67,11 @@ impl World {
     /// Makes a table, and what stands on it.
     pub(super) fn table(&mut self, spec: &TableSpec) {
         let mut dice = Dice::new(&spec.shape);
+        let full_text = dice.pick(16) == 15;
+        if full_text && !self.model.tables.is_empty() {
+            self.text_table(spec, &mut dice);
+            return;
+        }
         let stem = if self.model.tables.is_empty() {
             "customers"
         } else {
@@ -82,12 +90,23 @@ impl World {
                 strict: dice.one_in(6),
                 links: Vec::new(),
                 said: Said::Nothing,
+                class: dice.of(&CLASSES),
+                text: false,
             },
             definitions: Vec::new(),
             constraints: Vec::new(),
             options: Vec::new(),
         };
         self.key(&mut draft, &mut dice);
+        if self.model.tables.is_empty() && dice.one_in(3) {
+            let since = (Role::Since, Takes::Text);
+            let declared = if draft.table.strict {
+                "TEXT"
+            } else {
+                dice.of(&["TEXT", "INTEGER", ""])
+            };
+            self.column(&mut draft, "since", since, (declared, ""), "", &mut dice);
+        }
         self.links(&mut draft, &mut dice);
         // 2,000 is SQLite's limit.
         let wide = (dice.one_in(60) && dice.one_in(6)).then(|| 500 + dice.pick(1501));
@@ -122,6 +141,9 @@ impl World {
         if self.run(&sql) {
             self.model.tables.push(draft.table);
             let table = self.model.tables.len() - 1;
+            if dice.one_in(4) {
+                self.back(table, &mut dice);
+            }
             for picks in &spec.extras {
                 self.extra(table, picks);
             }
