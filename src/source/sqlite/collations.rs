@@ -9,7 +9,7 @@
 )]
 
 use std::cmp::Ordering;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::{ptr, slice};
 
 use rusqlite::{Connection, ffi};
@@ -25,6 +25,9 @@ pub(super) fn stand_in(conn: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// SQLite's own. It asks for these too where the text is UTF-16, and without an answer takes its own.
+const BUILT_IN: [&[u8]; 3] = [b"BINARY", b"NOCASE", b"RTRIM"];
+
 /// Gives SQLite the collation that it asks for. If that fails, so does what needs it.
 unsafe extern "C" fn needed(
     _: *mut c_void,
@@ -32,6 +35,11 @@ unsafe extern "C" fn needed(
     _encoding: c_int,
     name: *const c_char,
 ) {
+    // SAFETY: the name is a text that ends with a zero, and stands for as long as this runs.
+    let wanted = unsafe { CStr::from_ptr(name) }.to_bytes();
+    if BUILT_IN.iter().any(|own| own.eq_ignore_ascii_case(wanted)) {
+        return;
+    }
     let (utf8, none) = (ffi::SQLITE_UTF8, ptr::null_mut());
     // SAFETY: the connection that asks, and the name that it asks for, which ends with a zero; the function stays
     // for good. SQLite turns other encodings into the one that is named here.

@@ -219,3 +219,23 @@ fn a_collation_that_is_not_known_is_stood_in_for_in_utf_16_as_well() {
         }
     }
 }
+
+#[test]
+fn sqlites_own_collations_stay_its_own_in_every_encoding() {
+    for encoding in ["UTF-8", "UTF-16le", "UTF-16be"] {
+        let (_dir, path) = database(&format!(
+            "PRAGMA encoding = '{encoding}';
+             CREATE TABLE c(id TEXT COLLATE NOCASE PRIMARY KEY) WITHOUT ROWID;
+             CREATE TABLE o(c TEXT REFERENCES c, t TEXT COLLATE RTRIM UNIQUE);
+             INSERT INTO c VALUES ('B'), ('a'), ('_'); INSERT INTO o VALUES ('b', 'x'), ('A', 'y ');"
+        ));
+        let rules = register("c", &["id"]);
+        let db = open(&path, &rules);
+        assert_eq!(owners(&db, "o"), ["'B'", "'a'"], "{encoding}");
+        drop(db);
+        let (copy, built) = rebuild(&path, &rules, &[]);
+        assert_eq!(built.problems, Vec::<String>::new(), "{encoding}");
+        let rows = "SELECT c, t FROM o WHERE t = 'y'";
+        assert_eq!(ask(&copy, rows), ask(&path, rows));
+    }
+}
