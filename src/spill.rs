@@ -2,13 +2,16 @@
 //!
 //! Records are gathered in an arena of fixed size. When it is full it is sorted and written as one
 //! *run* to a temporary file that has no name, encrypted under a key that is never stored: no plain
-//! byte of a customer reaches the disk, and after a crash nothing can be read. At the end all runs
-//! are merged, some hundreds at a time. Records with equal keys come back in the order in which they came.
+//! byte of a customer reaches the disk, and after a crash nothing can be read. Meanwhile the next arena is
+//! filled. At the end all runs are merged, some hundreds at a time. Records with equal keys come back in the
+//! order in which they came.
 //!
 //! A long record is set aside in the file, and what is sorted is where it stands. One that is too long
 //! to be held at once comes and goes in parts.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use crate::fsx::FileError;
 
@@ -20,8 +23,8 @@ mod tests;
 pub use file::{Part, SpillFile};
 use merge::{Merge, Run, RunWriter};
 
-/// Bytes of records that are gathered before a run is written.
-const ARENA: usize = 64 << 20;
+/// Bytes of records that are gathered before a run is written; as many are being written meanwhile.
+const ARENA: usize = 32 << 20;
 /// Records of more bytes are set aside.
 const LONG: usize = 64 << 10;
 /// How many runs are merged at once, of each of which one frame is in memory.
@@ -96,10 +99,58 @@ struct Slot {
 pub struct Sorter {
     dir: PathBuf,
     limits: Limits,
-    arena: Vec<u8>,
-    slots: Vec<Slot>,
+    arena: Arena,
     runs: Vec<Run>,
-    spill: Option<SpillFile>,
+    /// The run that is being written. Its memory is used again.
+    writing: Option<JoinHandle<Result<(Run, Arena), SpillError>>>,
+    spill: Option<Arc<SpillFile>>,
+}
+
+/// Records in memory.
+#[derive(Default)]
+struct Arena {
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+}
+
+impl Arena {
+    fn used(&self) -> usize {
+        self.bytes.len() + self.slots.len() * size_of::<Slot>()
+    }
+
+    fn add(&mut self, key: Key, form: Form, bytes: &[u8]) -> Result<(), SpillError> {
+        let start = self.bytes.len();
+        self.slots.push(Slot {
+            key,
+            start: u32::try_from(start).map_err(|_| SpillError::TooLarge(start))?,
+            head: Head::new(form, bytes.len())?,
+        });
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Stable: equal keys stay in the order in which they came.
+    fn sort(&mut self) {
+        self.slots.sort_by_key(|slot| slot.key);
+    }
+
+    fn bytes_of(&self, slot: &Slot) -> &[u8] {
+        let start = slot.start as usize;
+        &self.bytes[start..start + slot.head.len()]
+    }
+
+    /// Writes all of it as a run, and is empty.
+    fn write(mut self, file: &SpillFile) -> Result<(Run, Self), SpillError> {
+        self.sort();
+        let mut writer = RunWriter::default();
+        for slot in &self.slots {
+            writer.write(file, slot.key, slot.head, self.bytes_of(slot))?;
+        }
+        let run = writer.finish(file)?;
+        self.bytes.clear();
+        self.slots.clear();
+        Ok((run, self))
+    }
 }
 
 /// How much is held in memory.
@@ -125,9 +176,9 @@ impl Sorter {
         Self {
             dir: dir.to_owned(),
             limits,
-            arena: Vec::new(),
-            slots: Vec::new(),
+            arena: Arena::default(),
             runs: Vec::new(),
+            writing: None,
             spill: None,
         }
     }
@@ -158,55 +209,49 @@ impl Sorter {
     }
 
     fn add(&mut self, key: Key, form: Form, bytes: &[u8]) -> Result<(), SpillError> {
-        let used = self.arena.len() + self.slots.len() * size_of::<Slot>();
-        if used + bytes.len() > self.limits.arena && !self.slots.is_empty() {
+        let full = self.arena.used() + bytes.len() > self.limits.arena;
+        if full && !self.arena.slots.is_empty() {
             self.write_run()?;
         }
-        let start = self.arena.len();
-        self.slots.push(Slot {
-            key,
-            start: u32::try_from(start).map_err(|_| SpillError::TooLarge(start))?,
-            head: Head::new(form, bytes.len())?,
-        });
-        self.arena.extend_from_slice(bytes);
-        Ok(())
+        self.arena.add(key, form, bytes)
     }
 
-    fn file(&mut self) -> Result<&mut SpillFile, SpillError> {
+    fn file(&mut self) -> Result<&Arc<SpillFile>, SpillError> {
         Ok(match &mut self.spill {
             Some(spill) => spill,
-            empty => empty.insert(SpillFile::create(&self.dir)?),
+            empty => empty.insert(Arc::new(SpillFile::create(&self.dir)?)),
         })
     }
 
+    /// Begins to write the arena, and goes on with the one before.
     fn write_run(&mut self) -> Result<(), SpillError> {
-        // Stable: equal keys stay in the order in which they came.
-        self.slots.sort_by_key(|slot| slot.key);
-        let (arena, slots) = (
-            std::mem::take(&mut self.arena),
-            std::mem::take(&mut self.slots),
-        );
-        let file = self.file()?;
-        let mut writer = RunWriter::default();
-        for slot in &slots {
-            writer.write(file, slot.key, slot.head, bytes_of(&arena, slot))?;
-        }
-        let run = writer.finish(file)?;
-        self.runs.push(run);
-        (self.arena, self.slots) = (arena, slots);
-        self.arena.clear();
-        self.slots.clear();
+        let empty = self.written()?;
+        let full = std::mem::replace(&mut self.arena, empty);
+        let file = Arc::clone(self.file()?);
+        self.writing = Some(thread::spawn(move || full.write(&file)));
         Ok(())
+    }
+
+    /// Waits for the run that is being written: its arena.
+    fn written(&mut self) -> Result<Arena, SpillError> {
+        let Some(writing) = self.writing.take() else {
+            return Ok(Arena::default());
+        };
+        let written = writing.join();
+        let (run, empty) = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.runs.push(run);
+        Ok(empty)
     }
 
     /// No more records: the sorted ones, to be taken one by one.
     pub fn finish(mut self) -> Result<Sorted, SpillError> {
-        if !self.runs.is_empty() && !self.slots.is_empty() {
+        self.written()?;
+        if !self.runs.is_empty() && !self.arena.slots.is_empty() {
             self.write_run()?;
+            self.written()?;
         }
-        let source = match (&mut self.spill, self.runs.is_empty()) {
+        let source = match (&self.spill, self.runs.is_empty()) {
             (Some(file), false) => {
-                self.arena = Vec::new();
                 let mut runs = self.runs;
                 while runs.len() > self.limits.fan {
                     runs = merge::level(file, runs, self.limits.fan)?;
@@ -214,10 +259,11 @@ impl Sorter {
                 Source::Merge(Merge::new(file, runs)?)
             }
             _ => {
-                self.slots.sort_by_key(|slot| slot.key);
+                self.arena.sort();
+                let slots = std::mem::take(&mut self.arena.slots);
                 Source::Memory {
                     arena: self.arena,
-                    slots: self.slots.into_iter(),
+                    slots: slots.into_iter(),
                 }
             }
         };
@@ -229,22 +275,17 @@ impl Sorter {
     }
 }
 
-fn bytes_of<'a>(arena: &'a [u8], slot: &Slot) -> &'a [u8] {
-    let start = slot.start as usize;
-    &arena[start..start + slot.head.len()]
-}
-
 /// Records in order.
 pub struct Sorted {
     source: Source,
-    spill: Option<SpillFile>,
+    spill: Option<Arc<SpillFile>>,
     /// The last record that had been set aside.
     aside: Vec<u8>,
 }
 
 enum Source {
     Memory {
-        arena: Vec<u8>,
+        arena: Arena,
         slots: std::vec::IntoIter<Slot>,
     },
     Merge(Merge),
@@ -265,7 +306,7 @@ impl Sorted {
         let found = match (&mut self.source, &self.spill) {
             (Source::Memory { arena, slots }, _) => slots
                 .next()
-                .map(|slot| (slot.key, slot.head.form(), bytes_of(arena, &slot))),
+                .map(|slot| (slot.key, slot.head.form(), arena.bytes_of(&slot))),
             (Source::Merge(merge), Some(file)) => merge
                 .next(file)?
                 .map(|(key, head, bytes)| (key, head.form(), bytes)),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::SpillError;
 use crate::fsx::FileError;
@@ -11,7 +12,7 @@ use crate::unnamed::UnnamedFile;
 /// Takes parts and gives them back.
 pub struct SpillFile {
     file: UnnamedFile,
-    end: u64,
+    end: AtomicU64,
 }
 
 /// Where a part stands in the file, sealed.
@@ -50,19 +51,23 @@ impl SpillFile {
     /// An empty file in `dir`.
     pub fn create(dir: &Path) -> Result<Self, SpillError> {
         let file = UnnamedFile::create(dir).map_err(FileError::new("make a spill file in", dir))?;
-        Ok(Self { file, end: 0 })
+        Ok(Self {
+            file,
+            end: AtomicU64::new(0),
+        })
     }
 
     /// Writes a part at the end.
-    pub fn append(&mut self, plain: Vec<u8>) -> Result<Part, SpillError> {
-        let (offset, mut frame) = (self.end, plain);
+    pub fn append(&self, plain: Vec<u8>) -> Result<Part, SpillError> {
+        let mut frame = plain;
         frame.resize(frame.len() + TAG, 0);
         let len = u32::try_from(frame.len()).map_err(|_| SpillError::TooLarge(frame.len()))?;
+        // Nobody else is given these bytes, nor the key that their offset makes.
+        let offset = self.end.fetch_add(u64::from(len), Ordering::Relaxed);
         self.file.encrypt(offset, 0, &mut frame);
         self.file
             .write(offset, &frame)
             .map_err(FileError::new("write", Path::new("the spill file")))?;
-        self.end += u64::from(len);
         Ok(Part { offset, len })
     }
 
@@ -80,6 +85,6 @@ impl SpillFile {
 
     #[cfg(test)]
     pub(super) fn raw(&self) -> (&std::fs::File, u64) {
-        (self.file.raw(), self.end)
+        (self.file.raw(), self.end.load(Ordering::Relaxed))
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct RunWriter {
 impl RunWriter {
     pub(super) fn write(
         &mut self,
-        file: &mut SpillFile,
+        file: &SpillFile,
         key: Key,
         head: Head,
         bytes: &[u8],
@@ -40,13 +40,13 @@ impl RunWriter {
         Ok(())
     }
 
-    fn flush(&mut self, file: &mut SpillFile) -> Result<(), SpillError> {
+    fn flush(&mut self, file: &SpillFile) -> Result<(), SpillError> {
         let plain = std::mem::replace(&mut self.pending, Vec::with_capacity(FRAME * 2));
         self.frames.push(file.append(plain)?);
         Ok(())
     }
 
-    pub(super) fn finish(mut self, file: &mut SpillFile) -> Result<Run, SpillError> {
+    pub(super) fn finish(mut self, file: &SpillFile) -> Result<Run, SpillError> {
         if !self.pending.is_empty() {
             self.flush(file)?;
         }
@@ -55,11 +55,7 @@ impl RunWriter {
 }
 
 /// Merges `fan` neighbours each into one, so that equal keys keep their order.
-pub(super) fn level(
-    file: &mut SpillFile,
-    runs: Vec<Run>,
-    fan: usize,
-) -> Result<Vec<Run>, SpillError> {
+pub(super) fn level(file: &SpillFile, runs: Vec<Run>, fan: usize) -> Result<Vec<Run>, SpillError> {
     let mut merged = Vec::new();
     let mut runs = runs.into_iter().peekable();
     while runs.peek().is_some() {

@@ -64,6 +64,7 @@ fn what_is_spilled_has_no_name_and_is_not_plain() {
         sorter.push((n % 7, n), b"the name of a customer").unwrap();
     }
     sorter.push((3, 0), &b"a customer".repeat(20)).unwrap();
+    sorter.written().unwrap();
     let (file, end) = sorter.spill.as_ref().unwrap().raw();
     assert!(sorter.runs.len() > 5 && end > 100_000);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -80,6 +81,7 @@ fn damage_is_noticed() {
     for n in 0..100 {
         sorter.push((n, 0), &[1; 60]).unwrap();
     }
+    sorter.written().unwrap();
     let (file, _) = sorter.spill.as_ref().unwrap().raw();
     file.write_all_at(&[0], 20).unwrap();
     assert!(matches!(sorter.finish().err(), Some(SpillError::Damaged)));
