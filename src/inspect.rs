@@ -69,7 +69,9 @@ pub fn run(config: &Config) -> Outcome<Vec<Inspected>> {
     reason = "the copy is encrypted and has no name"
 )]
 pub fn look_at(path: &Path, rules: &Rules) -> Result<Database, SqliteError> {
-    Database::open_apart(path, rules, &std::env::temp_dir(), Trouble::IsRefused)
+    let database = Database::open_apart(path, rules, &std::env::temp_dir(), Trouble::IsRefused)?;
+    database.hold_much()?;
+    Ok(database)
 }
 
 fn tables(database: &Database) -> Outcome<Vec<InspectedTable>> {

@@ -4,8 +4,6 @@
 //! and that is durable in the catalog before anything is sealed under it: a crash must not let two
 //! customers meet in one domain. Who was erased and is met again is left out.
 
-use std::collections::HashMap;
-
 use super::dangling::Dangling;
 use super::long;
 use super::numbers::{NumberedSource, Numbers, number};
@@ -20,11 +18,12 @@ use crate::schema::{Ownership, Table};
 use crate::source::sqlite::{Database, SqliteError, Trouble};
 use crate::source::{Owner, Row, class_of};
 use crate::spill::{Sorted, Sorter};
-use crate::value::{CustomerKey, Value, ValueRef};
+use crate::value::{CustomerKey, ValueRef};
 
 mod people;
 mod told;
 
+use people::People;
 use told::{damaged, to_be_settled, unread};
 
 /// All rows of all sources, by domain.
@@ -88,13 +87,6 @@ pub fn source_of(key: u64) -> u32 {
     ((key >> 32) - 1) as u32
 }
 
-/// A customer of the register.
-#[derive(Clone, Copy)]
-struct Met {
-    domain: Domain,
-    erased: bool,
-}
-
 /// Reads all sources.
 ///
 /// A source that cannot be read, and does not hold the register, hinders no other: it stays as it was `before`.
@@ -131,15 +123,16 @@ pub fn gather(
         repo: repository.id(),
         sorter: Sorter::new(&spill),
         ranks: Ranks::new(&repository.keyring.forest),
-        people: HashMap::new(),
+        people: People::default(),
         some_unseen: false,
         left_out: Vec::new(),
         dangling: Dangling::new(repository)?,
         rows: 0,
         record: Vec::new(),
     };
-    if gatherer.dangling.knows_some() {
-        for (_, database) in &mut opened {
+    for (_, database) in &mut opened {
+        database.take_keys();
+        if gatherer.dangling.knows_some() {
             database.tell_missing();
         }
     }
@@ -147,7 +140,7 @@ pub fn gather(
         .first()
         .ok_or_else(|| Failure::new("there is no source"))?;
     gatherer.meet(repository, first, &numbers.classes)?;
-    let customers = gatherer.people.values().filter(|met| !met.erased).count() as u64;
+    let customers = gatherer.people.all().filter(|met| !met.erased).count() as u64;
     let total = opened
         .iter()
         .map(|(_, db)| db.counts().map(|c| c.iter().sum::<u64>()))
@@ -197,8 +190,7 @@ struct Gatherer {
     repo: crate::ids::RepoId,
     sorter: Sorter,
     ranks: Ranks,
-    /// The register's customers by token.
-    people: HashMap<Value, Met>,
+    people: People,
     /// Whether damage keeps us from seeing some of them.
     some_unseen: bool,
     left_out: Vec<CustomerKey>,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Gatherer, IDENTITY, InTable, Met};
+use super::{Gatherer, IDENTITY, InTable};
 use crate::backup::dangling::other_form;
 use crate::backup::numbers::admit;
 use crate::clock::Timestamp;
@@ -14,6 +14,45 @@ use crate::schema::Ownership;
 use crate::source::RegisterRow;
 use crate::source::sqlite::Database;
 use crate::value::{Value, ValueRef};
+
+/// A customer of the register.
+#[derive(Clone, Copy)]
+pub(super) struct Met {
+    pub domain: Domain,
+    pub erased: bool,
+}
+
+/// The register's customers by token. Most registers have numbers for keys: these take half the room.
+#[derive(Default)]
+pub(super) struct People {
+    by_number: HashMap<i64, Met>,
+    by_value: HashMap<Value, Met>,
+}
+
+impl People {
+    fn insert(&mut self, token: Value, met: Met) {
+        match token {
+            Value::Int(number) => self.by_number.insert(number, met),
+            other => self.by_value.insert(other, met),
+        };
+    }
+
+    fn get(&self, token: ValueRef<'_>) -> Option<Met> {
+        match token {
+            ValueRef::Int(number) => self.by_number.get(&number).copied(),
+            other => self.by_value.get(&other.to_value()).copied(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_number.is_empty() && self.by_value.is_empty()
+    }
+
+    /// All of them, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Met> {
+        self.by_number.values().chain(self.by_value.values())
+    }
+}
 
 impl Gatherer {
     /// Reads the register: who is known, who is new, and who had been erased.
@@ -88,7 +127,7 @@ impl Gatherer {
         repository: &mut Repository,
         known: &HashMap<KeyedHash, Domain>,
     ) -> Outcome<()> {
-        let here: HashSet<Domain> = self.people.values().map(|met| met.domain).collect();
+        let here: HashSet<Domain> = self.people.all().map(|met| met.domain).collect();
         let lives = repository.catalog.lives()?;
         let noted = |domain: &Domain| lives.get(domain).and_then(|life| life.missing).is_some();
         let gone = known.values().filter(|d| !here.contains(d) && !noted(d));
@@ -126,14 +165,14 @@ impl Gatherer {
         place: &InTable<'_>,
         token: ValueRef<'_>,
     ) -> Outcome<Option<Met>> {
-        if let Some(met) = self.people.get(&token.to_value()) {
-            return Ok(Some(*met));
+        if let Some(met) = self.people.get(token) {
+            return Ok(Some(met));
         }
         if !place.with_register
             && let Some(other) = other_form(token)
-            && let Some(met) = self.people.get(&other)
+            && let Some(met) = self.people.get(other.as_ref())
         {
-            return Ok(Some(*met));
+            return Ok(Some(met));
         }
         if self.some_unseen
             && let Some(domain) = self.dangling.living(repository, token)?

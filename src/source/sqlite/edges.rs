@@ -52,6 +52,8 @@ pub(super) struct Owners {
     pub names: Vec<String>,
     /// The register and its key, if it is here.
     pub register: Option<(usize, Vec<String>)>,
+    /// Whether that key is the register's rowid.
+    pub key_is_rowid: bool,
     /// For each table the edges that its owners are found by: none unless it is owned.
     pub edges: Vec<Vec<Edge>>,
     /// For each table the columns that an index has in an order which is not known here: nothing is found in it.
@@ -75,6 +77,32 @@ impl Owners {
             1 => found.remove(0),
             _ => format!("coalesce({})", found.join(", ")),
         }
+    }
+
+    /// Like [`Owners::of_row`], but a key that stands in the last row before the register is taken for the
+    /// token, whether or not the register has it: that spares looking each up there. None where it could mean
+    /// something else. Only an integer is certainly what a rowid is compared with.
+    pub(super) fn of_row_by_key(&self, table: usize, depth: usize) -> Option<String> {
+        let [edge] = &self.edges[table][..] else {
+            // The next way is taken only where the register has nobody by this one.
+            return None;
+        };
+        let To::Row { table: to, columns } = &edge.to else {
+            return None;
+        };
+        let found = match (&self.register, &edge.columns[..]) {
+            (Some((register, key)), [own]) if register == to => {
+                if !self.key_is_rowid || columns != key {
+                    return None;
+                }
+                let own = format!("t{depth}.{}", quote(own));
+                let looked_up = self.select(edge, depth, &token(key, depth + 1));
+                format!("CASE typeof({own}) WHEN 'integer' THEN {own} ELSE {looked_up} END")
+            }
+            (Some((register, _)), _) if register == to => return None,
+            _ => self.select(edge, depth, &self.of_row_by_key(*to, depth + 1)?),
+        };
+        Some(filtered(edge, found))
     }
 
     /// SQL for the token found along `edge` from row `t<depth>`.

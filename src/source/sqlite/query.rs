@@ -52,8 +52,10 @@ impl Database {
     /// The owner of a row, in SQL.
     fn owner_of(&self, table: usize) -> String {
         let owners = &self.plan.owners;
+        let by_key = self.takes_keys.then(|| owners.of_row_by_key(table, 0));
+        let found = by_key.flatten().unwrap_or_else(|| owners.of_row(table, 0));
         let missing = || owners.missing(table, 0);
-        or(owners.of_row(table, 0), self.tells_missing.then(missing))
+        or(found, self.tells_missing.then(missing))
     }
 
     /// The owners of what a row refers to, in SQL.
@@ -61,6 +63,10 @@ impl Database {
         let owners = &self.plan.owners;
         let register = owners.register.as_ref().map(|(register, _)| *register);
         let target = move |edge: &Edge| {
+            // The one way to the owner leads to nobody else.
+            if self.takes_keys && owners.edges[table] == [edge.clone()] {
+                return "NULL".into();
+            }
             // A key that nobody has is no row that would be missed.
             let row = self.tells_missing && edge.table() != register;
             let missing = || owners.missing_along(edge, 0);

@@ -37,6 +37,8 @@ pub struct Database {
     pub(super) wide: Option<Wide>,
     /// Whether owners whom the register does not hold are told.
     pub(super) tells_missing: bool,
+    /// Whether keys of the register are told without a look into it.
+    pub(super) takes_keys: bool,
     /// Whether rows that cannot be read are passed over.
     pub(super) tolerant: bool,
     /// What is there of it, if not all.
@@ -79,7 +81,12 @@ impl Database {
     /// # Errors
     /// As for [`Database::open`].
     pub fn open_as_it_is(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
-        Self::of(View::live(path)?, rules, Trouble::IsRefusedUnlessDropped)
+        Self::of(
+            path,
+            View::live(path)?,
+            rules,
+            Trouble::IsRefusedUnlessDropped,
+        )
     }
 
     /// Like [`Database::open`], for readings that take long. In rollback-journal mode, where a reader
@@ -103,7 +110,7 @@ impl Database {
     fn of(path: &Path, conn: View, rules: &Rules, trouble: Trouble) -> Result<Self, SqliteError> {
         let short = short::of(&conn, path).map_err(|e| SqliteError::on_open(path, e))?;
         if let Some(Short { there, pages }) = short
-            && trouble == Trouble::IsRefused
+            && trouble != Trouble::IsNoted
         {
             let path = path.to_owned();
             return Err(SqliteError::Short { path, there, pages });
@@ -113,6 +120,7 @@ impl Database {
         Ok(Self {
             wide: Wide::of(&schema),
             tells_missing: false,
+            takes_keys: false,
             tolerant: trouble == Trouble::IsNoted,
             short,
             damaged: RefCell::new(plan.unexamined.iter().copied().collect()),
@@ -156,6 +164,23 @@ impl Database {
     /// place, and so with what owned tables' rows are referred to. It takes further lookups.
     pub fn tell_missing(&mut self) {
         self.tells_missing = true;
+    }
+
+    /// Holds up to 256 MiB of pages in memory, for looks at all rows that meet others in no order.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn hold_much(&self) -> Result<(), SqliteError> {
+        let held = self.conn.execute_batch("PRAGMA cache_size = -262144");
+        held.map_err(SqliteError::reading("the settings"))
+    }
+
+    /// From now on a key of the register that a row leads to may be told as its owner's token although the
+    /// register does not hold it, and what leads to the owner alone is not told as a reference: for readers
+    /// who know all whom the register holds. It spares most lookups: a large register is met in no order,
+    /// and each lookup reads another page.
+    pub fn take_keys(&mut self) {
+        self.takes_keys = true;
     }
 
     /// How many rows each of the tables has; none of one that is damaged, if damage is tolerated.

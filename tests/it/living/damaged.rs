@@ -96,7 +96,8 @@ fn whoever_cannot_be_read_is_not_taken_for_gone() {
     let taken = place.snapshot(false);
     let told = taken.unsettled.join("\n");
     assert!(told.contains("\"customers\" is damaged"), "{told}");
-    assert!(told.contains("\"payments\" is damaged"), "{told}");
+    // Whose they are stands in the payments themselves.
+    assert!(!told.contains("\"payments\" is damaged"), "{told}");
     let missing = |place: &Place| {
         let lives = place.read().catalog.lives().unwrap();
         lives.values().filter(|life| life.missing.is_some()).count()

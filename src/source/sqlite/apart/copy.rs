@@ -12,7 +12,7 @@ use super::frames::{FRAME, STRIDE, offset_of};
 use crate::unnamed::UnnamedFile;
 
 /// Frames that are read, and written, as one: 256 KiB.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 16;
 
 /// The room that [`copy`] takes for `len` bytes.
 pub(super) fn room(len: u64) -> u64 {

@@ -8,10 +8,10 @@ use crate::unnamed::UnnamedFile;
 
 /// Bytes that are encrypted as one. Larger ones cost more for each page that SQLite asks for out of
 /// order, smaller ones more for each byte of the copy.
-pub(super) const FRAME: usize = 64 << 10;
+pub(super) const FRAME: usize = 16 << 10;
 /// A frame as it is stored.
 pub(super) const STRIDE: usize = FRAME + TAG;
-/// How many frames are held plain in memory: 4 MiB.
+/// How many frames are held plain in memory: 1 MiB.
 const HELD: usize = 64;
 
 /// Where a frame stands.

@@ -31,6 +31,7 @@ impl<'a> Planner<'a> {
             owners: Owners {
                 names: schema.tables.iter().map(|t| t.name.clone()).collect(),
                 register: None,
+                key_is_rowid: false,
                 edges: vec![Vec::new(); tables],
                 unordered: shapes.iter().map(|shape| shape.unordered.clone()).collect(),
             },
@@ -211,6 +212,10 @@ impl<'a> Planner<'a> {
                 rule.key.join(", ")
             ));
         }
+        self.owners.key_is_rowid = match (&self.schema.tables[table].rowid_alias, &rule.key[..]) {
+            (Some(alias), [key]) => alias.name == *key,
+            _ => false,
+        };
         self.owners.register = Some((table, rule.key.clone()));
         self.register = Some(rule);
         self.settled[table] = true;

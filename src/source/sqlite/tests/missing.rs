@@ -49,6 +49,38 @@ fn the_key_of_a_missing_customer_is_told_along_every_path() {
 }
 
 #[test]
+fn a_key_is_taken_for_its_customer_only_where_it_can_mean_nobody_else() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY);
+         CREATE TABLE d(id INTEGER PRIMARY KEY, c REFERENCES c);
+         CREATE TABLE e(d REFERENCES d);
+         CREATE TABLE f(c REFERENCES c, d REFERENCES d);
+         CREATE TABLE g(a INT UNIQUE REFERENCES c, n INT);
+         INSERT INTO c VALUES (1), (2), (7);
+         INSERT INTO d VALUES (10, 1), (11, '2'), (12, 7.0), (13, 99), (14, NULL), (15, '99'), (16, x'31');
+         INSERT INTO e VALUES (10), (11), (12), (13), (14), (17);
+         INSERT INTO f VALUES (99, 10), (2, 11); INSERT INTO g VALUES (99, 1), (1, 2);",
+    );
+    let rules = Rules {
+        owns: vec![OwnsRule {
+            filter: Some("n > 1".into()),
+            ..owns("g", key(&["a"]))
+        }],
+        ..register("c", &["id"])
+    };
+    let mut db = open(&path, &rules);
+    let none = "orphan";
+    assert_eq!(owners(&db, "d"), ["1", "2", "7", none, none, none, none]);
+    assert_eq!(owners(&db, "f"), ["1", "2"]);
+    db.take_keys();
+    assert_eq!(owners(&db, "d"), ["1", "2", "7", "99", none, none, none]);
+    assert_eq!(owners(&db, "e"), ["1", "2", "7", "99", none, none]);
+    // By the second way, since the register has nobody by the first.
+    assert_eq!(owners(&db, "f"), ["1", "2"]);
+    assert_eq!(owners(&db, "g"), [none, "1"]);
+}
+
+#[test]
 fn the_composite_key_of_a_missing_customer_is_told_in_the_keys_order() {
     let (_dir, path) = database(
         "CREATE TABLE c(no TEXT, tenant INT, PRIMARY KEY(tenant, no));
