@@ -82,6 +82,19 @@ pub fn holders(repository: &Repository, id: &str) -> Outcome<Vec<Customer>> {
     }
 }
 
+/// That an id means customers with different keys, such as `1` and `'1'`.
+pub fn written_alike(id: &str, holders: &[Customer]) -> Failure {
+    let what = format!("{id} means several customers, whose keys are written alike");
+    let all = holders
+        .iter()
+        .map(|holder| format!("{id}#{}", holder.domain.arrival));
+    let hint = match holders {
+        [] => "take a snapshot first: it numbers them".to_owned(),
+        _ => format!("say one of {}", all.collect::<Vec<_>>().join(", ")),
+    };
+    Failure::of(FailureKind::Usage, what).hint(hint)
+}
+
 /// The customer whom a label `KEY#NUMBER` names.
 fn labelled(repository: &Repository, id: &str) -> Outcome<Option<Customer>> {
     let numbered = id

@@ -67,7 +67,12 @@ pub struct ShownTable {
 /// and the hidden may not be seen.
 pub fn show(repository: &Repository, id: &str, may_see_hidden: bool) -> Outcome<Shown> {
     let known = register::holders(repository, id);
-    let (holder, mut shown) = match present(repository, id)? {
+    let here = present(repository, id)?;
+    if here.iter().any(|(who, _)| who.key != here[0].0.key) {
+        let holders = register::find(repository, id).unwrap_or_default();
+        return Err(register::written_alike(id, &holders));
+    }
+    let (holder, mut shown) = match here.into_iter().next() {
         Some((here, name)) => {
             let who = repository.who(&here)?;
             // Whom no snapshot has met yet is known from the register alone.
@@ -95,7 +100,7 @@ pub fn show(repository: &Repository, id: &str, may_see_hidden: bool) -> Outcome<
             let identity = register::identity_of(repository, &last)?;
             // A label may name whom the register holds.
             let here = present(repository, &identity.key.text())?;
-            let here = here.filter(|(here, _)| *here == identity);
+            let here = here.into_iter().find(|(here, _)| *here == identity);
             let name = here.and_then(|(_, name)| name);
             let standing = stands(repository, &last, &identity)?;
             (Some(last), shown(identity.key.text(), name, standing))
@@ -155,14 +160,14 @@ fn stands(
     Ok((standing, why))
 }
 
-/// Whom the live register holds under an id, and under which name.
-fn present(repository: &Repository, id: &str) -> Outcome<Option<(Identity, Option<String>)>> {
+/// Whom the live register holds under an id, and under which names.
+fn present(repository: &Repository, id: &str) -> Outcome<Vec<(Identity, Option<String>)>> {
     let keys = register::keys_as_typed(repository, id);
-    let mut present = None;
+    let mut present = Vec::new();
     register::each_of_register(repository, &mut |row| {
-        if present.is_none() && keys.contains(&row.key) {
+        if keys.contains(&row.key) {
             let name = row.name.clone();
-            present = Some((register::identity(row), name));
+            present.push((register::identity(row), name));
         }
         Ok(())
     })?;

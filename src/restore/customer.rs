@@ -122,12 +122,7 @@ fn only_one_key(repository: &Repository, id: &str, holders: &[Customer]) -> Outc
     if keys.len() <= 1 {
         return Ok(());
     }
-    let all = holders
-        .iter()
-        .map(|holder| format!("{id}#{}", holder.domain.arrival));
-    let what = format!("{id} means several customers, whose keys are written alike");
-    let hint = format!("say one of {}", all.collect::<Vec<_>>().join(", "));
-    Err(Failure::of(FailureKind::Usage, what).hint(hint))
+    Err(register::written_alike(id, holders))
 }
 
 /// All rows by source, in the order of tables and rowids, as they are to be restored.

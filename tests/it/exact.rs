@@ -10,7 +10,7 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 use rusqlite::Connection;
 use tenure::error::FailureKind;
 use tenure::report::Silent;
-use tenure::{forget, restore};
+use tenure::{customers, forget, restore};
 
 use crate::support::compare::{same, same_except, sound};
 use crate::support::history::{self, History, apply, create};
@@ -197,13 +197,45 @@ fn nobody_is_given_for_another_whose_key_is_written_alike() {
     assert_eq!(refused.kind(), FailureKind::Usage);
     let hint = refused.next_step().unwrap().to_owned();
     assert!(hint.contains("1,1#0") && hint.contains("1,1#1"), "{hint}");
+    let refused = customers::show(&repository, "1,1", true).err().unwrap();
+    assert_eq!(refused.kind(), FailureKind::Usage);
+    assert_eq!(refused.next_step().unwrap(), hint);
     for (label, name) in [("1,1#0", "ann"), ("1,1#1", "ben"), ("2,2", "cid")] {
+        assert!(customers::show(&repository, label, true).is_ok());
         assert_eq!(restored(label, name).unwrap().rows, 1);
         let back = Connection::open(place.path(name).join("crm.sqlite")).unwrap();
         let found: String = back
             .query_row("SELECT name FROM c", [], |row| row.get(0))
             .unwrap();
         assert_eq!(found, name);
+    }
+}
+
+#[test]
+fn a_negative_zero_is_one_customer_with_whatever_equals_it() {
+    let place = Place::new("table = \"c\"\nkey = \"id\"", "", |db| {
+        let made = "CREATE TABLE c (id PRIMARY KEY, name); CREATE TABLE n (c REFERENCES c, t);
+                    INSERT INTO c VALUES (-0.0, 'ann'), (1, 'ben');
+                    INSERT INTO n VALUES (0, 'a'), (-0.0, 'b'), (0.0, 'c'), (1, 'd')";
+        Connection::open(db).unwrap().execute_batch(made).unwrap();
+    });
+    place.snapshot(false);
+    let repository = place.read();
+    let id = restore::choose(&repository, None, None).unwrap();
+    let to = place.path("one");
+    let one = restore::customer(&repository, "-0.0", &to, id, None, &Silent).unwrap();
+    assert_eq!(one.rows, 4);
+    drop(repository);
+    forget::run(&mut place.change(), &["-0.0".into()], &[]).unwrap();
+    place.snapshot(false);
+    for number in [1, 2] {
+        let (back, _) = place.try_restore(number, "a").unwrap();
+        let count = |sql: &str| {
+            let back = Connection::open(&back).unwrap();
+            back.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!(count("SELECT count(*) FROM c"), 1);
+        assert_eq!(count("SELECT count(*) FROM n WHERE t <> 'd'"), 0);
     }
 }
 
