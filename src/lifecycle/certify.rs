@@ -77,9 +77,11 @@ fn same(said: &Value, seen: &Value) -> bool {
 }
 
 /// What no certificate can promise, whatever was seen.
-const CAUTIONS: [&str; 2] = [
+const CAUTIONS: [&str; 3] = [
     "a copy that others made of an older keyring, together with a recovery identity, still opens it",
     "where the host secret is a plain file, so does an image of this disk from before",
+    "rows that nothing told to be the subject's, such as those whose owner stood on a damaged page when a snapshot \
+     was taken, are in that snapshot as nobody's until it is pruned",
 ];
 
 /// The places that ever held keyrings, and whether each was seen without an older one.
