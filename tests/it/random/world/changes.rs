@@ -1,6 +1,7 @@
 //! Changes to the schema and the file.
 
 use super::World;
+use super::links::fits_also;
 use super::tables::CLASSES;
 use crate::random::case::Op;
 use crate::random::dice::Dice;
@@ -107,8 +108,7 @@ impl World {
             }
             Some(at) => {
                 let column = &entry.columns[at];
-                // `also` of several columns cannot be written with a comma in a name.
-                if called.contains(',') && column.role == Role::Link {
+                if !fits_also(&called) && column.role == Role::Link {
                     return;
                 }
                 let sql = format!(

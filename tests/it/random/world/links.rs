@@ -6,6 +6,11 @@ use crate::random::dice::Dice;
 use crate::random::model::{Column, Link, Means, Role, Said};
 use crate::random::values::{Takes, name};
 
+/// Whether `also` of several columns can be written with this name among them: it knows no quotes.
+pub(super) fn fits_also(name: &str) -> bool {
+    !name.contains(',') && name.trim() == name
+}
+
 impl World {
     /// Where the rows lead.
     pub(super) fn links(&mut self, draft: &mut Draft, dice: &mut Dice<'_>) {
@@ -136,11 +141,11 @@ impl World {
             let role = (Role::Link, takes);
             columns.push(self.column(draft, "ref", role, (declared, collate), required, dice));
         }
-        let commas = columns
+        let unfit = columns
             .iter()
-            .any(|at| draft.table.columns[*at].name.contains(','));
+            .any(|at| !fits_also(&draft.table.columns[*at].name));
         let means = match means {
-            Means::Also if commas && columns.len() > 1 => Means::Nothing,
+            Means::Also if unfit && columns.len() > 1 => Means::Nothing,
             means => means,
         };
         let declared = itself || !(by_rule || means == Means::Also) || dice.one_in(2);
