@@ -63,40 +63,35 @@ pub fn forget(database: &Path, customers: u32, rounds: usize) -> Result<()> {
         &[&stores[0], &stores[1]],
     )?;
     tenure.run(&["snapshot"])?;
-    // A walk that meets each customer once, in no order: 2,147,483,647 is prime.
-    let mut ids = (1_u64..).map(|n| n * 1_103_515_245 % 2_147_483_647 % u64::from(customers) + 1);
-    let mut once = |rounds: usize| -> Result<f64> {
-        let mut times = Vec::new();
-        while times.len() < rounds * 5 {
-            let id = ids.next().unwrap_or(1).to_string();
-            // Whom the walk meets again is gone.
-            if let Ok((took, _)) = tenure.run(&["keys", "forget", &id, "--yes"]) {
-                times.push(took.seconds * 1e3);
-            }
-        }
-        Ok(median(times))
+    // Each customer once, in no order: the step is prime.
+    let all = u64::from(customers);
+    let mut ids = (0..all).map(|n| (n * 7919 % all + 1).to_string());
+    let mut forget = |count: usize| -> Result<f64> {
+        let mut args = vec!["keys".to_owned(), "forget".to_owned(), "--yes".to_owned()];
+        args.extend(ids.by_ref().take(count));
+        Ok(tenure.run(&args)?.0.seconds * 1e3)
     };
-    let with_one = once(rounds)?;
+    let once = |forget: &mut dyn FnMut(usize) -> Result<f64>| -> Result<f64> {
+        let times = (0..rounds * 5).map(|_| forget(1));
+        Ok(median(times.collect::<Result<_>>()?))
+    };
+    let with_one = once(&mut forget)?;
     println!(
         "| forget one of {customers} | ms |\n|---|---:|\n| with one snapshot | {with_one:.0} |"
     );
     for _ in 1..SNAPSHOTS {
         tenure.run(&["snapshot"])?;
     }
-    let with_many = once(rounds)?;
+    let with_many = once(&mut forget)?;
     println!(
         "| with {SNAPSHOTS} snapshots | {with_many:.0}, {:.2} of it |",
         with_many / with_one
     );
     let gone = ERASED.min(customers as usize / 10);
     for batch in (0..gone).step_by(BATCH) {
-        let ids = (batch..(batch + BATCH).min(gone))
-            .map(|n| (n as u64 * 7919 % u64::from(customers) + 1).to_string());
-        let mut args = vec!["keys".to_owned(), "forget".to_owned(), "--yes".to_owned()];
-        args.extend(ids);
-        tenure.run(&args)?;
+        forget(BATCH.min(gone - batch))?;
     }
-    println!("| after {gone} erasures | {:.0} |\n", once(rounds)?);
+    println!("| after {gone} erasures | {:.0} |\n", once(&mut forget)?);
     Ok(())
 }
 

@@ -26,6 +26,7 @@ mod alone;
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 const SEED: u64 = 20_261_127;
+const PARTS: [&str; 4] = ["peers", "customer", "forget", "scaling"];
 /// What a person adds to the configuration who knows the sample CRM.
 const NOTES: &str =
     "\n[[source.owns]]\ntable = \"notes\"\nby = \"customer_id\"\nalso = \"mentions\"\n";
@@ -45,8 +46,8 @@ struct Args {
     /// Databases of other sizes, for the table of scaling
     #[arg(long, value_delimiter = ',', default_values_t = [100_000, 4_000_000])]
     scaling: Vec<u32>,
-    /// Only these parts: peers, customer, forget, scaling
-    #[arg(long, value_delimiter = ',', default_values_t = ["peers", "customer", "forget", "scaling"].map(String::from))]
+    /// Only these parts
+    #[arg(long, value_delimiter = ',', value_parser = PARTS, default_values_t = PARTS.map(String::from))]
     parts: Vec<String>,
     /// Cargo passes this to every benchmark
     #[arg(long, hide = true)]
@@ -72,8 +73,7 @@ fn main() -> Result<()> {
             "peers" => against::peers(dir.path(), &database, args.rounds)?,
             "customer" => alone::customer(dir.path(), &database, args.rounds)?,
             "forget" => alone::forget(&database, args.customers, args.rounds)?,
-            "scaling" => alone::scaling(dir.path(), &args.scaling)?,
-            other => return Err(format!("there is no part {other:?}").into()),
+            _ => alone::scaling(dir.path(), &args.scaling)?,
         }
     }
     Ok(())
@@ -103,6 +103,9 @@ struct Took {
     peak: f64,
 }
 
+/// Done, but for what the program has named: the forgotten are left out of snapshots.
+const IN_PART: i32 = 3;
+
 /// Runs a program to its end, which must be a good one: what it took, and what it printed.
 fn run<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<(Took, String)> {
     let report = tempfile::NamedTempFile::new()?;
@@ -118,11 +121,13 @@ fn run<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<(Took, String)> {
         .stderr(Stdio::piped())
         .output()?;
     let seconds = began.elapsed().as_secs_f64();
-    if !output.status.success() {
+    if !output.status.success() && output.status.code() != Some(IN_PART) {
         let told = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{program}: {}: {told}", output.status).into());
     }
-    let peak = fs::read_to_string(report.path())?.trim().parse::<f64>()? / 1024.0;
+    let report = fs::read_to_string(report.path())?;
+    // A line before it tells of a status that is not 0.
+    let peak = report.lines().last().unwrap_or_default().parse::<f64>()? / 1024.0;
     Ok((Took { seconds, peak }, String::from_utf8(output.stdout)?))
 }
 

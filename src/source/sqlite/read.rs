@@ -39,10 +39,10 @@ pub struct Database {
     pub(super) tells_missing: bool,
     /// Whether keys of the register are told without a look into it.
     pub(super) takes_keys: bool,
-    /// Whether rows that cannot be read are passed over.
-    pub(super) tolerant: bool,
     /// What is there of it, if not all.
     short: Option<Short>,
+    /// Whether rows that cannot be read are passed over.
+    pub(super) tolerant: bool,
     /// The tables that have such rows.
     pub(super) damaged: RefCell<BTreeSet<usize>>,
 }
