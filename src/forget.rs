@@ -7,14 +7,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::Life;
+use crate::catalog::{Life, OwnRows};
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain, SnapshotId, StoreName};
+use crate::ids::{Class, Domain, StoreName};
 use crate::journal::{Event, Recognised};
 use crate::register;
 use crate::repo::identity::{seal_identity, seal_reason};
-use crate::repo::view::View;
 use crate::repo::{Recogniser, Repository, Settled};
 
 /// What was forgotten.
@@ -74,7 +73,7 @@ pub fn plan(repository: &Repository, ids: &[String], tables: &[String]) -> Outco
             key: Some(register::key_hash(repository, &holder)?),
         });
     }
-    let (own, unread) = own_rows(repository)?;
+    let (own, unread) = repository.own_rows()?;
     for table in tables {
         if !plan.tables.contains(table) {
             plan.domains.extend(own_domains(&own, table)?);
@@ -130,56 +129,6 @@ pub fn run(repository: &mut Repository, ids: &[String], tables: &[String]) -> Ou
     carry_out(repository, plan)
 }
 
-/// A table's domain of its own that some kept snapshot has rows under.
-struct OwnRows {
-    domain: Domain,
-    source: String,
-    table: String,
-    /// The newest snapshot that has any.
-    snapshot: SnapshotId,
-}
-
-/// All of them that can still be read, those of the newest snapshot first; and the snapshots of which
-/// nobody can tell, which keep nobody from being forgotten.
-fn own_rows(repository: &Repository) -> Outcome<(Vec<OwnRows>, Vec<SnapshotId>)> {
-    let (mut found, mut unread) = (Vec::new(), Vec::new());
-    for snapshot in repository.catalog.snapshots()?.into_iter().rev() {
-        if own_rows_of(repository, snapshot.id, &mut found).is_err() {
-            unread.push(snapshot.id);
-        }
-    }
-    Ok((found, unread))
-}
-
-fn own_rows_of(
-    repository: &Repository,
-    snapshot: SnapshotId,
-    found: &mut Vec<OwnRows>,
-) -> Outcome<()> {
-    let fetcher = repository.fetcher(&repository.stores);
-    let meta = repository.meta()?;
-    let view = View::open(repository, &fetcher, snapshot)?;
-    for source in &view.manifest().sources {
-        for (table, state) in source.schema.tables.iter().zip(&source.tables) {
-            for domain in state.whole.into_iter().chain(state.orphans) {
-                let is_new = found.iter().all(|known| known.domain != domain);
-                if is_new
-                    && repository.keyring.forest.key(domain).is_some()
-                    && !view.find(&fetcher, &meta, domain)?.is_empty()
-                {
-                    found.push(OwnRows {
-                        domain,
-                        source: source.name.clone(),
-                        table: table.name.clone(),
-                        snapshot,
-                    });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 /// The tables of which kept snapshots have rows under a domain of the table's own that is not to be
 /// forgotten, though nobody has said that they are everybody's: orphans, ambiguous and unsettled
 /// tables, and whatever stood there before a table was settled.
@@ -200,9 +149,9 @@ fn not_reached(
     let mut named: Vec<String> = Vec::new();
     for rows in left {
         let table = format!("{}.{}", rows.source, rows.table);
-        let name = match newest == Some(rows.snapshot) {
+        let name = match newest == Some(rows.newest) {
             true => table,
-            false => format!("{table} (until snapshot {})", rows.snapshot.number),
+            false => format!("{table} (until snapshot {})", rows.newest.number),
         };
         if !named.contains(&name) {
             named.push(name);

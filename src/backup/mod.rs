@@ -101,6 +101,7 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         &manifest,
         &written.whole,
     )?);
+    repository.note_own_rows()?;
     Ok(Taken {
         id: SnapshotId {
             inc: repository.inc(),

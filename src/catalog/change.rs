@@ -73,6 +73,22 @@ impl Change<'_> {
         next_customer(&self.transaction)
     }
 
+    /// Runs `add`, which adds more customers than there are. Their index is made when all are there, since to
+    /// keep it meanwhile takes longer.
+    pub fn add_many<E: From<CatalogError>>(
+        &self,
+        add: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let run = |sql| {
+            self.transaction
+                .execute_batch(sql)
+                .map_err(CatalogError::from)
+        };
+        run("DROP INDEX customer_key")?;
+        add()?;
+        Ok(run("CREATE INDEX customer_key ON customer (key)")?)
+    }
+
     /// Adds a customer.
     pub fn add_customer(&self, customer: &Customer, key: &KeyedHash) -> Result<()> {
         let sql = "INSERT INTO customer (inc, arrival, key, who, sealed) VALUES (?, ?, ?, ?, ?)";
@@ -183,13 +199,14 @@ impl Change<'_> {
 
     /// Takes a snapshot that the journal has pruned out of sight, and remembers its hash.
     pub fn prune(&self, id: SnapshotId) -> Result<()> {
-        const STEPS: [&str; 5] = [
+        const STEPS: [&str; 6] = [
             "INSERT OR IGNORE INTO pruned (inc, number, hash)
              SELECT inc, number, hash FROM snapshot WHERE inc = ? AND number = ?",
             "DELETE FROM snapshot WHERE inc = ? AND number = ?",
             "DELETE FROM complete WHERE inc = ? AND number = ?",
             "DELETE FROM verified WHERE inc = ? AND number = ?",
             "DELETE FROM broken WHERE inc = ? AND number = ?",
+            "DELETE FROM own_rows WHERE inc = ? AND number = ?",
         ];
         for sql in STEPS {
             let mut statement = self.transaction.prepare_cached(sql)?;

@@ -22,12 +22,14 @@ use crate::manifest::SnapshotKind;
 mod change;
 mod damaged;
 mod life;
+mod own_rows;
 mod rebuild;
 mod steps;
 mod task;
 
 pub use change::Change;
 pub use life::{Erasure, Gone, Life};
+pub use own_rows::OwnRows;
 pub use task::{Ending, TaskRecord, TaskResult};
 
 /// What can go wrong with the catalog.

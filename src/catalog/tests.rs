@@ -291,6 +291,7 @@ fn what_is_pruned_goes_with_all_that_was_known_of_it_but_its_hash() {
                 change.add_snapshot(snapshot)?;
                 change.set_complete(snapshot.id, &a, true)?;
                 change.set_verified(snapshot.id, Timestamp(5))?;
+                change.set_own_rows(snapshot.id, &[own_rows(1, snapshot.id)])?;
             }
             Ok::<_, CatalogError>(())
         })
@@ -310,8 +311,45 @@ fn what_is_pruned_goes_with_all_that_was_known_of_it_but_its_hash() {
         BTreeMap::from([(2, Timestamp(5))])
     );
     assert_eq!(catalog.complete().unwrap().len(), 1);
-    assert_eq!(catalog.snapshots().unwrap(), [second]);
+    assert_eq!(catalog.snapshots().unwrap(), std::slice::from_ref(&second));
+    assert_eq!(catalog.own_rows().unwrap(), [own_rows(1, second.id)]);
+    catalog.change(|change| change.prune(second.id)).unwrap();
+    assert!(catalog.own_rows().unwrap().is_empty());
     let other = Incarnation([3; 8]);
     assert!(catalog.pruned(other).unwrap().is_empty());
     assert!(catalog.verified(other).unwrap().is_empty());
+}
+
+fn own_rows(arrival: u32, newest: SnapshotId) -> OwnRows {
+    OwnRows {
+        domain: Domain {
+            inc: INC,
+            class: Class::OWN,
+            arrival,
+        },
+        source: "crm".to_owned(),
+        table: format!("t{arrival}"),
+        newest,
+    }
+}
+
+#[test]
+fn of_each_tables_own_domain_the_newest_snapshot_that_has_rows_is_told() {
+    let (_dir, mut catalog) = opened();
+    let [first, second] = [1, 2].map(snapshot);
+    catalog
+        .change(|change| {
+            for snapshot in [&first, &second] {
+                change.add_snapshot(snapshot)?;
+            }
+            let of_first = [own_rows(1, first.id), own_rows(2, first.id)];
+            change.set_own_rows(first.id, &of_first)
+        })
+        .unwrap();
+    assert_eq!(catalog.without_own_rows().unwrap(), [second.id]);
+    let set = |change: &Change<'_>| change.set_own_rows(second.id, &[own_rows(2, second.id)]);
+    catalog.change(set).unwrap();
+    assert!(catalog.without_own_rows().unwrap().is_empty());
+    let expected = [own_rows(1, first.id), own_rows(2, second.id)];
+    assert_eq!(catalog.own_rows().unwrap(), expected);
 }

@@ -30,6 +30,7 @@ pub mod identity;
 pub mod listing;
 pub mod log;
 pub mod objects;
+mod own_rows;
 mod pruned;
 mod settle;
 pub mod sole;
