@@ -6,6 +6,7 @@ use crate::error::Outcome;
 use crate::piece::cut::{CutCell, CutRow, CutWriter, read_cut};
 use crate::piece::{self, Cell, Found, RowReader};
 use crate::spill::{Key, Part, Sorter};
+use crate::value::ValueRef;
 
 /// Takes the pieces of one entry, in order.
 pub(super) struct Collector<'l> {
@@ -33,7 +34,7 @@ impl<'l> Collector<'l> {
         let (change, parts, key) = (self.change, &mut self.parts, &mut self.key);
         self.reader.piece(plain, |found| match found {
             Found::Row(row, bytes) => {
-                let key = place(row.table, row.rowid);
+                let key = place(row.table, row.rowid.or_else(|| first(&row.cells)));
                 match change {
                     Some(change) => sorter.push(key, &change.apply(&row, bytes))?,
                     None => sorter.push(key, bytes)?,
@@ -61,6 +62,21 @@ impl<'l> Collector<'l> {
     /// That no row is left unfinished.
     pub(super) fn finish(self) -> Outcome<()> {
         Ok(self.reader.finish()?)
+    }
+}
+
+/// What a row without a rowid is sorted by: its first value, since most primary keys begin with it, and
+/// the tree of such a table grows fast only in the order of its keys. Any order gives the same table.
+fn first(cells: &[Cell<'_>]) -> Option<i64> {
+    match cells.first()? {
+        Cell::Value(ValueRef::Int(i)) => Some(*i),
+        Cell::Value(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => {
+            let mut head = [0; 8];
+            let len = bytes.len().min(head.len());
+            head[..len].copy_from_slice(&bytes[..len]);
+            Some((u64::from_be_bytes(head) ^ (1 << 63)).cast_signed())
+        }
+        _ => None,
     }
 }
 
