@@ -14,13 +14,14 @@ use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell};
 use crate::repo::Repository;
 use crate::report::{Report, Unit};
-use crate::schema::{Ownership, Table};
+use crate::schema::{Ownership, Schema, Table};
 use crate::source::sqlite::{Database, SqliteError, Trouble};
 use crate::source::{Owner, Row, class_of};
 use crate::spill::{Sorted, Sorter};
 use crate::value::{CustomerKey, ValueRef};
 
 mod people;
+mod relay;
 mod told;
 
 use people::People;
@@ -147,18 +148,19 @@ pub fn gather(
         .sum::<Result<u64, SqliteError>>()?;
     report.begin("reading", Some(total), Unit::Items);
     let (mut sources, mut read_bytes) = (Vec::new(), 0);
-    for ((source, database), numbered) in opened.iter().zip(&numbers.sources) {
+    for ((source, database), numbered) in opened.iter_mut().zip(&numbers.sources) {
         unsettled.extend(to_be_settled(source.name.as_str(), database)?);
         read_bytes += database.file_bytes()?;
+        let schema = database.schema().clone();
         let tables = gatherer
-            .source(repository, database, numbered, &numbers, report)
+            .source(repository, (database, &schema), numbered, &numbers, report)
             .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
         unsettled.extend(damaged(source.name.as_str(), database));
         sources.push(SourceState {
             number: numbered.number,
             name: source.name.to_string(),
             file_name: file_name(&source.path),
-            schema: database.schema().clone(),
+            schema,
             tables,
         });
     }
@@ -204,12 +206,11 @@ impl Gatherer {
     fn source(
         &mut self,
         repository: &Repository,
-        database: &Database,
+        (database, schema): (&mut Database, &Schema),
         numbered: &NumberedSource,
         numbers: &Numbers,
         report: &dyn Report,
     ) -> Outcome<Vec<TableState>> {
-        let schema = database.schema();
         let tables = schema.tables.iter();
         let with_register = tables.clone().any(|t| t.ownership == Ownership::Register);
         let class = |table: &Table| {
@@ -225,7 +226,7 @@ impl Gatherer {
         for (index, table) in schema.tables.iter().enumerate() {
             let state = numbered.tables[index];
             let (before, mut since) = (self.rows, 0);
-            database.rows(index, &mut |row: Row<'_>| -> Outcome<()> {
+            relay::rows(database, index, &mut |row: Row<'_>| -> Outcome<()> {
                 since += 1;
                 if since == 4096 {
                     report.advance(std::mem::take(&mut since));

@@ -1,6 +1,7 @@
 //! Numbers for life: looked up or given, durably, before anything is written under them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::catalog::{Change, Customer, Numbered};
 use crate::error::{Failure, Outcome};
@@ -154,7 +155,7 @@ pub fn admit(
             },
         ));
     }
-    add_customers(repository, recogniser, &admitted, next)?;
+    add_customers(repository, recogniser, &admitted, first..next)?;
     Ok(admitted)
 }
 
@@ -162,33 +163,38 @@ fn add_customers(
     repository: &mut Repository,
     recogniser: &Recogniser,
     admitted: &[(Value, Identity, Domain)],
-    next: u32,
+    arrivals: Range<u32>,
 ) -> Outcome<()> {
     let (repo, forest) = (repository.id(), &repository.keyring.forest);
     let state = &repository.state;
-    let mut keys = forest.walker();
-    let mut last = None;
-    repository
-        .catalog
-        .change(|change: &Change<'_>| -> Outcome<()> {
-            for (_, identity, domain) in admitted {
-                if last.replace(*domain) == Some(*domain) {
-                    continue;
-                }
-                let key = keys
-                    .key(*domain)
-                    .ok_or_else(|| Failure::new("a new domain has no key"))?;
-                let sealed = seal_identity(repo, *domain, &key, identity)?;
-                let customer = Customer {
-                    domain: *domain,
-                    who: recogniser.who(identity),
-                    sealed,
-                };
-                change.add_customer(&customer, &recogniser.key(&identity.key))?;
+    let add = |change: &Change<'_>| -> Outcome<()> {
+        let mut keys = forest.walker();
+        let mut last = None;
+        for (_, identity, domain) in admitted {
+            if last.replace(*domain) == Some(*domain) {
+                continue;
             }
-            change.set_note("next_customer", &next.to_string())?;
-            note_next(state, change)
-        })
+            let key = keys
+                .key(*domain)
+                .ok_or_else(|| Failure::new("a new domain has no key"))?;
+            let sealed = seal_identity(repo, *domain, &key, identity)?;
+            let customer = Customer {
+                domain: *domain,
+                who: recogniser.who(identity),
+                sealed,
+            };
+            change.add_customer(&customer, &recogniser.key(&identity.key))?;
+        }
+        Ok(())
+    };
+    repository.catalog.change(|change| -> Outcome<()> {
+        match arrivals.len() > arrivals.start as usize {
+            true => change.add_many(|| add(change))?,
+            false => add(change)?,
+        }
+        change.set_note("next_customer", &arrivals.end.to_string())?;
+        note_next(state, change)
+    })
 }
 
 /// Notes the next free numbers in the state directory before the catalog has given those below them:

@@ -1,13 +1,13 @@
 //! Who the customers are: those the register holds, those who are new, and those who had been erased.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{Gatherer, IDENTITY, InTable};
 use crate::backup::dangling::other_form;
 use crate::backup::numbers::admit;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain, KeyedHash};
+use crate::ids::{Class, Domain, Incarnation, KeyedHash};
 use crate::piece::Identity;
 use crate::repo::{Recogniser, Repository};
 use crate::schema::Ownership;
@@ -22,25 +22,94 @@ pub(super) struct Met {
     pub erased: bool,
 }
 
-/// The register's customers by token. Most registers have numbers for keys: these take half the room.
+/// The register's customers by token. Most registers have numbers for keys: these take sixteen bytes.
 #[derive(Default)]
 pub(super) struct People {
-    by_number: HashMap<i64, Met>,
+    incarnations: Vec<Incarnation>,
+    /// Ascending from [`People::settle`] on.
+    by_number: Vec<(i64, Known)>,
     by_value: HashMap<Value, Met>,
+}
+
+/// A [`Met`] in little room.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Which of the incarnations.
+    inc: u16,
+    erased: bool,
+    arrival: u32,
 }
 
 impl People {
     fn insert(&mut self, token: Value, met: Met) {
-        match token {
-            Value::Int(number) => self.by_number.insert(number, met),
-            other => self.by_value.insert(other, met),
+        let Value::Int(number) = token else {
+            self.by_value.insert(token, met);
+            return;
         };
+        let incarnations = &mut self.incarnations;
+        let at = incarnations.iter().position(|inc| *inc == met.domain.inc);
+        let at = at.unwrap_or_else(|| {
+            incarnations.push(met.domain.inc);
+            incarnations.len() - 1
+        });
+        match u16::try_from(at) {
+            Ok(inc) => {
+                let (erased, arrival) = (met.erased, met.domain.arrival);
+                let known = Known {
+                    inc,
+                    erased,
+                    arrival,
+                };
+                self.by_number.push((number, known));
+            }
+            Err(_) => {
+                self.by_value.insert(Value::Int(number), met);
+            }
+        }
+    }
+
+    /// Makes them ready to be found: of two with one token the one that came last is found.
+    fn settle(&mut self) {
+        self.by_number.sort_by_key(|(number, _)| *number);
+        self.by_number.reverse();
+        self.by_number.dedup_by_key(|(number, _)| *number);
+        self.by_number.reverse();
     }
 
     fn get(&self, token: ValueRef<'_>) -> Option<Met> {
-        match token {
-            ValueRef::Int(number) => self.by_number.get(&number).copied(),
-            other => self.by_value.get(&other.to_value()).copied(),
+        if let ValueRef::Int(number) = token
+            && let Some(at) = self.place(number)
+        {
+            return Some(self.met(self.by_number[at].1));
+        }
+        match self.by_value.is_empty() {
+            true => None,
+            false => self.by_value.get(&token.to_value()).copied(),
+        }
+    }
+
+    /// Where a number stands. Registers give numbers one after the other, so that most stand where they
+    /// would if none were missing.
+    fn place(&self, number: i64) -> Option<usize> {
+        let (first, _) = self.by_number.first()?;
+        let at = number.checked_sub(*first)?;
+        let at = usize::try_from(at).ok()?.min(self.by_number.len() - 1);
+        if self.by_number[at].0 == number {
+            return Some(at);
+        }
+        // None stands behind that place: the numbers before it are at most as many as there may be.
+        let before = &self.by_number[..at];
+        before.binary_search_by_key(&number, |(n, _)| *n).ok()
+    }
+
+    fn met(&self, known: Known) -> Met {
+        Met {
+            domain: Domain {
+                inc: self.incarnations[usize::from(known.inc)],
+                class: Class::CUSTOMER,
+                arrival: known.arrival,
+            },
+            erased: known.erased,
         }
     }
 
@@ -49,8 +118,9 @@ impl People {
     }
 
     /// All of them, in no order.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Met> {
-        self.by_number.values().chain(self.by_value.values())
+    pub(super) fn all(&self) -> impl Iterator<Item = Met> {
+        let numbered = self.by_number.iter().map(|(_, known)| self.met(*known));
+        numbered.chain(self.by_value.values().copied())
     }
 }
 
@@ -118,6 +188,7 @@ impl Gatherer {
                 },
             );
         }
+        self.people.settle();
         Ok(())
     }
 
@@ -127,10 +198,12 @@ impl Gatherer {
         repository: &mut Repository,
         known: &HashMap<KeyedHash, Domain>,
     ) -> Outcome<()> {
-        let here: HashSet<Domain> = self.people.all().map(|met| met.domain).collect();
+        let mut here: Vec<Domain> = self.people.all().map(|met| met.domain).collect();
+        here.sort_unstable();
         let lives = repository.catalog.lives()?;
         let noted = |domain: &Domain| lives.get(domain).and_then(|life| life.missing).is_some();
-        let gone = known.values().filter(|d| !here.contains(d) && !noted(d));
+        let is_here = |domain: &Domain| here.binary_search(domain).is_ok();
+        let gone = known.values().filter(|d| !is_here(d) && !noted(d));
         let back = here.iter().filter(|d| noted(d));
         let now = Timestamp::now();
         let changes: Vec<_> = gone
