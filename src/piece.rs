@@ -22,6 +22,8 @@
 //! | text | text in UTF-8 |
 //! | bytes | a blob |
 //! | `[bytes]` | text that is not UTF-8 |
+//! | `[int]` | the text `YYYY-MM-DD HH:MM:SS`: seconds since 1970, see [`Stamp`] |
+//! | `[int, null]` | the text `YYYY-MM-DD`: days since 1970 |
 //! | `[incarnation: bytes(8), leaf: uint, sealed: bytes]` | a reference |
 //!
 //! A **reference** stands where a row refers to another customer, or to a row that belongs to one:
@@ -61,8 +63,10 @@ use crate::value::{CustomerKey, Value, ValueRef};
 
 pub mod cut;
 mod cutter;
+mod stamp;
 
 pub use cutter::{Cutter, Piece};
+pub use stamp::Stamp;
 
 /// Below this many bytes a piece does not end by itself.
 pub const MIN: usize = 128 << 10;
@@ -84,6 +88,8 @@ pub fn is_fragment(plain: &[u8]) -> bool {
 pub enum Cell<'a> {
     /// As it was in the source.
     Value(ValueRef<'a>),
+    /// Text that is a date: how it is read back. To write, it is a value like any other.
+    Stamp(Stamp),
     /// It leads to another customer.
     Reference {
         /// To whom.
@@ -91,6 +97,17 @@ pub enum Cell<'a> {
         /// The value, sealed under that one's key; empty if that one was forgotten before.
         sealed: &'a [u8],
     },
+}
+
+impl Cell<'_> {
+    /// The value, unless it is a reference.
+    pub fn to_value(self) -> Result<Option<Value>, Malformed> {
+        Ok(match self {
+            Self::Value(value) => Some(value.to_value()),
+            Self::Stamp(stamp) => Some(Value::Text(stamp.text().ok_or(Malformed)?)),
+            Self::Reference { .. } => None,
+        })
+    }
 }
 
 /// Appends a row as bytes.
@@ -115,13 +132,25 @@ pub fn encode_row<'a>(
 
 fn encode_cell(w: &mut Writer<'_>, cell: Cell<'_>) -> Written {
     match cell {
+        Cell::Value(ValueRef::Text(text)) => match Stamp::of(text) {
+            Some(stamp) => encode_stamp(w, stamp),
+            None => encode_value(w, ValueRef::Text(text)),
+        },
         Cell::Value(value) => encode_value(w, value),
+        Cell::Stamp(stamp) => encode_stamp(w, stamp),
         Cell::Reference { domain, sealed } => w
             .array(3)?
             .bytes(&domain.inc.0)?
             .u64(domain.leaf())?
             .bytes(sealed)?
             .ok(),
+    }
+}
+
+fn encode_stamp(w: &mut Writer<'_>, stamp: Stamp) -> Written {
+    match stamp {
+        Stamp::Second(seconds) => w.array(1)?.i64(seconds)?.ok(),
+        Stamp::Day(days) => w.array(2)?.i64(days)?.null()?.ok(),
     }
 }
 
@@ -149,7 +178,13 @@ fn decode_cell<'b>(r: &mut Decoder<'b>) -> Result<Cell<'b>, Malformed> {
         Type::String => ValueRef::Text(r.str()?.as_bytes()),
         Type::Bytes => ValueRef::Blob(r.bytes()?),
         Type::Array => match r.array()? {
-            Some(1) => ValueRef::Text(r.bytes()?),
+            Some(1) if r.datatype()? == Type::Bytes => ValueRef::Text(r.bytes()?),
+            Some(1) => return Ok(Cell::Stamp(Stamp::Second(r.i64()?))),
+            Some(2) => {
+                let days = r.i64()?;
+                r.null()?;
+                return Ok(Cell::Stamp(Stamp::Day(days)));
+            }
             Some(3) => {
                 let inc = Incarnation(cbor::fixed(r)?);
                 let domain = Domain::from_leaf(inc, r.u64()?).ok_or(Malformed)?;
@@ -366,10 +401,7 @@ impl Identity {
 }
 
 fn value(r: &mut Decoder<'_>) -> Result<Value, Malformed> {
-    match decode_cell(r)? {
-        Cell::Value(value) => Ok(value.to_value()),
-        Cell::Reference { .. } => Err(Malformed),
-    }
+    decode_cell(r)?.to_value()?.ok_or(Malformed)
 }
 
 fn encode_key(w: &mut Encoder<&mut Vec<u8>>, key: &CustomerKey) -> Written {

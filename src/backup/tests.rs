@@ -160,7 +160,7 @@ fn rows_and_whom_they_name_are_of_the_classes_of_their_tables() {
             let row = decode_row(&mut minicbor::Decoder::new(bytes)).unwrap();
             named.extend(row.cells.iter().filter_map(|cell| match cell {
                 Cell::Reference { domain, .. } => Some(domain.class),
-                Cell::Value(_) => None,
+                Cell::Value(_) | Cell::Stamp(_) => None,
             }));
         }
     }

@@ -321,11 +321,17 @@ impl<E: From<Malformed>, F: FnMut(usize) -> Result<Vec<u8>, E>> Cursor<'_, F> {
                 let (head, major, len) = self.head()?;
                 match major {
                     2 if len > LONG => return self.long(LongKind::OtherText, len),
-                    2 => {}
+                    0..=2 => {}
                     _ => return Err(Malformed.into()),
                 }
                 item.extend(head);
-                self.take(len as usize, &mut item)?;
+                self.take(if major == 2 { len as usize } else { 0 }, &mut item)?;
+            }
+            (4, 2) => {
+                for _ in 0..2 {
+                    let (head, ..) = self.head()?;
+                    item.extend(head);
+                }
             }
             (4, 3) => {
                 for _ in 0..3 {
@@ -343,11 +349,11 @@ impl<E: From<Malformed>, F: FnMut(usize) -> Result<Vec<u8>, E>> Cursor<'_, F> {
             return Err(Malformed.into());
         }
         Ok(match cell {
-            Cell::Value(value) => CutCell::Value(value.to_value()),
             Cell::Reference { domain, sealed } => CutCell::Reference {
                 domain,
                 sealed: sealed.to_vec(),
             },
+            cell => CutCell::Value(cell.to_value()?.ok_or(Malformed)?),
         })
     }
 

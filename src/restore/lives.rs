@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::cbor::Malformed;
 use crate::error::Outcome;
 use crate::ids::{Class, Domain};
 use crate::lifecycle::hide::{Flag, decided};
@@ -110,14 +111,16 @@ pub(super) struct Change<'l> {
 
 impl<'l> Change<'l> {
     /// A row as it is to be restored.
-    pub(super) fn apply<'b>(self, row: &Row<'b>, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+    pub(super) fn apply<'b>(
+        self,
+        row: &Row<'b>,
+        bytes: &'b [u8],
+    ) -> Result<Cow<'b, [u8]>, Malformed> {
         let column = self.place.column;
-        let stands = match row.cells.get(column) {
-            Some(Cell::Value(stands)) => stands.to_value(),
-            _ => return Cow::Borrowed(bytes),
-        };
-        let Some(value) = self.over(row.table, &stands) else {
-            return Cow::Borrowed(bytes);
+        let stands = row.cells.get(column).map(|cell| cell.to_value());
+        let stands = stands.transpose()?.flatten();
+        let Some(value) = stands.and_then(|stands| self.over(row.table, &stands)) else {
+            return Ok(Cow::Borrowed(bytes));
         };
         let cells = row.cells.iter().enumerate();
         let cells = cells.map(|(at, cell)| match at == column {
@@ -126,7 +129,7 @@ impl<'l> Change<'l> {
         });
         let mut changed = Vec::with_capacity(bytes.len());
         piece::encode_row(&mut changed, row.table, row.rowid, cells);
-        Cow::Owned(changed)
+        Ok(Cow::Owned(changed))
     }
 
     /// Which value of a row that was cut is to be another, and which.

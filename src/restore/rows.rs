@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use minicbor::Decoder;
 
+use crate::cbor::Malformed;
 use crate::error::{Failure, Outcome};
 use crate::ids::{Domain, RepoId};
 use crate::keyring::tree::Forest;
@@ -184,8 +185,8 @@ fn fitting(tables: &Tables<'_>, number: u32, rowid: Option<i64>, cells: usize) -
 /// Resolves one value.
 fn resolve(cell: Cell<'_>, resolver: &mut Resolver<'_>) -> Outcome<Resolved> {
     match cell {
-        Cell::Value(value) => Ok(Resolved::Kept(value.to_value())),
         Cell::Reference { domain, sealed } => resolver.resolve(domain, sealed),
+        cell => Ok(Resolved::Kept(cell.to_value()?.ok_or(Malformed)?)),
     }
 }
 

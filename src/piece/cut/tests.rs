@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::{Class, Incarnation};
+use crate::piece::tests::stamps;
 
 #[derive(Clone, Debug)]
 enum Given {
@@ -36,6 +37,7 @@ fn given() -> impl Strategy<Value = Given> {
         1 => any::<f64>().prop_map(|r| Given::Short(Value::Real(r))),
         1 => Just(Given::Short(Value::Null)),
         2 => any::<Vec<u8>>().prop_map(|t| Given::Short(Value::Text(t))),
+        1 => stamps().prop_map(|t| Given::Short(Value::Text(t.into_bytes()))),
         1 => (0..LONG as usize).prop_map(|len| Given::Short(Value::Blob(vec![7; len]))),
         1 => any::<Vec<u8>>().prop_map(Given::Reference),
         2 => (kind, near).prop_map(|(kind, len)| Given::Long(kind, len)),
