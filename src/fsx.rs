@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rand;
-
 /// An I/O error with the path that it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} {}", path.display())]
@@ -177,7 +175,7 @@ pub fn destroy(path: &Path) -> Result<()> {
         let mut noise = [0; 4096];
         while left > 0 {
             let n = left.min(noise.len() as u64) as usize;
-            rand::fill(&mut noise[..n]).map_err(|_| io::Error::other("no randomness"))?;
+            getrandom::fill(&mut noise[..n]).map_err(|_| io::Error::other("no randomness"))?;
             file.write_all(&noise[..n])?;
             left -= n as u64;
         }

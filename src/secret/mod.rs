@@ -19,7 +19,6 @@ mod locked;
 
 use std::fmt;
 
-use aws_lc_rs::rand;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use domain::DomainKey;
@@ -44,11 +43,14 @@ pub enum SecretError {
 
 /// `N` bytes of the system's randomness that need not be secret: salts, ids.
 ///
+/// They come from the kernel, as all randomness does here: a generator of the process's own would take
+/// longer to find its first seed than a small command to do its work.
+///
 /// # Errors
 /// [`SecretError::NoRandomness`], as for [`Seed::random`].
 pub fn random<const N: usize>() -> Result<[u8; N], SecretError> {
     let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| SecretError::NoRandomness)?;
+    getrandom::fill(&mut bytes).map_err(|_| SecretError::NoRandomness)?;
     Ok(bytes)
 }
 
@@ -66,7 +68,7 @@ impl Seed {
     /// [`SecretError::NoRandomness`], after which nothing that needs a new key may go on.
     pub fn random() -> Result<Self, SecretError> {
         let mut seed = Self([0; Self::LEN]);
-        rand::fill(&mut seed.0).map_err(|_| SecretError::NoRandomness)?;
+        getrandom::fill(&mut seed.0).map_err(|_| SecretError::NoRandomness)?;
         Ok(seed)
     }
 
