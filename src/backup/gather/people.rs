@@ -91,9 +91,12 @@ impl People {
     /// Where a number stands. Registers give numbers one after the other, so that most stand where they
     /// would if none were missing.
     fn place(&self, number: i64) -> Option<usize> {
-        let (first, _) = self.by_number.first()?;
-        let at = number.checked_sub(*first)?;
-        let at = usize::try_from(at).ok()?.min(self.by_number.len() - 1);
+        let (first, last) = (self.by_number.first()?.0, self.by_number.len() - 1);
+        if number < first {
+            return None;
+        }
+        // They may be further apart than a number says with its sign.
+        let at = usize::try_from(number.abs_diff(first)).map_or(last, |at| at.min(last));
         if self.by_number[at].0 == number {
             return Some(at);
         }
@@ -260,5 +263,50 @@ impl Gatherer {
             domain,
             erased: true,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INC: [Incarnation; 2] = [Incarnation([1; 8]), Incarnation([2; 8])];
+
+    fn met(inc: usize, arrival: u32, erased: bool) -> Met {
+        Met {
+            domain: Domain {
+                inc: INC[inc],
+                class: Class::CUSTOMER,
+                arrival,
+            },
+            erased,
+        }
+    }
+
+    #[test]
+    fn customers_are_found_by_whatever_number_they_have() {
+        let mut people = People::default();
+        let numbers = [7, i64::MAX, 1, 2, i64::MIN, 900, -1, 4, 5];
+        for (arrival, number) in (0..).zip(numbers) {
+            let met = met(arrival as usize % 2, arrival, arrival == 3);
+            people.insert(Value::Int(number), met);
+        }
+        people.insert(Value::Text(b"5".to_vec()), met(0, 77, false));
+        people.insert(Value::Int(900), met(1, 78, true));
+        people.settle();
+        let found = |token: ValueRef<'_>| people.get(token).map(|met| (met.domain, met.erased));
+        for (arrival, number) in (0..).zip(numbers).filter(|(_, number)| *number != 900) {
+            let met = met(arrival as usize % 2, arrival, arrival == 3);
+            let expected = Some((met.domain, met.erased));
+            assert_eq!(found(ValueRef::Int(number)), expected, "{number}");
+        }
+        let last = met(1, 78, true);
+        assert_eq!(found(ValueRef::Int(900)), Some((last.domain, true)));
+        let text = met(0, 77, false).domain;
+        assert_eq!(found(ValueRef::Text(b"5")), Some((text, false)));
+        for number in [0, 3, 6, 8, 899, 901, i64::MIN + 1, i64::MAX - 1, -2] {
+            assert_eq!(found(ValueRef::Int(number)), None, "{number}");
+        }
+        assert_eq!(people.all().count(), numbers.len() + 1);
     }
 }
