@@ -26,6 +26,9 @@
 //! | `[int, null]` | the text `YYYY-MM-DD`: days since 1970 |
 //! | `[incarnation: bytes(8), leaf: uint, sealed: bytes]` | a reference |
 //!
+//! Dates have a form of their own in rows alone: what a reference seals and what an identity is made of
+//! is text as any other, since both are hashed, and readers of older hashes must find the same.
+//!
 //! A **reference** stands where a row refers to another customer, or to a row that belongs to one:
 //! the value itself is sealed under *that* customer's key, so whoever can no longer open that key
 //! knows only a domain number. `sealed` is `salt (16) ‖ frame`, the frame encrypted under
@@ -101,12 +104,12 @@ pub enum Cell<'a> {
 
 impl Cell<'_> {
     /// The value, unless it is a reference.
-    pub fn to_value(self) -> Result<Option<Value>, Malformed> {
-        Ok(match self {
+    pub fn to_value(self) -> Option<Value> {
+        match self {
             Self::Value(value) => Some(value.to_value()),
-            Self::Stamp(stamp) => Some(Value::Text(stamp.text().ok_or(Malformed)?)),
+            Self::Stamp(stamp) => Some(Value::Text(stamp.text())),
             Self::Reference { .. } => None,
-        })
+        }
     }
 }
 
@@ -133,24 +136,17 @@ pub fn encode_row<'a>(
 fn encode_cell(w: &mut Writer<'_>, cell: Cell<'_>) -> Written {
     match cell {
         Cell::Value(ValueRef::Text(text)) => match Stamp::of(text) {
-            Some(stamp) => encode_stamp(w, stamp),
+            Some(stamp) => stamp.encode(w),
             None => encode_value(w, ValueRef::Text(text)),
         },
         Cell::Value(value) => encode_value(w, value),
-        Cell::Stamp(stamp) => encode_stamp(w, stamp),
+        Cell::Stamp(stamp) => stamp.encode(w),
         Cell::Reference { domain, sealed } => w
             .array(3)?
             .bytes(&domain.inc.0)?
             .u64(domain.leaf())?
             .bytes(sealed)?
             .ok(),
-    }
-}
-
-fn encode_stamp(w: &mut Writer<'_>, stamp: Stamp) -> Written {
-    match stamp {
-        Stamp::Second(seconds) => w.array(1)?.i64(seconds)?.ok(),
-        Stamp::Day(days) => w.array(2)?.i64(days)?.null()?.ok(),
     }
 }
 
@@ -179,11 +175,14 @@ fn decode_cell<'b>(r: &mut Decoder<'b>) -> Result<Cell<'b>, Malformed> {
         Type::Bytes => ValueRef::Blob(r.bytes()?),
         Type::Array => match r.array()? {
             Some(1) if r.datatype()? == Type::Bytes => ValueRef::Text(r.bytes()?),
-            Some(1) => return Ok(Cell::Stamp(Stamp::Second(r.i64()?))),
+            Some(1) => {
+                let stamp = Stamp::of_second(r.i64()?);
+                return Ok(Cell::Stamp(stamp.ok_or(Malformed)?));
+            }
             Some(2) => {
-                let days = r.i64()?;
+                let stamp = Stamp::of_day(r.i64()?);
                 r.null()?;
-                return Ok(Cell::Stamp(Stamp::Day(days)));
+                return Ok(Cell::Stamp(stamp.ok_or(Malformed)?));
             }
             Some(3) => {
                 let inc = Incarnation(cbor::fixed(r)?);
@@ -401,7 +400,7 @@ impl Identity {
 }
 
 fn value(r: &mut Decoder<'_>) -> Result<Value, Malformed> {
-    decode_cell(r)?.to_value()?.ok_or(Malformed)
+    decode_cell(r)?.to_value().ok_or(Malformed)
 }
 
 fn encode_key(w: &mut Encoder<&mut Vec<u8>>, key: &CustomerKey) -> Written {

@@ -353,7 +353,7 @@ impl<E: From<Malformed>, F: FnMut(usize) -> Result<Vec<u8>, E>> Cursor<'_, F> {
                 domain,
                 sealed: sealed.to_vec(),
             },
-            cell => CutCell::Value(cell.to_value()?.ok_or(Malformed)?),
+            cell => CutCell::Value(cell.to_value().ok_or(Malformed)?),
         })
     }
 

@@ -3,26 +3,47 @@
 //! Days and seconds are counted from 1970-01-01 in the proleptic Gregorian calendar, with no regard to time
 //! zones or leap seconds. Only text that comes back the same, byte for byte, is taken for one.
 
+use std::ops::RangeInclusive;
+
 use chrono::{Datelike, NaiveDate};
+
+use crate::cbor::{Writer, Written};
 
 /// Days of the calendar before 1970-01-01, from the first day of the year 1 on, which is day 1.
 const EPOCH: i64 = 719_163;
 const SECONDS_A_DAY: i64 = 86_400;
 
+/// The first and the last day of four-digit years.
+const DAYS: RangeInclusive<i64> = -719_528..=2_932_896;
+
 /// A text that is a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stamp {
-    /// `YYYY-MM-DD`: days.
+pub struct Stamp(Form);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// `YYYY-MM-DD`.
     Day(i64),
-    /// `YYYY-MM-DD HH:MM:SS`: seconds.
+    /// `YYYY-MM-DD HH:MM:SS`.
     Second(i64),
 }
 
 impl Stamp {
+    /// The text `YYYY-MM-DD` of a day; none beyond the years that it can say.
+    pub fn of_day(days: i64) -> Option<Self> {
+        DAYS.contains(&days).then_some(Self(Form::Day(days)))
+    }
+
+    /// The text `YYYY-MM-DD HH:MM:SS` of a second; likewise.
+    pub fn of_second(seconds: i64) -> Option<Self> {
+        let days = seconds.div_euclid(SECONDS_A_DAY);
+        DAYS.contains(&days).then_some(Self(Form::Second(seconds)))
+    }
+
     /// What a text says, if it is one.
     pub fn of(text: &[u8]) -> Option<Self> {
         match text.len() {
-            10 => Some(Self::Day(day(text)?)),
+            10 => Self::of_day(day(text)?),
             19 if text[10] == b' ' && text[13] == b':' && text[16] == b':' => {
                 let (hour, minute, second) = (
                     number(&text[11..13], 23)?,
@@ -30,26 +51,36 @@ impl Stamp {
                     number(&text[17..19], 59)?,
                 );
                 let seconds = i64::from((hour * 60 + minute) * 60 + second);
-                Some(Self::Second(day(&text[..10])? * SECONDS_A_DAY + seconds))
+                Self::of_second(day(&text[..10])? * SECONDS_A_DAY + seconds)
             }
             _ => None,
         }
     }
 
-    /// The text; none if no text of this form says that.
-    pub fn text(self) -> Option<Vec<u8>> {
-        let (days, seconds) = match self {
-            Self::Day(days) => (days, None),
-            Self::Second(seconds) => (
+    /// As it is written.
+    pub(super) fn encode(self, w: &mut Writer<'_>) -> Written {
+        match self.0 {
+            Form::Second(seconds) => w.array(1)?.i64(seconds)?.ok(),
+            Form::Day(days) => w.array(2)?.i64(days)?.null()?.ok(),
+        }
+    }
+
+    /// The text.
+    #[expect(
+        clippy::expect_used,
+        reason = "a stamp is of a day within the calendar's range"
+    )]
+    pub fn text(self) -> Vec<u8> {
+        let (days, seconds) = match self.0 {
+            Form::Day(days) => (days, None),
+            Form::Second(seconds) => (
                 seconds.div_euclid(SECONDS_A_DAY),
                 Some(seconds.rem_euclid(SECONDS_A_DAY) as u32),
             ),
         };
-        let days = i32::try_from(days.checked_add(EPOCH)?).ok()?;
-        let date = NaiveDate::from_num_days_from_ce_opt(days)?;
-        let year = u32::try_from(date.year())
-            .ok()
-            .filter(|year| *year <= 9999)?;
+        let date = NaiveDate::from_num_days_from_ce_opt((days + EPOCH) as i32);
+        let date = date.expect("a stamp is of a day of the calendar");
+        let year = date.year().unsigned_abs();
         let mut text = Vec::with_capacity(19);
         push(&mut text, year / 100);
         push(&mut text, year % 100);
@@ -64,7 +95,7 @@ impl Stamp {
                 push(&mut text, number);
             }
         }
-        Some(text)
+        text
     }
 }
 
@@ -99,15 +130,15 @@ mod tests {
     #[test]
     fn dates_are_numbers_that_say_the_same_text() {
         for (text, stamp) in [
-            ("1970-01-01", Stamp::Day(0)),
-            ("2016-09-14 07:07:15", Stamp::Second(1_473_836_835)),
-            ("1969-12-31 23:59:59", Stamp::Second(-1)),
-            ("0000-01-01", Stamp::Day(-719_528)),
-            ("9999-12-31 23:59:59", Stamp::Second(253_402_300_799)),
-            ("2024-02-29", Stamp::Day(19_782)),
+            ("1970-01-01", Stamp::of_day(0)),
+            ("2016-09-14 07:07:15", Stamp::of_second(1_473_836_835)),
+            ("1969-12-31 23:59:59", Stamp::of_second(-1)),
+            ("0000-01-01", Stamp::of_day(-719_528)),
+            ("9999-12-31 23:59:59", Stamp::of_second(253_402_300_799)),
+            ("2024-02-29", Stamp::of_day(19_782)),
         ] {
-            assert_eq!(Stamp::of(text.as_bytes()), Some(stamp), "{text}");
-            assert_eq!(stamp.text().unwrap(), text.as_bytes());
+            assert_eq!(Stamp::of(text.as_bytes()), stamp, "{text}");
+            assert_eq!(stamp.unwrap().text(), text.as_bytes());
         }
     }
 
@@ -135,13 +166,13 @@ mod tests {
     #[test]
     fn numbers_beyond_all_dates_are_no_text() {
         for stamp in [
-            Stamp::Day(i64::MAX),
-            Stamp::Day(i64::MIN),
-            Stamp::Second(i64::MIN),
-            Stamp::Second(253_402_300_800),
-            Stamp::Day(-719_529),
+            Stamp::of_day(i64::MAX),
+            Stamp::of_day(i64::MIN),
+            Stamp::of_second(i64::MIN),
+            Stamp::of_second(253_402_300_800),
+            Stamp::of_day(-719_529),
         ] {
-            assert_eq!(stamp.text(), None, "{stamp:?}");
+            assert_eq!(stamp, None);
         }
     }
 }

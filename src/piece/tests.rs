@@ -60,7 +60,7 @@ proptest! {
         for piece in &pieces {
             reader.piece::<Malformed>(&piece.plain, |found| {
                 let Found::Row(row, _) = found else { unreachable!() };
-                let values = row.cells.iter().map(|c| c.to_value().unwrap().unwrap());
+                let values = row.cells.iter().map(|c| c.to_value().unwrap());
                 back.push((row.table, row.rowid, values.collect::<Vec<_>>()));
                 Ok(())
             }).unwrap();

@@ -36,7 +36,7 @@ impl<'l> Collector<'l> {
             Found::Row(row, bytes) => {
                 let key = place(row.table, row.rowid.or_else(|| first(&row.cells)));
                 match change {
-                    Some(change) => sorter.push(key, &change.apply(&row, bytes)?)?,
+                    Some(change) => sorter.push(key, &change.apply(&row, bytes))?,
                     None => sorter.push(key, bytes)?,
                 }
                 Ok(())

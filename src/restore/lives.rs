@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::cbor::Malformed;
 use crate::error::Outcome;
 use crate::ids::{Class, Domain};
 use crate::lifecycle::hide::{Flag, decided};
@@ -111,16 +110,11 @@ pub(super) struct Change<'l> {
 
 impl<'l> Change<'l> {
     /// A row as it is to be restored.
-    pub(super) fn apply<'b>(
-        self,
-        row: &Row<'b>,
-        bytes: &'b [u8],
-    ) -> Result<Cow<'b, [u8]>, Malformed> {
+    pub(super) fn apply<'b>(self, row: &Row<'b>, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         let column = self.place.column;
-        let stands = row.cells.get(column).map(|cell| cell.to_value());
-        let stands = stands.transpose()?.flatten();
+        let stands = row.cells.get(column).and_then(|cell| cell.to_value());
         let Some(value) = stands.and_then(|stands| self.over(row.table, &stands)) else {
-            return Ok(Cow::Borrowed(bytes));
+            return Cow::Borrowed(bytes);
         };
         let cells = row.cells.iter().enumerate();
         let cells = cells.map(|(at, cell)| match at == column {
@@ -129,7 +123,7 @@ impl<'l> Change<'l> {
         });
         let mut changed = Vec::with_capacity(bytes.len());
         piece::encode_row(&mut changed, row.table, row.rowid, cells);
-        Ok(Cow::Owned(changed))
+        Cow::Owned(changed)
     }
 
     /// Which value of a row that was cut is to be another, and which.

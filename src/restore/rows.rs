@@ -186,7 +186,7 @@ fn fitting(tables: &Tables<'_>, number: u32, rowid: Option<i64>, cells: usize) -
 fn resolve(cell: Cell<'_>, resolver: &mut Resolver<'_>) -> Outcome<Resolved> {
     match cell {
         Cell::Reference { domain, sealed } => resolver.resolve(domain, sealed),
-        cell => Ok(Resolved::Kept(cell.to_value()?.ok_or(Malformed)?)),
+        cell => Ok(Resolved::Kept(cell.to_value().ok_or(Malformed)?)),
     }
 }
 
