@@ -91,6 +91,51 @@ fn publish_incremental(repository: &mut Repository, wrong: &Entry) {
 }
 
 #[test]
+fn what_a_snapshot_has_of_nobodys_rows_is_noted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let crm = Connection::open(dir.path().join("crm.db")).unwrap();
+    crm.execute_batch(
+        "PRAGMA foreign_keys = OFF; CREATE TABLE customers(id INTEGER PRIMARY KEY);
+         CREATE TABLE orders(id INTEGER PRIMARY KEY, customer INT REFERENCES customers);
+         INSERT INTO customers VALUES (1); INSERT INTO orders VALUES (1, 1), (2, 99);",
+    )
+    .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let config = || configured(dir.path(), "");
+    init::run(config(), &Root::make().unwrap(), runtime.handle()).unwrap();
+    let (mut repository, _) = Repository::change(config(), runtime.handle()).unwrap();
+    take(&mut repository, false, &Silent).unwrap();
+    take(&mut repository, false, &Silent).unwrap();
+    let told = |repository: &Repository| {
+        let (rows, unread) = repository.own_rows().unwrap();
+        let rows = rows
+            .into_iter()
+            .map(|rows| (rows.table, rows.newest.number));
+        (rows.collect::<Vec<_>>(), unread.len())
+    };
+    let orders = vec![("orders".to_owned(), 2)];
+    assert_eq!(told(&repository), (orders.clone(), 0));
+    // Not looked up again: nothing is left to look into.
+    let (pages, away) = (dir.path().join("a/pages"), dir.path().join("away"));
+    let (kept, kept_away) = (repository.state.pages(), dir.path().join("kept"));
+    std::fs::rename(&pages, &away).unwrap();
+    std::fs::rename(&kept, &kept_away).unwrap();
+    assert_eq!(told(&repository), (orders.clone(), 0));
+    // In a catalog that was made anew it is not noted: what cannot be read is told.
+    let snapshots = repository.catalog.snapshots().unwrap();
+    let anew = |change: &crate::catalog::Change<'_>| {
+        snapshots
+            .iter()
+            .try_for_each(|snapshot| change.add_snapshot(snapshot))
+    };
+    repository.catalog.change(anew).unwrap();
+    assert_eq!(told(&repository), (orders.clone(), 2));
+    std::fs::rename(&away, &pages).unwrap();
+    std::fs::rename(&kept_away, &kept).unwrap();
+    assert_eq!(told(&repository), (orders, 0));
+}
+
+#[test]
 fn a_full_finds_the_one_customer_whose_stored_hash_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let crm = Connection::open(dir.path().join("crm.db")).unwrap();

@@ -353,3 +353,33 @@ fn of_each_tables_own_domain_the_newest_snapshot_that_has_rows_is_told() {
     let expected = [own_rows(1, first.id), own_rows(2, second.id)];
     assert_eq!(catalog.own_rows().unwrap(), expected);
 }
+
+#[test]
+fn many_customers_are_found_by_key_like_few() {
+    let (_dir, mut catalog) = opened();
+    let indexes = |catalog: &Catalog| -> i64 {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'customer_key'";
+        let count = catalog.connection.query_row(sql, [], |row| row.get(0));
+        count.unwrap()
+    };
+    let add = |change: &Change<'_>| {
+        (0..50).try_for_each(|arrival| {
+            let key = KeyedHash([arrival as u8; 16]);
+            change.add_customer(&person(arrival).0, &key)
+        })
+    };
+    let failed = catalog.change(|change| {
+        change.add_many(|| {
+            add(change)?;
+            Err(CatalogError::Corrupt)
+        })
+    });
+    assert!(failed.is_err());
+    assert_eq!(indexes(&catalog), 1);
+    catalog
+        .change(|change| change.add_many(|| add(change)))
+        .unwrap();
+    assert_eq!(indexes(&catalog), 1);
+    let found = catalog.customers_by_key(&KeyedHash([37; 16])).unwrap();
+    assert!(found == [person(37).0]);
+}

@@ -4,6 +4,9 @@
 //! The catalog notes it snapshot by snapshot, once for each, since to forget one customer must not take
 //! longer the more snapshots are kept.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
 use super::Repository;
 use super::view::View;
 use crate::catalog::OwnRows;
@@ -18,13 +21,14 @@ impl Repository {
         let mut unread = Vec::new();
         for id in self.catalog.without_own_rows()? {
             match self.own_rows_of(id) {
-                Ok(rows) => rows.into_iter().for_each(|rows| add(&mut found, rows)),
+                Ok(rows) => found.extend(rows),
                 Err(_) => unread.push(id),
             }
         }
         let forest = &self.keyring.forest;
-        found.retain(|rows| forest.key(rows.domain).is_some());
-        found.sort_by_key(|rows| (std::cmp::Reverse(rows.newest), rows.domain));
+        found.sort_by_key(|rows| (Reverse(rows.newest), rows.domain));
+        let mut met = HashSet::new();
+        found.retain(|rows| met.insert(rows.domain) && forest.key(rows.domain).is_some());
         Ok((found, unread))
     }
 
@@ -61,14 +65,5 @@ impl Repository {
             }
         }
         Ok(found)
-    }
-}
-
-/// Adds what one snapshot has: of each domain the newest counts.
-fn add(found: &mut Vec<OwnRows>, rows: OwnRows) {
-    match found.iter_mut().find(|known| known.domain == rows.domain) {
-        Some(known) if known.newest >= rows.newest => {}
-        Some(known) => *known = rows,
-        None => found.push(rows),
     }
 }
