@@ -4,9 +4,12 @@
 //! and that is durable in the catalog before anything is sealed under it: a crash must not let two
 //! customers meet in one domain. Who was erased and is met again is left out.
 
+use std::path::Path;
+
 use super::dangling::Dangling;
 use super::long;
 use super::numbers::{NumberedSource, Numbers, number};
+use crate::config::Source;
 use crate::error::{Context, Failure, Outcome};
 use crate::ids::{Class, Domain, Incarnation};
 use crate::keyring::tree::Forest;
@@ -96,29 +99,9 @@ pub fn gather(
     before: &[SourceState],
     report: &dyn Report,
 ) -> Outcome<Gathered> {
-    // The register is opened last: whoever was there when another source was looked at is in it.
-    let register = repository.config.register.clone();
-    let mut sources: Vec<_> = repository.config.sources.iter().collect();
-    sources.sort_by_key(|source| source.name == register);
     let spill = repository.state.path().join("spill");
     crate::fsx::create_dir(&spill)?;
-    let (mut opened, mut carried, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
-    for source in sources {
-        let name = source.name.as_str();
-        match Database::open_apart(&source.path, &source.rules, &spill, Trouble::IsNoted) {
-            Err(error) if source.name != register && error.stays() => {
-                let old = before.iter().find(|state| state.name == name).cloned();
-                unsettled.push(unread(name, error, old.is_some()));
-                carried.extend(old);
-            }
-            opened_now => {
-                let database = opened_now.failed_to(|| format!("read source {name:?}"))?;
-                opened.push((source.clone(), database));
-            }
-        }
-    }
-    // And read first: it tells who the rows of all others belong to.
-    opened.sort_by_key(|(source, _)| source.name != register);
+    let (mut opened, carried, mut unsettled) = open(repository, before, &spill)?;
     let numbers = number(repository, &opened)?;
     let mut gatherer = Gatherer {
         repo: repository.id(),
@@ -181,7 +164,36 @@ pub fn gather(
     })
 }
 
-fn file_name(path: &std::path::Path) -> String {
+/// The sources that can be read, the register first; those that cannot, as they were before; and of these what
+/// is to be told.
+type Opened = (Vec<(Source, Database)>, Vec<SourceState>, Vec<String>);
+
+fn open(repository: &Repository, before: &[SourceState], spill: &Path) -> Outcome<Opened> {
+    // The register is opened last: whoever was there when another source was looked at is in it.
+    let register = &repository.config.register;
+    let mut sources: Vec<_> = repository.config.sources.iter().collect();
+    sources.sort_by_key(|source| source.name == *register);
+    let (mut opened, mut carried, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
+    for source in sources {
+        let name = source.name.as_str();
+        match Database::open_apart(&source.path, &source.rules, spill, Trouble::IsNoted) {
+            Err(error) if source.name != *register && error.stays() => {
+                let old = before.iter().find(|state| state.name == name).cloned();
+                unsettled.push(unread(name, error, old.is_some()));
+                carried.extend(old);
+            }
+            opened_now => {
+                let database = opened_now.failed_to(|| format!("read source {name:?}"))?;
+                opened.push((source.clone(), database));
+            }
+        }
+    }
+    // And read first: it tells who the rows of all others belong to.
+    opened.sort_by_key(|(source, _)| source.name != *register);
+    Ok((opened, carried, unsettled))
+}
+
+fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(
         || "database".into(),
         |name| name.to_string_lossy().into_owned(),

@@ -41,31 +41,27 @@ struct Known {
 }
 
 impl People {
-    fn insert(&mut self, token: Value, met: Met) {
+    fn insert(&mut self, token: Value, met: Met) -> Outcome<()> {
         let Value::Int(number) = token else {
             self.by_value.insert(token, met);
-            return;
+            return Ok(());
         };
+        let Met { domain, erased } = met;
         let incarnations = &mut self.incarnations;
-        let at = incarnations.iter().position(|inc| *inc == met.domain.inc);
+        let at = incarnations.iter().position(|inc| *inc == domain.inc);
         let at = at.unwrap_or_else(|| {
-            incarnations.push(met.domain.inc);
+            incarnations.push(domain.inc);
             incarnations.len() - 1
         });
-        match u16::try_from(at) {
-            Ok(inc) => {
-                let (erased, arrival) = (met.erased, met.domain.arrival);
-                let known = Known {
-                    inc,
-                    erased,
-                    arrival,
-                };
-                self.by_number.push((number, known));
-            }
-            Err(_) => {
-                self.by_value.insert(Value::Int(number), met);
-            }
-        }
+        let inc = u16::try_from(at).map_err(|_| Failure::new("there are too many incarnations"))?;
+        let arrival = domain.arrival;
+        let known = Known {
+            inc,
+            erased,
+            arrival,
+        };
+        self.by_number.push((number, known));
+        Ok(())
     }
 
     /// Makes them ready to be found: of two with one token the one that came last is found.
@@ -77,14 +73,11 @@ impl People {
     }
 
     fn get(&self, token: ValueRef<'_>) -> Option<Met> {
-        if let ValueRef::Int(number) = token
-            && let Some(at) = self.place(number)
-        {
-            return Some(self.met(self.by_number[at].1));
-        }
-        match self.by_value.is_empty() {
-            true => None,
-            false => self.by_value.get(&token.to_value()).copied(),
+        match token {
+            ValueRef::Int(number) => Some(self.met(self.by_number[self.place(number)?].1)),
+            // Most registers have none of these: no value is made to look for it.
+            _ if self.by_value.is_empty() => None,
+            other => self.by_value.get(&other.to_value()).copied(),
         }
     }
 
@@ -152,7 +145,7 @@ impl Gatherer {
                         domain: *domain,
                         erased: false,
                     },
-                );
+                )?;
                 self.remember(*domain, &identity, classes)?;
             } else if let Some(domain) = erased.get(&who) {
                 self.people.insert(
@@ -161,7 +154,7 @@ impl Gatherer {
                         domain: *domain,
                         erased: true,
                     },
-                );
+                )?;
                 self.left_out.push(identity.key);
             } else {
                 new.push((row.token, identity));
@@ -189,7 +182,7 @@ impl Gatherer {
                     domain,
                     erased: false,
                 },
-            );
+            )?;
         }
         self.people.settle();
         Ok(())
@@ -289,10 +282,12 @@ mod tests {
         let numbers = [7, i64::MAX, 1, 2, i64::MIN, 900, -1, 4, 5];
         for (arrival, number) in (0..).zip(numbers) {
             let met = met(arrival as usize % 2, arrival, arrival == 3);
-            people.insert(Value::Int(number), met);
+            people.insert(Value::Int(number), met).unwrap();
         }
-        people.insert(Value::Text(b"5".to_vec()), met(0, 77, false));
-        people.insert(Value::Int(900), met(1, 78, true));
+        let text = met(0, 77, false);
+        people.insert(Value::Text(b"5".to_vec()), text).unwrap();
+        let last = met(1, 78, true);
+        people.insert(Value::Int(900), last).unwrap();
         people.settle();
         let found = |token: ValueRef<'_>| people.get(token).map(|met| (met.domain, met.erased));
         for (arrival, number) in (0..).zip(numbers).filter(|(_, number)| *number != 900) {
@@ -300,10 +295,8 @@ mod tests {
             let expected = Some((met.domain, met.erased));
             assert_eq!(found(ValueRef::Int(number)), expected, "{number}");
         }
-        let last = met(1, 78, true);
         assert_eq!(found(ValueRef::Int(900)), Some((last.domain, true)));
-        let text = met(0, 77, false).domain;
-        assert_eq!(found(ValueRef::Text(b"5")), Some((text, false)));
+        assert_eq!(found(ValueRef::Text(b"5")), Some((text.domain, false)));
         for number in [0, 3, 6, 8, 899, 901, i64::MIN + 1, i64::MAX - 1, -2] {
             assert_eq!(found(ValueRef::Int(number)), None, "{number}");
         }
