@@ -1,7 +1,6 @@
 //! Hands rows from a thread that reads a source to the one that gathers them, in batches, so that both are
 //! at work at once.
 
-use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -217,76 +216,35 @@ fn take(
     while let Ok(sent) = from.recv() {
         match sent {
             Sent::Rows(batch) => batch.each(table, each)?,
-            Sent::LongRow(batch, heads) => {
-                let arriving = Arriving::new(&from, &heads);
-                batch.each(table, &mut |row| {
-                    let long = arriving.values(&heads);
-                    each(Row { long, ..row })
-                })?;
-                arriving.pass();
-            }
-            // Of a value that somebody has not read to its end.
+            Sent::LongRow(batch, heads) => batch.each(table, &mut |row| {
+                let long = heads.iter().map(|head| arriving(&from, head)).collect();
+                each(Row { long, ..row })
+            })?,
+            // Of a row that nobody wants.
             Sent::Bytes(_) => {}
         }
     }
     Ok(())
 }
 
-/// The bytes of one row's long values.
-struct Arriving<'r> {
-    from: &'r Receiver<Sent>,
-    /// How many have not come yet.
-    left: Cell<u64>,
-}
-
-impl<'r> Arriving<'r> {
-    fn new(from: &'r Receiver<Sent>, heads: &[LongHead]) -> Self {
-        let left = Cell::new(heads.iter().map(|head| head.len).sum());
-        Self { from, left }
-    }
-
-    /// The values, to be read one after the other.
-    fn values<'a>(&'a self, heads: &[LongHead]) -> Vec<LongValue<'a>> {
-        let value = |head: &LongHead| LongValue {
-            column: head.column,
-            kind: head.kind,
-            len: head.len,
-            bytes: Box::new(LongReader {
-                arriving: self,
-                left: head.len,
-                bytes: Vec::new(),
-                at: 0,
-            }),
-        };
-        heads.iter().map(value).collect()
-    }
-
-    fn next(&self) -> io::Result<Vec<u8>> {
-        match self.from.recv() {
-            Ok(Sent::Bytes(Ok(bytes))) => {
-                self.left.set(self.left.get() - bytes.len() as u64);
-                Ok(bytes)
-            }
-            Ok(Sent::Bytes(Err(error))) => {
-                self.left.set(0);
-                Err(error)
-            }
-            _ => {
-                self.left.set(0);
-                Err(io::ErrorKind::UnexpectedEof.into())
-            }
-        }
-    }
-
-    /// Passes over what nobody has read.
-    fn pass(&self) {
-        while self.left.get() > 0 && self.next().is_ok() {}
+/// A long value whose bytes come behind its row; those of a row are to be read one after the other.
+fn arriving<'r>(from: &'r Receiver<Sent>, head: &LongHead) -> LongValue<'r> {
+    LongValue {
+        column: head.column,
+        kind: head.kind,
+        len: head.len,
+        bytes: Box::new(LongReader {
+            from,
+            left: head.len,
+            bytes: Vec::new(),
+            at: 0,
+        }),
     }
 }
 
 /// Reads one long value as it comes.
-struct LongReader<'a> {
-    arriving: &'a Arriving<'a>,
+struct LongReader<'r> {
+    from: &'r Receiver<Sent>,
     /// How many of its bytes have not come yet.
     left: u64,
     bytes: Vec<u8>,
@@ -296,7 +254,10 @@ struct LongReader<'a> {
 impl Read for LongReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.at == self.bytes.len() && self.left > 0 {
-            self.bytes = self.arriving.next()?;
+            let Ok(Sent::Bytes(bytes)) = self.from.recv() else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            self.bytes = bytes?;
             self.left -= self.bytes.len() as u64;
             self.at = 0;
         }
@@ -306,3 +267,6 @@ impl Read for LongReader<'_> {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests;
