@@ -26,8 +26,8 @@
 //! | `[int, null]` | the text `YYYY-MM-DD`: days since 1970 |
 //! | `[incarnation: bytes(8), leaf: uint, sealed: bytes]` | a reference |
 //!
-//! Dates have a form of their own in rows alone: what a reference seals and what an identity is made of
-//! is text as any other, since both are hashed, and readers of older hashes must find the same.
+//! Dates have a form of their own in rows alone. In what a reference seals, and in an identity, they are
+//! text like any other: hashes of both are kept.
 //!
 //! A **reference** stands where a row refers to another customer, or to a row that belongs to one:
 //! the value itself is sealed under *that* customer's key, so whoever can no longer open that key
