@@ -161,6 +161,15 @@ impl Domain {
         }
     }
 
+    /// Dictionaries, which are nobody's. Never punctured.
+    pub const fn common(inc: Incarnation) -> Self {
+        Self {
+            inc,
+            class: Class::OWN,
+            arrival: 1,
+        }
+    }
+
     /// The number of the leaf in its tree: `class (8 bits) | arrival (32)`.
     pub fn leaf(self) -> u64 {
         u64::from(self.class.0) << 32 | u64::from(self.arrival)

@@ -5,12 +5,14 @@
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 8 | magic `tenurePG` |
-//! | 8 | 1 | version, 1 |
+//! | 8 | 1 | version, 2 |
 //! | 9 | 8 | incarnation that wrote it |
 //! | 17 | 16 | salt: random, new for each page |
 //! | 33 | … | blocks, back to back |
 //! | | n | index, sealed |
 //! | end − 4 | 4 | n, little endian |
+//!
+//! Version 1, which is read and not written any more, knows no dictionaries.
 //!
 //! A page's name is the BLAKE3 of all its bytes. Blocks and index are sealed frames (see
 //! [`crate::seal`]) under `field_key(salt, "page block" ‖ number as u64 big endian)` and
@@ -19,7 +21,8 @@
 //! The **index** is a CBOR array of three:
 //!
 //! - incarnations, `[bytes(8), …]`, to which entries refer by position;
-//! - packs, `[[name: bytes(32), size: uint, salt: bytes(16)], …]`, likewise;
+//! - packs, `[[name: bytes(32), size: uint, salt: bytes(16)], …]`, likewise; a pack with a dictionary has a fourth
+//!   item, the stored length of that as uint;
 //! - blocks, `[[incarnation: uint, first leaf: uint, stored length: uint], …]` in order.
 //!
 //! A **block** is a CBOR sequence of entries, some 64 KiB before compression and at least one.
@@ -51,7 +54,7 @@ mod write;
 pub use write::{FinishedPage, PageWriter};
 
 const MAGIC: &[u8; 8] = b"tenurePG";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER: usize = 33;
 /// Plain bytes after which a block is closed.
 const BLOCK: usize = 64 << 10;
@@ -95,6 +98,8 @@ pub struct PackRef {
     pub size: u64,
     /// The salt of its keys.
     pub salt: Salt,
+    /// The stored length of its dictionary; 0 if it has none.
+    pub dictionary: u32,
 }
 
 /// Where one piece is stored, and what it is.
@@ -198,12 +203,26 @@ pub fn incarnation(head: &[u8]) -> Result<Incarnation, PageError> {
     if header[..8] != *MAGIC {
         return Err(PageError::NotAPage);
     }
-    if header[8] != VERSION {
+    if !(1..=VERSION).contains(&header[8]) {
         return Err(PageError::UnknownVersion(header[8]));
     }
     let mut inc = [0; 8];
     inc.copy_from_slice(&header[9..17]);
     Ok(Incarnation(inc))
+}
+
+fn pack(r: &mut Decoder<'_>) -> Result<PackRef, Malformed> {
+    let items = r.array()?;
+    Ok(PackRef {
+        name: ObjectName(cbor::fixed(r)?),
+        size: r.u64()?,
+        salt: cbor::fixed(r)?,
+        dictionary: match items {
+            Some(3) => 0,
+            Some(4) => r.u32()?,
+            _ => return Err(Malformed),
+        },
+    })
 }
 
 impl Page {
@@ -263,12 +282,7 @@ impl Page {
             self.incs.push(Incarnation(cbor::fixed(&mut r)?));
         }
         for _ in 0..r.array().map_err(Malformed::from)?.ok_or(Malformed)? {
-            cbor::array(&mut r, 3)?;
-            self.packs.push(PackRef {
-                name: ObjectName(cbor::fixed(&mut r)?),
-                size: r.u64().map_err(Malformed::from)?,
-                salt: cbor::fixed(&mut r)?,
-            });
+            self.packs.push(pack(&mut r)?);
         }
         let mut offset = HEADER as u64;
         for number in 0..r.array().map_err(Malformed::from)?.ok_or(Malformed)? {

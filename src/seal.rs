@@ -1,18 +1,6 @@
 //! Compresses, then encrypts; and back.
 //!
-//! # Frame
-//!
-//! What is encrypted is always a *frame*:
-//!
-//! | offset | bytes | what |
-//! |---|---|---|
-//! | 0 | 1 | codec: 0 as it is, 1 Zstandard (RFC 8878), one frame without a dictionary |
-//! | 1 | 4 | length of the plain bytes, little endian |
-//! | 5 | … | the bytes, by that codec |
-//!
-//! Codec 0 is taken where Zstandard would save nothing. The length is authenticated with the rest,
-//! and it is this length, never the Zstandard frame's own, that a reader makes room for; it is
-//! refused above [`MAX_PLAIN`], and when the bytes decompress to any other length.
+//! What is encrypted is always a *frame*, see [`frame`].
 //!
 //! # Sealing
 //!
@@ -40,19 +28,21 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
-use zstd::bulk;
 
 use crate::ids::RepoId;
 use crate::secret::Seed;
 
-/// The longest plain text of one frame: 256 MiB.
-pub const MAX_PLAIN: usize = 256 << 20;
-/// The longest frame that is encrypted: AES-GCM's own limit is higher.
-pub const MAX_FRAME: usize = 2 << 30;
+mod dictionary;
+mod frame;
+
+pub use dictionary::{Dictionary, SHARED_BY};
+pub use frame::{
+    Compressor, Decompressor, FRAME_HEADER, MAX_FRAME, MAX_PLAIN, SHORT, plain_frame,
+    wants_dictionary,
+};
+
 /// What sealing adds to a frame.
 pub const TAG: usize = 16;
-/// What a frame adds to its bytes.
-pub const FRAME_HEADER: usize = 5;
 
 /// Why sealed bytes could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +53,9 @@ pub enum SealError {
     /// It was sealed by a later version.
     #[error("codec {0} is not known to this version")]
     UnknownCodec(u8),
+    /// Its pack has none, or not the one it was compressed with.
+    #[error("the dictionary that it was compressed with is not there")]
+    NoDictionary,
     /// The frame contradicts itself.
     #[error("the frame does not hold what it says")]
     BadFrame,
@@ -123,82 +116,6 @@ impl Place<'_> {
         bytes.extend_from_slice(&self.number.to_be_bytes());
         bytes.extend_from_slice(self.field);
         bytes
-    }
-}
-
-/// Makes frames. Its Zstandard context is reused, which for small pieces is most of the speed.
-pub struct Compressor(bulk::Compressor<'static>);
-
-/// Zstandard's level: its default, where more costs much and gives little.
-const LEVEL: i32 = 3;
-
-impl Compressor {
-    /// A compressor of one's own for each thread.
-    pub fn new() -> std::io::Result<Self> {
-        bulk::Compressor::new(LEVEL).map(Self)
-    }
-
-    /// The frame of `plain`.
-    pub fn frame(&mut self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        if plain.len() > MAX_PLAIN {
-            return Err(SealError::TooLong(plain.len()));
-        }
-        let mut frame = Vec::with_capacity(FRAME_HEADER + plain.len() + TAG);
-        frame.resize(FRAME_HEADER + plain.len(), 0);
-        frame[1..FRAME_HEADER].copy_from_slice(&(plain.len() as u32).to_le_bytes());
-        // Room for less than the plain bytes: what does not shrink fails, and stays as it is.
-        let room = plain.len().saturating_sub(1);
-        match self
-            .0
-            .compress_to_buffer(plain, &mut frame[FRAME_HEADER..FRAME_HEADER + room])
-        {
-            Ok(len) => {
-                frame[0] = 1;
-                frame.truncate(FRAME_HEADER + len);
-            }
-            Err(_) => {
-                self.0 = bulk::Compressor::new(LEVEL).map_err(|_| SealError::BadFrame)?;
-                frame[FRAME_HEADER..].copy_from_slice(plain);
-            }
-        }
-        Ok(frame)
-    }
-}
-
-/// A frame of bytes that are too few to be worth compressing.
-pub fn plain_frame(plain: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(FRAME_HEADER + plain.len() + TAG);
-    frame.push(0);
-    frame.extend_from_slice(&(plain.len() as u32).to_le_bytes());
-    frame.extend_from_slice(plain);
-    frame
-}
-
-/// Takes frames apart again; reused like [`Compressor`].
-pub struct Decompressor(bulk::Decompressor<'static>);
-
-impl Decompressor {
-    /// A decompressor of one's own for each thread.
-    pub fn new() -> std::io::Result<Self> {
-        bulk::Decompressor::new().map(Self)
-    }
-
-    /// The plain bytes of a frame.
-    pub fn plain(&mut self, frame: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let len = plain_len(frame)?;
-        let (header, body) = frame.split_at(FRAME_HEADER);
-        match header[0] {
-            0 if body.len() == len => Ok(Zeroizing::new(body.to_vec())),
-            0 => Err(SealError::BadFrame),
-            1 => match self.0.decompress(body, len) {
-                Ok(plain) if plain.len() == len => Ok(Zeroizing::new(plain)),
-                _ => {
-                    self.0 = bulk::Decompressor::new().map_err(|_| SealError::BadFrame)?;
-                    Err(SealError::BadFrame)
-                }
-            },
-            codec => Err(SealError::UnknownCodec(codec)),
-        }
     }
 }
 
@@ -266,30 +183,13 @@ pub fn seal(key: &Seed, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, Seal
 /// Decrypts and decompresses: the way back of [`seal`].
 pub fn open(key: &Seed, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let mut frame = decrypt(key, place, sealed)?;
-    if frame.first() == Some(&0) {
-        // Small fields are not compressed, and there are many of them: no context is made for one.
-        let len = plain_len(&frame)?;
-        frame.drain(..FRAME_HEADER);
-        return if frame.len() == len {
-            Ok(frame)
-        } else {
-            Err(SealError::BadFrame)
-        };
+    // Small fields are not compressed, and there are many of them: no context is made for one.
+    if let Some(whole) = frame::as_it_is(&mut frame) {
+        return whole.map(|()| frame);
     }
     Decompressor::new()
         .map_err(|_| SealError::BadFrame)?
-        .plain(&frame)
-}
-
-/// The length that a frame says its plain bytes have.
-fn plain_len(frame: &[u8]) -> Result<usize, SealError> {
-    let header = frame.get(..FRAME_HEADER).ok_or(SealError::BadFrame)?;
-    let len = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
-    if len > MAX_PLAIN {
-        Err(SealError::TooLong(len))
-    } else {
-        Ok(len)
-    }
+        .plain(&frame, None)
 }
 
 #[cfg(test)]
@@ -358,21 +258,26 @@ mod tests {
         assert_eq!(frame[0], 1);
         for len in [0_u32, 999, 1001] {
             frame[1..5].copy_from_slice(&len.to_le_bytes());
-            assert_eq!(decompressor.plain(&frame).unwrap_err(), SealError::BadFrame);
+            assert_eq!(
+                decompressor.plain(&frame, None).unwrap_err(),
+                SealError::BadFrame
+            );
         }
         frame[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(
-            decompressor.plain(&frame).unwrap_err(),
+            decompressor.plain(&frame, None).unwrap_err(),
             SealError::TooLong(u32::MAX as usize)
         );
-        frame[0] = 2;
         frame[1..5].copy_from_slice(&1000_u32.to_le_bytes());
+        for (codec, error) in [
+            (2, SealError::NoDictionary),
+            (3, SealError::UnknownCodec(3)),
+        ] {
+            frame[0] = codec;
+            assert_eq!(decompressor.plain(&frame, None).unwrap_err(), error);
+        }
         assert_eq!(
-            decompressor.plain(&frame).unwrap_err(),
-            SealError::UnknownCodec(2)
-        );
-        assert_eq!(
-            decompressor.plain(&[0, 1, 0]).unwrap_err(),
+            decompressor.plain(&[0, 1, 0], None).unwrap_err(),
             SealError::BadFrame
         );
     }

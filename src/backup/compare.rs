@@ -142,7 +142,7 @@ impl<'v> Comparer<'v> {
         self.pieces(&mut done)?;
         self.end_group()?;
         self.skip_to(None)?;
-        self.line.flush()?;
+        self.line.finish()?;
         report.end();
         self.changed.sort_unstable();
         self.changed.dedup();

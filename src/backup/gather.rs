@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use super::dangling::Dangling;
+use super::dictionary::Sample;
 use super::long;
 use super::numbers::{NumberedSource, Numbers, number};
 use crate::config::Source;
@@ -34,6 +35,8 @@ use told::{damaged, to_be_settled, unread};
 pub struct Gathered {
     /// The records: an [`IDENTITY`], then rows, for each domain.
     pub sorted: Sorted,
+    /// Some of the customers' rows, if they were asked for.
+    pub sample: Option<Sample>,
     /// How records' keys tell incarnations.
     pub ranks: Ranks,
     /// The sources as they were.
@@ -94,9 +97,11 @@ pub fn source_of(key: u64) -> u32 {
 /// Reads all sources.
 ///
 /// A source that cannot be read, and does not hold the register, hinders no other: it stays as it was `before`.
+/// Some rows are kept aside in `sample`, if there is one.
 pub fn gather(
     repository: &mut Repository,
     before: &[SourceState],
+    sample: Option<Sample>,
     report: &dyn Report,
 ) -> Outcome<Gathered> {
     let spill = repository.state.path().join("spill");
@@ -106,6 +111,7 @@ pub fn gather(
     let mut gatherer = Gatherer {
         repo: repository.id(),
         sorter: Sorter::new(&spill),
+        sample,
         ranks: Ranks::new(&repository.keyring.forest),
         people: People::default(),
         some_unseen: false,
@@ -151,6 +157,7 @@ pub fn gather(
     drop(opened);
     Ok(Gathered {
         sorted: gatherer.sorter.finish()?,
+        sample: gatherer.sample,
         ranks: gatherer.ranks,
         sources,
         carried,
@@ -203,6 +210,7 @@ fn file_name(path: &Path) -> String {
 struct Gatherer {
     repo: crate::ids::RepoId,
     sorter: Sorter,
+    sample: Option<Sample>,
     ranks: Ranks,
     people: People,
     /// Whether damage keeps us from seeing some of them.
@@ -286,6 +294,9 @@ impl Gatherer {
             let mut record = std::mem::take(&mut self.record);
             record.clear();
             piece::encode_row(&mut record, table, row.rowid, cells);
+            if let Some(sample) = self.sample.as_mut().filter(|_| domain.class != Class::OWN) {
+                sample.add(domain, &record);
+            }
             self.sorter.push(key, &record)?;
             self.record = record;
         } else {

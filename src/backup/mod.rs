@@ -3,6 +3,7 @@
 //! Durable before named: packs, then the pages that refer to them, then the manifest. A store that
 //! fails on the way is left *behind*; the snapshot exists when one store has all of it.
 
+use std::sync::Arc;
 use std::thread;
 
 use crate::clock::Timestamp;
@@ -13,11 +14,13 @@ use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
 use crate::report::Report;
+use crate::seal::Dictionary;
 use crate::store::Store;
 use crate::value::CustomerKey;
 
 mod compare;
 mod dangling;
+mod dictionary;
 mod fill;
 pub mod gather;
 mod long;
@@ -30,6 +33,7 @@ mod tests;
 mod uploads;
 
 use compare::{Changes, Comparer, Sources};
+use dictionary::Sample;
 use fill::Level;
 pub use fill::kept;
 use gather::{Gathered, gather};
@@ -80,7 +84,8 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         .view
         .as_ref()
         .map(|view| view.manifest().sources.clone());
-    let gathered = gather(repository, &before.unwrap_or_default(), report)?;
+    let sample = basis.dictionary.is_none().then(Sample::new);
+    let gathered = gather(repository, &before.unwrap_or_default(), sample, report)?;
     // What stays as it was is read in no snapshot but the one before.
     basis.full &= gathered.carried.is_empty();
     let written = write(repository, gathered, &basis, &level, report)?;
@@ -124,6 +129,8 @@ struct Basis {
     number: u64,
     /// The snapshot before it.
     view: Option<View>,
+    /// What that one's pieces were compressed with.
+    dictionary: Option<Arc<Dictionary>>,
     full: bool,
     why_full: Option<&'static str>,
 }
@@ -135,6 +142,7 @@ impl Basis {
         let alone = |why_full| Self {
             number,
             view: None,
+            dictionary: None,
             full: true,
             why_full,
         };
@@ -160,9 +168,11 @@ impl Basis {
         if pages.any(|page| fetcher.page(page).is_err()) {
             return Ok(alone(Some("no store has the last snapshot's pages whole")));
         }
+        let dictionary = dictionary::of_before(repository, &fetcher, &view);
         Ok(Self {
             number,
             view: Some(view),
+            dictionary,
             full,
             why_full: None,
         })
@@ -211,6 +221,7 @@ fn write(
         .change(|change| -> Outcome<_> { Ok((change.next_customer()?, change.next_own()?)) })?;
     let Gathered {
         sorted,
+        sample,
         ranks,
         mut sources,
         carried,
@@ -220,11 +231,13 @@ fn write(
         read_bytes,
         ..
     } = gathered;
+    let anew = || sample.and_then(Sample::dictionary).map(Arc::new);
+    let dictionary = basis.dictionary.clone().or_else(anew);
     let fetcher = repository.fetcher(&level.stores);
     let register = sources.first().map_or(0, |source| source.number);
     let forest = &repository.keyring.forest;
     let (changes, packed, stored_bytes, (whole, failed)) = thread::scope(|scope| {
-        let (line, ends) = Line::start(scope)?;
+        let (line, ends) = Line::start(scope, dictionary);
         let uploads = Uploads::start(scope, &level.stores);
         let (id, inc, state) = (repository.id(), repository.inc(), &repository.state);
         let packer = Packer::new(id, inc, forest, &meta, state, uploads)?;

@@ -6,11 +6,12 @@
 //! the pack that its last new piece went into is finished, since only then has that pack a name.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
 use super::uploads::Uploads;
-use crate::error::{Failure, Outcome};
+use crate::error::{Context, Failure, Outcome};
 use crate::fsx;
 use crate::ids::{Class, Domain, Incarnation, ObjectName, PieceName, RepoId};
 use crate::keyring::tree::{Forest, ForestWalker};
@@ -19,13 +20,15 @@ use crate::pack::{PackWriter, Slot};
 use crate::page::{Entry, FinishedPage, PackRef, PageWriter, PieceRef};
 use crate::repo::objects::{pack_path, page_path};
 use crate::repo::state::StateDir;
-use crate::seal::Compressor;
+use crate::seal::{Compressor, Dictionary};
 use crate::secret::DomainKey;
 
 /// Plain bytes after which a batch is handed on.
 const BATCH: usize = 1 << 20;
 /// Items after which a batch is handed on.
 const BATCH_ITEMS: usize = 4096;
+/// So many new pieces are worth a dictionary in their pack; a day on which less has changed stores none.
+const WORTH: usize = 100;
 
 /// What is handed on, in the order of the snapshot.
 pub enum Item {
@@ -55,47 +58,44 @@ pub enum Part {
     New,
 }
 
+/// Items on their way, and what short pieces among them are compressed with: the same for all batches.
+pub struct Batch {
+    items: Vec<Item>,
+    dictionary: Option<Arc<Dictionary>>,
+}
+
 /// The near end of the line.
 pub struct Line {
     batch: Vec<Item>,
     size: usize,
     turn: usize,
-    compressors: Vec<SyncSender<Vec<Item>>>,
+    dictionary: Option<Arc<Dictionary>>,
+    compressors: Vec<SyncSender<Batch>>,
 }
 
 impl Line {
     /// Starts the compressors. Returns the near end, and the far ends of all, to be taken in turn.
     pub fn start<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
-    ) -> Outcome<(Self, Vec<Receiver<Vec<Item>>>)> {
+        dictionary: Option<Arc<Dictionary>>,
+    ) -> (Self, Vec<Receiver<Outcome<Batch>>>) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (mut compressors, mut ends) = (Vec::new(), Vec::new());
         for _ in 0..cores {
-            let (send, queue) = sync_channel::<Vec<Item>>(2);
+            let (send, queue) = sync_channel(2);
             let (done, end) = sync_channel(2);
-            let mut compressor = Compressor::new()?;
-            scope.spawn(move || {
-                for mut batch in queue {
-                    batch
-                        .iter_mut()
-                        .for_each(|item| compress(&mut compressor, item));
-                    if done.send(batch).is_err() {
-                        break;
-                    }
-                }
-            });
+            scope.spawn(move || compress_all(&queue, &done));
             compressors.push(send);
             ends.push(end);
         }
-        Ok((
-            Self {
-                batch: Vec::new(),
-                size: 0,
-                turn: 0,
-                compressors,
-            },
-            ends,
-        ))
+        let line = Self {
+            batch: Vec::new(),
+            size: 0,
+            turn: 0,
+            dictionary,
+            compressors,
+        };
+        (line, ends)
     }
 
     /// Hands an item on.
@@ -105,15 +105,27 @@ impl Line {
         }
         self.batch.push(item);
         if self.size >= BATCH || self.batch.len() >= BATCH_ITEMS {
-            self.flush()?;
+            self.hand_on()?;
         }
         Ok(())
     }
 
-    /// Hands on what has been gathered.
-    pub fn flush(&mut self) -> Outcome<()> {
-        let batch = std::mem::take(&mut self.batch);
+    /// Hands on what is left.
+    pub fn finish(mut self) -> Outcome<()> {
+        let pieces = self.batch.iter();
+        let pieces = pieces.filter(|item| matches!(item, Item::Piece { .. }));
+        if self.turn == 0 && pieces.count() < WORTH {
+            self.dictionary = None;
+        }
+        self.hand_on()
+    }
+
+    fn hand_on(&mut self) -> Outcome<()> {
         self.size = 0;
+        let batch = Batch {
+            items: std::mem::take(&mut self.batch),
+            dictionary: self.dictionary.clone(),
+        };
         let compressor = &self.compressors[self.turn % self.compressors.len()];
         self.turn += 1;
         compressor
@@ -122,13 +134,34 @@ impl Line {
     }
 }
 
-fn compress(compressor: &mut Compressor, item: &mut Item) {
-    if let Item::Piece { bytes, .. } = item {
-        // A piece is far shorter than what a frame takes, which is the one thing that can fail.
-        if let Ok(frame) = compressor.frame(bytes) {
-            *bytes = frame;
+/// One compressor's work, until no more batches come or one cannot be compressed.
+fn compress_all(queue: &Receiver<Batch>, done: &SyncSender<Outcome<Batch>>) {
+    let Ok(first) = queue.recv() else { return };
+    let dictionary = first.dictionary.clone();
+    let compressor = match dictionary.as_deref() {
+        Some(dictionary) => Compressor::with(dictionary),
+        None => Compressor::new(),
+    };
+    let mut compressor = match compressor.failed_to(|| "start a compressor") {
+        Ok(compressor) => compressor,
+        Err(failure) => return drop(done.send(Err(failure))),
+    };
+    for mut batch in std::iter::once(first).chain(queue) {
+        let compressed = compress(&mut compressor, &mut batch.items);
+        let failed = compressed.is_err();
+        if done.send(compressed.map(|()| batch)).is_err() || failed {
+            return;
         }
     }
+}
+
+fn compress(compressor: &mut Compressor<'_>, items: &mut [Item]) -> Outcome<()> {
+    for item in items {
+        if let Item::Piece { bytes, .. } = item {
+            *bytes = compressor.frame(bytes)?;
+        }
+    }
+    Ok(())
 }
 
 /// What packing has written.
@@ -150,7 +183,10 @@ pub struct Packer<'a, 'scope> {
     meta: &'a DomainKey,
     state: &'a StateDir,
     uploads: Uploads<'scope>,
-    pack: PackWriter,
+    /// What the batch at hand was compressed with.
+    dictionary: Option<Arc<Dictionary>>,
+    /// The pack being filled, once it has a blob.
+    pack: Option<PackWriter>,
     /// New pieces of the entry that is coming, in the pack being filled or in finished ones.
     pieces: VecDeque<Stored>,
     /// Entries that wait for the pack being filled.
@@ -192,7 +228,8 @@ impl<'a, 'scope> Packer<'a, 'scope> {
             meta,
             state,
             uploads,
-            pack: PackWriter::new(repo, inc)?,
+            dictionary: None,
+            pack: None,
             pieces: VecDeque::new(),
             waiting: Vec::new(),
             page: PageWriter::new(repo, inc)?,
@@ -201,11 +238,13 @@ impl<'a, 'scope> Packer<'a, 'scope> {
     }
 
     /// Takes everything that comes along the line, to its end.
-    pub fn run(mut self, ends: &[Receiver<Vec<Item>>]) -> Outcome<(Packed, Uploads<'scope>)> {
+    pub fn run(mut self, ends: &[Receiver<Outcome<Batch>>]) -> Outcome<(Packed, Uploads<'scope>)> {
         for end in ends.iter().cycle() {
             // The first end that is closed when its turn comes is the end of all: batches go round.
             let Ok(batch) = end.recv() else { break };
-            for item in batch {
+            let Batch { items, dictionary } = batch?;
+            self.dictionary = dictionary;
+            for item in items {
                 self.item(item)?;
             }
         }
@@ -226,7 +265,7 @@ impl<'a, 'scope> Packer<'a, 'scope> {
                 rows,
             } => {
                 let key = self.key(domain)?;
-                let slot = self.pack.add(domain, &key, name, bytes);
+                let slot = self.pack()?.add(domain, &key, bytes);
                 self.pieces.push_back(Stored {
                     pack: None,
                     slot,
@@ -234,7 +273,7 @@ impl<'a, 'scope> Packer<'a, 'scope> {
                     rows,
                     name,
                 });
-                if self.pack.is_full() {
+                if self.pack.as_ref().is_some_and(PackWriter::is_full) {
                     self.finish_pack()?;
                 }
                 Ok(())
@@ -255,13 +294,26 @@ impl<'a, 'scope> Packer<'a, 'scope> {
                     id,
                     pieces,
                 });
-                if self.pack.is_empty() {
+                if self.pack.is_none() {
                     self.release()
                 } else {
                     Ok(())
                 }
             }
         }
+    }
+
+    /// The pack that the next blob goes into.
+    fn pack(&mut self) -> Outcome<&mut PackWriter> {
+        let pack = match self.pack.take() {
+            Some(pack) => pack,
+            None => {
+                let common = self.key(Domain::common(self.inc))?;
+                let dictionary = self.dictionary.as_deref();
+                PackWriter::new(self.repo, self.inc, dictionary.map(|it| (it, &common)))?
+            }
+        };
+        Ok(self.pack.insert(pack))
     }
 
     fn key(&mut self, domain: Domain) -> Outcome<DomainKey> {
@@ -297,15 +349,15 @@ impl<'a, 'scope> Packer<'a, 'scope> {
     }
 
     fn finish_pack(&mut self) -> Outcome<()> {
-        if !self.pack.is_empty() {
-            let next = PackWriter::new(self.repo, self.inc)?;
-            let salt = self.pack.salt();
-            let (name, bytes) = std::mem::replace(&mut self.pack, next).finish(self.meta)?;
+        if let Some(pack) = self.pack.take() {
+            let (salt, dictionary) = (pack.salt(), pack.dictionary());
+            let (name, bytes) = pack.finish(self.meta)?;
             self.uploads.put(&pack_path(name), &bytes)?;
             let pack = PackRef {
                 name,
                 size: bytes.len() as u64,
                 salt,
+                dictionary,
             };
             let waiting = self
                 .waiting

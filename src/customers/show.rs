@@ -229,15 +229,16 @@ fn tables<'e>(
     state: &SourceState,
     entries: impl Iterator<Item = &'e Entry>,
 ) -> Outcome<Vec<ShownTable>> {
+    let forest = &repository.keyring.forest;
     let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
     for entry in entries {
-        let Some(key) = repository.keyring.forest.key(entry.domain) else {
+        let Some(key) = forest.key(entry.domain) else {
             continue;
         };
         let mut reader = RowReader::default();
         let mut goes_on = false;
         for piece in entry.pieces.iter().flatten() {
-            let plain = fetcher.piece(piece, &key)?;
+            let plain = fetcher.piece(piece, &key, forest)?;
             reader.piece(&plain, |found| -> Outcome<()> {
                 let table = match found {
                     Found::Row(row, _) => row.table,

@@ -180,10 +180,14 @@ impl PageWriter {
             }
             w.array(self.packs.len() as u64)?;
             for pack in &self.packs {
-                w.array(3)?
+                let has_one = pack.dictionary > 0;
+                w.array(if has_one { 4 } else { 3 })?
                     .bytes(&pack.name.0)?
                     .u64(pack.size)?
                     .bytes(&pack.salt)?;
+                if has_one {
+                    w.u32(pack.dictionary)?;
+                }
             }
             w.array(self.blocks.len() as u64)?;
             for (inc, leaf, len) in &self.blocks {

@@ -12,7 +12,7 @@ use crate::keyring::recovery::RecoveryError;
 use crate::keyring::{HostKeyringError, KeyringError};
 use crate::note::NoteError;
 use crate::object::ObjectError;
-use crate::pack::PackError;
+use crate::pack::{NewPackError, PackError};
 use crate::page::PageError;
 use crate::seal::SealError;
 use crate::secret::SecretError;
@@ -29,6 +29,7 @@ failures!(
     HostKeyringError,
     KeyringError,
     Malformed,
+    NewPackError,
     NoteError,
     ObjectError,
     PackError,

@@ -3,19 +3,21 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::error::{Failure, Outcome};
 use crate::fsx;
-use crate::ids::{Incarnation, ObjectName, RepoId};
+use crate::ids::{Domain, Incarnation, ObjectName, PieceName, RepoId};
+use crate::keyring::tree::Forest;
 use crate::manifest::PageRef;
 use crate::object::{self, Chain};
-use crate::pack::{self, Pack};
+use crate::pack::{self, Head, Pack};
 use crate::page::{self, PackRef, Page, PieceRef};
 use crate::piece;
 use crate::repo::state::StateDir;
-use crate::seal::Decompressor;
+use crate::seal::{Decompressor, Dictionary};
 use crate::secret::DomainKey;
 use crate::store::Store;
 
@@ -39,13 +41,22 @@ pub fn is_whole(store: &Store, path: &str) -> bool {
 /// Bytes of whole packs that are kept at hand. A snapshot is read along one line per snapshot of its
 /// chain, and the packs of incrementals are small.
 const CACHED: u64 = 160 << 20;
+/// Dictionaries that are kept at hand for readers of single blobs: as many as a chain has snapshots.
+const DICTIONARIES: usize = 8;
+
+/// A pack and its dictionary.
+struct Whole {
+    pack: Pack,
+    dictionary: Option<Dictionary>,
+}
 
 /// Reads objects from the stores it was given, in their order: the first whole copy counts.
 pub struct Fetcher {
     repo: RepoId,
     stores: Vec<Store>,
     state: Option<StateDir>,
-    packs: RefCell<VecDeque<(ObjectName, Rc<Pack>)>>,
+    packs: RefCell<VecDeque<(ObjectName, Rc<Whole>)>>,
+    dictionaries: RefCell<VecDeque<(ObjectName, Arc<Dictionary>)>>,
     read: Cell<u64>,
 }
 
@@ -57,6 +68,7 @@ impl Fetcher {
             stores,
             state,
             packs: RefCell::default(),
+            dictionaries: RefCell::default(),
             read: Cell::new(0),
         }
     }
@@ -144,7 +156,7 @@ impl Fetcher {
     }
 
     /// A whole pack, checked against its name; the last few are kept at hand.
-    pub fn pack(&self, pack: &PackRef) -> Outcome<Rc<Pack>> {
+    fn pack(&self, pack: &PackRef, forest: &Forest) -> Outcome<Rc<Whole>> {
         let mut cached = self.packs.borrow_mut();
         if let Some(at) = cached.iter().position(|(name, _)| *name == pack.name)
             && let Some(found) = cached.remove(at)
@@ -153,37 +165,80 @@ impl Fetcher {
             cached.push_back(found);
             return Ok(whole);
         }
+        let path = pack_path(pack.name);
         let whole = self.first(|store| {
-            let bytes = store.get(&pack_path(pack.name), pack::MAX)?;
+            let bytes = store.get(&path, pack::MAX)?;
             self.read.set(self.read.get() + bytes.len() as u64);
-            let named = |error| {
-                let what = format!(
-                    "store {:?}: pack {} is damaged",
-                    store.name().as_str(),
-                    pack.name
-                );
-                Failure::new(what).because(Failure::from(error))
+            let whole = || -> Outcome<Whole> {
+                let pack = Pack::read(pack.name, bytes)?;
+                let dictionary = open_dictionary(self.repo, pack.head(), pack.bytes(), forest)?;
+                Ok(Whole { pack, dictionary })
             };
-            Pack::read(pack.name, bytes).map_err(named)
+            whole().map_err(|failure| in_store(store, &path, failure))
         })?;
         let whole = Rc::new(whole);
         cached.push_back((pack.name, Rc::clone(&whole)));
-        let mut kept: u64 = cached.iter().map(|(_, pack)| pack.len()).sum();
+        let mut kept: u64 = cached.iter().map(|(_, whole)| whole.pack.len()).sum();
         while kept > CACHED && cached.len() > 1 {
-            kept -= cached.pop_front().map_or(0, |(_, pack)| pack.len());
+            kept -= cached.pop_front().map_or(0, |(_, whole)| whole.pack.len());
         }
         Ok(whole)
     }
 
+    /// A pack's dictionary, if it has one, without the rest of the pack.
+    pub fn dictionary(&self, pack: &PackRef, forest: &Forest) -> Outcome<Option<Arc<Dictionary>>> {
+        if pack.dictionary == 0 {
+            return Ok(None);
+        }
+        let mut cached = self.dictionaries.borrow_mut();
+        if let Some((_, known)) = cached.iter().find(|(name, _)| *name == pack.name) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let path = pack_path(pack.name);
+        let found = self.first(|store| {
+            let bytes = store.get_range(&path, 0..Head::len(pack.dictionary))?;
+            self.read.set(self.read.get() + bytes.len() as u64);
+            let open = || -> Outcome<Option<Dictionary>> {
+                let head = Head::read(&bytes)?;
+                if *head.salt() != pack.salt || head.dictionary_len() != pack.dictionary {
+                    return Err(Failure::new("its head is not the one that pages give"));
+                }
+                open_dictionary(self.repo, &head, &bytes, forest)
+            };
+            open().map_err(|failure| in_store(store, &path, failure))
+        })?;
+        let found = found.map(Arc::new);
+        if let Some(found) = &found {
+            cached.truncate(DICTIONARIES - 1);
+            cached.push_front((pack.name, Arc::clone(found)));
+        }
+        Ok(found)
+    }
+
     /// One piece, by its blob alone.
-    pub fn piece(&self, piece: &PieceRef, key: &DomainKey) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
+    pub fn piece(
+        &self,
+        piece: &PieceRef,
+        key: &DomainKey,
+        forest: &Forest,
+    ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
         let path = pack_path(piece.pack.name);
         let start = u64::from(piece.slot.offset);
+        let dictionary = self.dictionary(&piece.pack, forest)?;
+        let dictionary = dictionary.as_deref();
         self.first(|store| {
             let sealed = store.get_range(&path, start..start + u64::from(piece.slot.len))?;
             self.read.set(self.read.get() + sealed.len() as u64);
-            open_piece(self.repo, piece, key, &sealed, &mut Decompressor::new()?)
-                .map_err(|failure| in_store(store, &path, failure))
+            let mut decompressor = Decompressor::new()?;
+            open_piece(
+                self.repo,
+                piece,
+                key,
+                &sealed,
+                &mut decompressor,
+                dictionary,
+            )
+            .map_err(|failure| in_store(store, &path, failure))
         })
     }
 
@@ -192,11 +247,28 @@ impl Fetcher {
         &self,
         piece: &PieceRef,
         key: &DomainKey,
+        forest: &Forest,
         decompressor: &mut Decompressor,
     ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
-        let whole = self.pack(&piece.pack)?;
-        open_piece(self.repo, piece, key, whole.blob(piece.slot)?, decompressor)
+        let whole = self.pack(&piece.pack, forest)?;
+        let (sealed, dictionary) = (whole.pack.blob(piece.slot)?, whole.dictionary.as_ref());
+        open_piece(self.repo, piece, key, sealed, decompressor, dictionary)
     }
+}
+
+/// The dictionary of a pack, if it has one, from at least the first bytes of the pack.
+pub fn open_dictionary(
+    repo: RepoId,
+    head: &Head,
+    bytes: &[u8],
+    forest: &Forest,
+) -> Outcome<Option<Dictionary>> {
+    if head.dictionary_len() == 0 {
+        return Ok(None);
+    }
+    let common = forest.key(Domain::common(head.incarnation()));
+    let common = common.ok_or_else(|| Failure::new("an unknown incarnation wrote it"))?;
+    Ok(Some(head.dictionary(repo, &common, bytes)?))
 }
 
 fn in_store(store: &Store, path: &str, failure: Failure) -> Failure {
@@ -211,11 +283,19 @@ pub fn open_piece(
     key: &DomainKey,
     sealed: &[u8],
     decompressor: &mut Decompressor,
+    dictionary: Option<&Dictionary>,
 ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
     let frame = pack::open_blob(repo, key, &piece.pack.salt, piece.slot.offset, sealed)?;
-    let plain = decompressor.plain(&frame)?;
-    if piece::name(&key.name_key(), &plain) != piece.name {
-        return Err(Failure::new("a piece is not what its name says"));
-    }
+    let plain = decompressor.plain(&frame, dictionary)?;
+    check_name(key, &plain, piece.name)?;
     Ok(plain)
+}
+
+/// That an opened piece is the one that its name says.
+pub fn check_name(key: &DomainKey, plain: &[u8], name: PieceName) -> Outcome<()> {
+    if piece::name(&key.name_key(), plain) == name {
+        Ok(())
+    } else {
+        Err(Failure::new("a piece is not what its name says"))
+    }
 }

@@ -133,17 +133,18 @@ pub(super) fn read_rows(
     entries: &[Entry],
     spill: &Path,
 ) -> Outcome<BTreeMap<u32, Sorted>> {
+    let forest = &repository.keyring.forest;
     let mut sorters: BTreeMap<u32, Sorter> = BTreeMap::new();
     for entry in entries {
         // A class of the customer's may be erased while others live.
-        let Some(key) = repository.keyring.forest.key(entry.domain) else {
+        let Some(key) = forest.key(entry.domain) else {
             continue;
         };
         let sorter = sorters.entry(entry.source);
         let sorter = sorter.or_insert_with(|| Sorter::new(spill));
         let mut collector = Collector::new(lives.of(entry.domain, entry.source));
         for piece in entry.pieces.iter().flatten() {
-            collector.piece(&fetcher.piece(piece, &key)?, sorter)?;
+            collector.piece(&fetcher.piece(piece, &key, forest)?, sorter)?;
         }
         collector.finish()?;
     }

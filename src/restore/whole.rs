@@ -135,7 +135,8 @@ fn sort_rows(
     report: &dyn Report,
 ) -> Outcome<(u64, Vec<String>)> {
     let meta = repository.meta()?;
-    let mut keys = repository.keyring.forest.walker();
+    let forest = &repository.keyring.forest;
+    let mut keys = forest.walker();
     let mut decompressor = Decompressor::new()?;
     let (mut forgotten, mut tables) = (BTreeSet::new(), Vec::new());
     let total = view.manifest().totals.plain_bytes;
@@ -160,7 +161,7 @@ fn sort_rows(
         };
         let mut collector = Collector::new(lives.of(entry.domain, entry.source));
         for piece in entry.pieces.iter().flatten() {
-            let plain = fetcher.piece_of_pack(piece, &key, &mut decompressor)?;
+            let plain = fetcher.piece_of_pack(piece, &key, forest, &mut decompressor)?;
             report.advance(u64::from(piece.plain));
             collector.piece(&plain, sorter)?;
         }

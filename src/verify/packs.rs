@@ -15,10 +15,9 @@ use crate::error::{Failure, Outcome};
 use crate::ids::{Domain, RepoId};
 use crate::keyring::tree::Forest;
 use crate::pack::{self, Pack};
-use crate::page::{PackRef, PieceRef};
 use crate::piece::cut::read_cut;
 use crate::piece::{self, RowReader};
-use crate::repo::objects::{open_piece, pack_path};
+use crate::repo::objects::{Fetcher, check_name, open_dictionary, pack_path};
 use crate::report::Report;
 use crate::seal::Decompressor;
 use crate::store::Store;
@@ -147,13 +146,14 @@ impl Reader<'_> {
         decompressor: &mut Decompressor,
         found: &mut Found,
     ) -> Result<(), String> {
-        let Wanted { pack: named, salt } = work.wanted;
+        let Wanted { pack: named, head } = work.wanted;
         let bytes = get_whole(self.store, path, named.size)?;
         found.objects += 1;
         found.bytes += bytes.len() as u64;
         let pack = Pack::read(named.name, bytes).map_err(|error| error.to_string())?;
-        if salt.is_some_and(|salt| salt != *pack.salt()) {
-            return Err("its salt is not the one that pages give".into());
+        let found_head = (*pack.head().salt(), pack.head().dictionary_len());
+        if head.is_some_and(|said| said != found_head) {
+            return Err("its head is not the one that pages give".into());
         }
         if !self.data {
             return Ok(());
@@ -170,19 +170,15 @@ impl Reader<'_> {
         decompressor: &mut Decompressor,
         found: &mut Found,
     ) -> Outcome<()> {
-        let meta = self.forest.key(Domain::meta(pack.incarnation()));
+        let head = pack.head();
+        let meta = self.forest.key(Domain::meta(head.incarnation()));
         let meta = meta.ok_or_else(|| Failure::new("an unknown incarnation wrote it"))?;
         let contents = pack.contents(self.repo, &meta)?;
         check_expected(&contents, &work.expected)?;
-        let named = work.wanted.pack;
-        let pack_ref = PackRef {
-            name: named.name,
-            size: named.size,
-            salt: *pack.salt(),
-        };
+        let dictionary = open_dictionary(self.repo, head, pack.bytes(), self.forest)?;
         let mut keys = self.forest.walker();
         let mut expected = work.expected.iter().peekable();
-        for pack::Entry { domain, slot, name } in contents {
+        for pack::Entry { domain, slot } in contents {
             let Some(key) = keys.key(domain) else {
                 if !self.forest.is_punctured(domain) {
                     return Err(Failure::new(format!(
@@ -192,20 +188,16 @@ impl Reader<'_> {
                 found.forgotten += 1;
                 continue;
             };
-            let piece = PieceRef {
-                pack: pack_ref,
-                slot,
-                plain: 0,
-                rows: 0,
-                name,
-            };
-            let plain = open_piece(self.repo, &piece, &key, pack.blob(slot)?, decompressor)?;
+            let sealed = pack.blob(slot)?;
+            let frame = pack::open_blob(self.repo, &key, head.salt(), slot.offset, sealed)?;
+            let plain = decompressor.plain(&frame, dictionary.as_ref())?;
             found.blobs += 1;
             // A pack may take seconds: it is told of by its blobs.
             found.told += u64::from(slot.len);
             self.report.advance(u64::from(slot.len));
             let rows = whole_rows(&plain)?;
             while let Some(said) = expected.next_if(|said| said.slot.offset <= slot.offset) {
+                check_name(&key, &plain, said.name)?;
                 let counted = rows.is_none_or(|rows| rows == u64::from(said.rows));
                 if plain.len() != said.plain as usize || !counted {
                     return Err(Failure::new("a piece is not as long as an entry says"));
@@ -221,7 +213,7 @@ impl Reader<'_> {
             .forest
             .key(row.domain)
             .ok_or_else(|| Failure::new("its domain has no key"))?;
-        let mut decompressor = Decompressor::new()?;
+        let fetcher = Fetcher::new(self.repo, vec![self.store.clone()], None);
         let mut reader = RowReader::default();
         let mut body = Vec::new();
         let mut next = row.pieces.iter().enumerate();
@@ -234,10 +226,7 @@ impl Reader<'_> {
                 let Some((at, piece)) = next.next() else {
                     return Outcome::Ok(body.clone());
                 };
-                let start = u64::from(piece.slot.offset);
-                let range = start..start + u64::from(piece.slot.len);
-                let sealed = self.store.get_range(&pack_path(piece.pack.name), range)?;
-                let plain = open_piece(self.repo, piece, &key, &sealed, &mut decompressor)?;
+                let plain = fetcher.piece(piece, &key, self.forest)?;
                 reader.piece(&plain, |found| match found {
                     piece::Found::Part { body: part, .. } => {
                         body = part.to_vec();
@@ -254,13 +243,13 @@ impl Reader<'_> {
     }
 }
 
-/// That everything that entries refer to is in the table of contents, under the same name.
+/// That everything that entries refer to is in the table of contents.
 fn check_expected(contents: &[pack::Entry], expected: &[Expected]) -> Outcome<()> {
     for said in expected {
         let at = contents.binary_search_by_key(&said.slot.offset, |entry| entry.slot.offset);
         let same = at.is_ok_and(|at| {
             let entry = contents[at];
-            (entry.domain, entry.slot, entry.name) == (said.domain, said.slot, said.name)
+            (entry.domain, entry.slot) == (said.domain, said.slot)
         });
         if !same {
             let what = "an entry refers to a piece that its table of contents does not have";

@@ -45,10 +45,14 @@ impl Look<'_> {
                 );
                 self.problem(&path, what);
             }
+            let head = (pack.salt, pack.dictionary);
             if let Some(rank) = ranks.get(&pack.name)
-                && *wanted[*rank].salt.get_or_insert(pack.salt) != pack.salt
+                && *wanted[*rank].head.get_or_insert(head) != head
             {
-                self.problem(&path, format!("it gives pack {} another salt", pack.name));
+                self.problem(
+                    &path,
+                    format!("it gives pack {} another salt or dictionary", pack.name),
+                );
             }
         }
         let rank = |name: &ObjectName| ranks.get(name).copied();

@@ -21,8 +21,8 @@ use crate::report::Unit;
 pub(super) struct Wanted {
     /// Name and size.
     pub(super) pack: ObjectRef,
-    /// The salt that pages say it has, once one has said so.
-    pub(super) salt: Option<Salt>,
+    /// The salt, and the stored length of the dictionary, that pages say it has, once one has said so.
+    pub(super) head: Option<(Salt, u32)>,
 }
 
 /// A snapshot that is looked at.
@@ -207,7 +207,7 @@ impl Look<'_> {
                     ranks.insert(pack.name, wanted.len());
                     wanted.push(Wanted {
                         pack: *pack,
-                        salt: None,
+                        head: None,
                     });
                     bytes += pack.size;
                 }

@@ -1,0 +1,192 @@
+//! Makes the dictionary that short pieces are compressed with: of what many customers share, found by counting.
+//!
+//! Some customers' rows are kept aside while they are read. They are cut into *words*: items of CBOR, and the
+//! words and the gaps between words of texts. A *run* is up to [`LONGEST`] words one behind the other. The runs
+//! that [`SHARED_BY`] or more different customers have are counted level by level, since a run can be that common
+//! only if the two runs are of which it consists but for its ends. The best of them are the dictionary's content:
+//! those that save most, best last, where they are cheapest to refer to.
+//!
+//! Values that lead to other customers, and what is longer than [`LONGEST_WORD`], stand in no run.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::ids::Domain;
+use crate::page::Page;
+use crate::repo::Repository;
+use crate::repo::objects::Fetcher;
+use crate::repo::view::View;
+use crate::seal::{Dictionary, SHARED_BY};
+
+mod runs;
+mod words;
+
+use runs::runs;
+use words::words;
+
+/// Bytes of rows that are kept aside: some ten thousand customers of a few hundred bytes.
+const SAMPLE: usize = 4 << 20;
+/// Longer rows are not looked at: there are not many of them, and they bring words of their own.
+const LONGEST_ROW: usize = 4 << 10;
+/// The most words of a run.
+const LONGEST: usize = 6;
+/// The most bytes of a word.
+const LONGEST_WORD: usize = 40;
+/// The most bytes of a dictionary's content. Beyond that, references to it get longer, and each context's own copy of
+/// its tables does not stay in the processor's nearest memory.
+const CONTENT: usize = 32 << 10;
+/// How many customers' rows the statistics are taken from.
+const SAMPLES: usize = 4096;
+
+/// The dictionary that a snapshot's pieces were compressed with, if they were and it can be read. It is used on, since
+/// a new one would serve new pieces alone.
+pub fn of_before(
+    repository: &Repository,
+    fetcher: &Fetcher,
+    view: &View,
+) -> Option<Arc<Dictionary>> {
+    let meta = repository.meta().ok()?;
+    let firsts = view
+        .chain()
+        .iter()
+        .filter_map(|manifest| manifest.pages.first());
+    firsts.into_iter().find_map(|page| {
+        let bytes = fetcher.page(page).ok()?;
+        let page = Page::read(repository.id(), page.object.name, &bytes, &meta).ok()?;
+        let pack = page.packs().iter().find(|pack| pack.dictionary > 0)?;
+        fetcher.dictionary(pack, &repository.keyring.forest).ok()?
+    })
+}
+
+/// Some customers' rows.
+pub struct Sample {
+    /// Customers are in it whose number, scattered, ends with so many zero bits.
+    zeros: u32,
+    rows: Vec<(Customer, Range<usize>)>,
+    bytes: Vec<u8>,
+}
+
+/// Whoever has the same number in the same incarnation is one customer, whatever the class.
+type Customer = ([u8; 8], u32);
+
+impl Sample {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self {
+            zeros: 0,
+            rows: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Takes a row of a customer's.
+    pub fn add(&mut self, domain: Domain, row: &[u8]) {
+        let customer = (domain.inc.0, domain.arrival);
+        if row.len() > LONGEST_ROW || !self.takes(customer) {
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(row);
+        self.rows.push((customer, start..self.bytes.len()));
+        while self.bytes.len() > SAMPLE {
+            self.halve();
+        }
+    }
+
+    fn takes(&self, (_, arrival): Customer) -> bool {
+        // Neighbours by arrival came on the same day from the same place: the numbers are scattered first.
+        let scattered = arrival.wrapping_mul(0x9E37_79B1).reverse_bits();
+        scattered.trailing_zeros() >= self.zeros
+    }
+
+    /// Leaves out every other customer.
+    fn halve(&mut self) {
+        self.zeros += 1;
+        let mut kept = Self {
+            zeros: self.zeros,
+            ..Self::new()
+        };
+        for (customer, range) in std::mem::take(&mut self.rows) {
+            if self.takes(customer) {
+                let start = kept.bytes.len();
+                kept.bytes.extend_from_slice(&self.bytes[range]);
+                kept.rows.push((customer, start..kept.bytes.len()));
+            }
+        }
+        *self = kept;
+    }
+
+    /// The dictionary for customers like these; none if they share too little.
+    pub fn dictionary(mut self) -> Option<Dictionary> {
+        self.rows.sort_by_key(|(customer, _)| *customer);
+        let customers: Vec<_> = self.rows.chunk_by(|a, b| a.0 == b.0).collect();
+        let content = self.content(&customers);
+        let (mut samples, mut lengths) = (Vec::new(), Vec::new());
+        for rows in customers.iter().take(SAMPLES) {
+            let start = samples.len();
+            for (_, range) in *rows {
+                samples.extend_from_slice(&self.bytes[range.clone()]);
+            }
+            lengths.push(samples.len() - start);
+        }
+        Dictionary::of(&content, &samples, &lengths)
+    }
+
+    /// The best runs, best last.
+    fn content(&self, customers: &[&[(Customer, Range<usize>)]]) -> Vec<u8> {
+        let mut numbers: HashMap<&[u8], u32> = HashMap::new();
+        let mut known: Vec<&[u8]> = Vec::new();
+        let mut texts = Vec::with_capacity(customers.len());
+        for rows in customers {
+            let mut text = Vec::new();
+            for (_, range) in *rows {
+                words(&self.bytes[range.clone()], &mut |word| {
+                    text.push(word.map(|word| {
+                        *numbers.entry(word).or_insert_with(|| {
+                            known.push(word);
+                            known.len() as u32 - 1
+                        })
+                    }));
+                });
+                // A run does not go on into the next row of the same customer, which need not be the next in a piece.
+                text.push(None);
+            }
+            texts.push(text);
+        }
+        let found = runs(&texts, SHARED_BY, LONGEST);
+        let spelt = found.iter().map(|run| {
+            let bytes: Vec<u8> = run
+                .words
+                .iter()
+                .flat_map(|word| known[*word as usize])
+                .copied()
+                .collect();
+            (run.customers, bytes)
+        });
+        best(spelt.collect())
+    }
+}
+
+/// Of runs, each with how many share it: what belongs into the content.
+fn best(mut runs: Vec<(u32, Vec<u8>)>) -> Vec<u8> {
+    // What a reference to it saves, which itself takes some two bytes.
+    let saved = |(customers, bytes): &(u32, Vec<u8>)| {
+        u64::from(*customers) * (bytes.len() as u64).saturating_sub(2)
+    };
+    runs.retain(|run| saved(run) > 0);
+    runs.sort_by(|a, b| saved(b).cmp(&saved(a)).then_with(|| a.1.cmp(&b.1)));
+    let mut chosen: Vec<Vec<u8>> = Vec::new();
+    let (mut all, mut size) = (Vec::new(), 0);
+    for (_, bytes) in runs {
+        if size + bytes.len() > CONTENT {
+            break;
+        }
+        if memchr::memmem::find(&all, &bytes).is_none() {
+            size += bytes.len();
+            all.extend_from_slice(&bytes);
+            chosen.push(bytes);
+        }
+    }
+    chosen.into_iter().rev().flatten().collect()
+}

@@ -1,0 +1,230 @@
+//! Frames: what is encrypted is always one.
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 1 | codec |
+//! | 1 | 4, by codec 2: 2 | length of the plain bytes, little endian |
+//! | … | … | the bytes, by that codec |
+//!
+//! | codec | the bytes |
+//! |---|---|
+//! | 0 | as they are |
+//! | 1 | one Zstandard frame (RFC 8878) without a dictionary |
+//! | 2 | one Zstandard frame without its magic number, with the [`Dictionary`] of the pack that it stands in |
+//!
+//! Codec 0 is taken where Zstandard would save nothing, and codec 2 for pieces of at most [`SHORT`] bytes
+//! in packs that have a dictionary. The length is authenticated with the rest, and it is this length,
+//! never the Zstandard frame's own, that a reader makes room for; it is refused above [`MAX_PLAIN`], and
+//! when the bytes decompress to any other length.
+
+use zeroize::Zeroizing;
+use zstd::bulk;
+use zstd::zstd_safe::{CParameter, DCtx, DParameter, FrameFormat};
+
+use super::dictionary::Dictionary;
+use super::{SealError, TAG};
+
+/// The longest plain text of one frame: 256 MiB.
+pub const MAX_PLAIN: usize = 256 << 20;
+/// The longest frame that is encrypted: AES-GCM's own limit is higher.
+pub const MAX_FRAME: usize = 2 << 30;
+/// What a frame adds to its bytes by codec 0 or 1.
+pub const FRAME_HEADER: usize = 5;
+/// The longest plain text that is compressed with a dictionary: 16 KiB. What is longer brings words enough of
+/// its own.
+pub const SHORT: usize = 16 << 10;
+
+const AS_IT_IS: u8 = 0;
+const ZSTANDARD: u8 = 1;
+const WITH_DICTIONARY: u8 = 2;
+/// What a frame adds to its bytes by codec 2.
+const SHORT_HEADER: usize = 3;
+
+/// Zstandard's level: its default, where more costs much and gives little.
+pub(super) const LEVEL: i32 = 3;
+
+/// Makes frames. Its Zstandard contexts are reused, which for small pieces is most of the speed.
+pub struct Compressor<'d> {
+    any: bulk::Compressor<'static>,
+    short: Option<(bulk::Compressor<'d>, &'d Dictionary)>,
+}
+
+impl<'d> Compressor<'d> {
+    /// A compressor of one's own for each thread.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            any: bulk::Compressor::new(LEVEL)?,
+            short: None,
+        })
+    }
+
+    /// One for pieces of packs that have this dictionary.
+    pub fn with(dictionary: &'d Dictionary) -> std::io::Result<Self> {
+        let short = Some((short(dictionary)?, dictionary));
+        Ok(Self {
+            short,
+            ..Self::new()?
+        })
+    }
+
+    /// The frame of `plain`.
+    pub fn frame(&mut self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        if plain.len() > MAX_PLAIN {
+            return Err(SealError::TooLong(plain.len()));
+        }
+        let mut frame = Vec::with_capacity(FRAME_HEADER + plain.len() + TAG);
+        frame.resize(FRAME_HEADER + plain.len(), 0);
+        // Room for less than the plain bytes: what does not shrink fails, and stays as it is.
+        let room = plain.len().saturating_sub(1);
+        let renewed = if let Some((short_pieces, dictionary)) = &mut self.short
+            && plain.len() <= SHORT
+        {
+            let body = &mut frame[SHORT_HEADER..SHORT_HEADER + room];
+            if let Ok(len) = short_pieces.compress_to_buffer(plain, body) {
+                frame[0] = WITH_DICTIONARY;
+                frame[1..SHORT_HEADER].copy_from_slice(&(plain.len() as u16).to_le_bytes());
+                frame.truncate(SHORT_HEADER + len);
+                return Ok(frame);
+            }
+            short(dictionary).map(|anew| *short_pieces = anew)
+        } else {
+            let body = &mut frame[FRAME_HEADER..FRAME_HEADER + room];
+            if let Ok(len) = self.any.compress_to_buffer(plain, body) {
+                frame[0] = ZSTANDARD;
+                frame[1..FRAME_HEADER].copy_from_slice(&(plain.len() as u32).to_le_bytes());
+                frame.truncate(FRAME_HEADER + len);
+                return Ok(frame);
+            }
+            bulk::Compressor::new(LEVEL).map(|anew| self.any = anew)
+        };
+        // What a failure leaves in a context is not known.
+        renewed.map_err(|_| SealError::BadFrame)?;
+        Ok(plain_frame(plain))
+    }
+}
+
+/// A context for short pieces: neither magic number, nor length, nor name of the dictionary, which all are known.
+fn short(dictionary: &Dictionary) -> std::io::Result<bulk::Compressor<'_>> {
+    let mut context = bulk::Compressor::with_prepared_dictionary(dictionary.encoder())?;
+    context.set_parameter(CParameter::Format(FrameFormat::Magicless))?;
+    context.set_parameter(CParameter::ContentSizeFlag(false))?;
+    context.set_parameter(CParameter::DictIdFlag(false))?;
+    Ok(context)
+}
+
+/// A frame of bytes that are too few to be worth compressing.
+pub fn plain_frame(plain: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(FRAME_HEADER + plain.len() + TAG);
+    frame.push(AS_IT_IS);
+    frame.extend_from_slice(&(plain.len() as u32).to_le_bytes());
+    frame.extend_from_slice(plain);
+    frame
+}
+
+/// The bytes of a frame that [`plain_frame`] made; none if it is of another kind.
+pub(super) fn as_it_is(frame: &mut Zeroizing<Vec<u8>>) -> Option<Result<(), SealError>> {
+    if frame.first() != Some(&AS_IT_IS) {
+        return None;
+    }
+    let len = plain_len(frame);
+    let header = FRAME_HEADER.min(frame.len());
+    frame.drain(..header);
+    Some(match len {
+        Ok(len) if len == frame.len() => Ok(()),
+        Ok(_) => Err(SealError::BadFrame),
+        Err(error) => Err(error),
+    })
+}
+
+/// Whether a frame can be opened only with the dictionary of its pack.
+pub fn wants_dictionary(frame: &[u8]) -> bool {
+    frame.first() == Some(&WITH_DICTIONARY)
+}
+
+/// Takes frames apart again; reused like [`Compressor`].
+pub struct Decompressor {
+    any: bulk::Decompressor<'static>,
+    short: DCtx<'static>,
+}
+
+impl Decompressor {
+    /// A decompressor of one's own for each thread.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            any: bulk::Decompressor::new()?,
+            short: short_context()?,
+        })
+    }
+
+    /// The plain bytes of a frame, which may want the dictionary of its pack.
+    pub fn plain(
+        &mut self,
+        frame: &[u8],
+        dictionary: Option<&Dictionary>,
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let codec = *frame.first().ok_or(SealError::BadFrame)?;
+        match codec {
+            AS_IT_IS | ZSTANDARD => {
+                let len = plain_len(frame)?;
+                let body = &frame[FRAME_HEADER..];
+                if codec == AS_IT_IS {
+                    return match body.len() == len {
+                        true => Ok(Zeroizing::new(body.to_vec())),
+                        false => Err(SealError::BadFrame),
+                    };
+                }
+                match self.any.decompress(body, len) {
+                    Ok(plain) if plain.len() == len => Ok(Zeroizing::new(plain)),
+                    _ => {
+                        self.any = bulk::Decompressor::new().map_err(|_| SealError::BadFrame)?;
+                        Err(SealError::BadFrame)
+                    }
+                }
+            }
+            WITH_DICTIONARY => self.short(frame, dictionary.ok_or(SealError::NoDictionary)?),
+            codec => Err(SealError::UnknownCodec(codec)),
+        }
+    }
+
+    fn short(
+        &mut self,
+        frame: &[u8],
+        dictionary: &Dictionary,
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let header = frame.get(..SHORT_HEADER).ok_or(SealError::BadFrame)?;
+        let len = usize::from(u16::from_le_bytes([header[1], header[2]]));
+        let mut plain = Zeroizing::new(Vec::with_capacity(len));
+        let done = self.short.decompress_using_ddict(
+            &mut *plain,
+            &frame[SHORT_HEADER..],
+            dictionary.decoder().as_ddict(),
+        );
+        match done {
+            Ok(found) if found == len => Ok(plain),
+            _ => {
+                self.short = short_context().map_err(|_| SealError::BadFrame)?;
+                Err(SealError::BadFrame)
+            }
+        }
+    }
+}
+
+fn short_context() -> std::io::Result<DCtx<'static>> {
+    let failed = || std::io::Error::other("Zstandard could not make a context");
+    let mut context = DCtx::try_create().ok_or_else(failed)?;
+    context
+        .set_parameter(DParameter::Format(FrameFormat::Magicless))
+        .map_err(|_| failed())?;
+    Ok(context)
+}
+
+/// The length that a frame by codec 0 or 1 says its plain bytes have.
+fn plain_len(frame: &[u8]) -> Result<usize, SealError> {
+    let header = frame.get(..FRAME_HEADER).ok_or(SealError::BadFrame)?;
+    let len = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
+    if len > MAX_PLAIN {
+        Err(SealError::TooLong(len))
+    } else {
+        Ok(len)
+    }
+}
