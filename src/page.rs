@@ -12,7 +12,8 @@
 //! | | n | index, sealed |
 //! | end − 4 | 4 | n, little endian |
 //!
-//! Version 1, which is read and not written any more, knows no dictionaries.
+//! Version 1, which is read and not written any more, knows no dictionaries, and gives each piece's offset in place of
+//! the gap.
 //!
 //! A page's name is the BLAKE3 of all its bytes. Blocks and index are sealed frames (see
 //! [`crate::seal`]) under `field_key(salt, "page block" ‖ number as u64 big endian)` and
@@ -31,7 +32,9 @@
 //! whole page and from page to page of a snapshot. `pieces` is null where an incremental says that
 //! the domain has nothing in that source any more; otherwise it lists *all* pieces of that domain
 //! in that source, in order, each as
-//! `[pack: uint, offset: uint, stored length: uint, plain length: uint, rows: uint, name: bytes(16)]`.
+//! `[pack: uint, gap: int, stored length: uint, plain length: uint, rows: uint, name: bytes(16)]`. A gap is what
+//! lies between the end of the piece listed before it in the block, or 0, and the piece's first byte, each counted
+//! from the start of its own pack: mostly nothing.
 //! An entry of a later snapshot replaces the earlier one of the same (domain, source) whole.
 //!
 //! `id` stands in the first entry of each customer in a page: the customer's key (see
@@ -188,6 +191,7 @@ pub struct Block {
 #[derive(Debug)]
 pub struct Page {
     repo: RepoId,
+    version: u8,
     salt: Salt,
     incs: Vec<Incarnation>,
     packs: Vec<PackRef>,
@@ -263,6 +267,7 @@ impl Page {
             .map_err(|e| PageError::Sealed("index", e))?;
         let mut page = Self {
             repo,
+            version: head[8],
             salt,
             incs: vec![],
             packs: vec![],
@@ -338,8 +343,9 @@ impl Page {
             .map_err(|e| PageError::Sealed("block", e))?;
         let mut r = Decoder::new(&plain);
         let mut entries: Vec<Entry> = Vec::new();
+        let mut end = 0;
         while r.position() < plain.len() {
-            let entry = self.entry(&mut r)?;
+            let entry = self.entry(&mut r, &mut end)?;
             if entries.last().is_some_and(|last| last.key() >= entry.key()) {
                 return Err(PageError::Disorder);
             }
@@ -348,7 +354,7 @@ impl Page {
         Ok(entries)
     }
 
-    fn entry(&self, r: &mut Decoder<'_>) -> Result<Entry, Malformed> {
+    fn entry(&self, r: &mut Decoder<'_>, end: &mut u32) -> Result<Entry, Malformed> {
         cbor::array(r, 5)?;
         let domain = self.domain(r)?;
         let source = r.u32()?;
@@ -365,7 +371,7 @@ impl Page {
             });
         }
         let pieces = (0..r.array()?.ok_or(Malformed)?)
-            .map(|_| self.piece(r))
+            .map(|_| self.piece(r, end))
             .collect::<Result<_, _>>()?;
         Ok(Entry {
             domain,
@@ -375,18 +381,28 @@ impl Page {
         })
     }
 
-    fn piece(&self, r: &mut Decoder<'_>) -> Result<PieceRef, Malformed> {
+    /// Reads a piece; the one before it in the block ended at `end`.
+    fn piece(&self, r: &mut Decoder<'_>, end: &mut u32) -> Result<PieceRef, Malformed> {
         cbor::array(r, 6)?;
         let pack = usize::try_from(r.u64()?)
             .ok()
             .and_then(|i| self.packs.get(i))
             .ok_or(Malformed)?;
+        let gap = r.i64()?;
+        let from = if self.version == 1 {
+            0
+        } else {
+            i64::from(*end)
+        };
+        let offset = from.checked_add(gap).and_then(|at| u32::try_from(at).ok());
+        let slot = Slot {
+            offset: offset.ok_or(Malformed)?,
+            len: r.u32()?,
+        };
+        *end = slot.offset.wrapping_add(slot.len);
         Ok(PieceRef {
             pack: *pack,
-            slot: Slot {
-                offset: r.u32()?,
-                len: r.u32()?,
-            },
+            slot,
             plain: r.u32()?,
             rows: r.u32()?,
             name: PieceName(cbor::fixed(r)?),

@@ -26,8 +26,7 @@
 //! | `[int, null]` | the text `YYYY-MM-DD`: days since 1970 |
 //! | `[incarnation: bytes(8), leaf: uint, sealed: bytes]` | a reference |
 //!
-//! Dates have a form of their own in rows alone. In what a reference seals, and in an identity, they are
-//! text like any other: hashes of both are kept.
+//! In what a reference seals, and in an identity that is hashed, dates are text like any other.
 //!
 //! A **reference** stands where a row refers to another customer, or to a row that belongs to one:
 //! the value itself is sealed under *that* customer's key, so whoever can no longer open that key
@@ -53,7 +52,7 @@
 //! # Identity
 //!
 //! A customer's **identity**, sealed in pages and catalog and hashed to recognise the customer, is
-//! the CBOR array `[[key value, …], since value or null]`.
+//! the CBOR array `[[key value, …], since value or null]`. In pages a date in `since` has the form that it has in rows.
 
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
@@ -363,21 +362,30 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity as bytes.
+    /// The identity as bytes, the same ones for the same customer for ever.
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_with(encode_value)
+    }
+
+    /// The identity in fewer bytes, to be kept and not to be hashed.
+    pub fn encode_short(&self) -> Vec<u8> {
+        self.encode_with(|w, since| encode_cell(w, Cell::Value(since)))
+    }
+
+    fn encode_with(&self, since: impl Fn(&mut Writer<'_>, ValueRef<'_>) -> Written) -> Vec<u8> {
         let mut out = Vec::new();
         cbor::append(&mut out, |w| {
             w.array(2)?;
             encode_key(w, &self.key)?;
             match &self.since {
-                Some(since) => encode_value(w, since.as_ref()),
+                Some(value) => since(w, value.as_ref()),
                 None => w.null()?.ok(),
             }
         });
         out
     }
 
-    /// The way back of [`Identity::encode`]. A `since` that was NULL comes back as none.
+    /// The way back of both. A `since` that was NULL comes back as none.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut r = Decoder::new(bytes);
         cbor::array(&mut r, 2)?;

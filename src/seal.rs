@@ -37,8 +37,7 @@ mod frame;
 
 pub use dictionary::{Dictionary, SHARED_BY};
 pub use frame::{
-    Compressor, Decompressor, FRAME_HEADER, MAX_FRAME, MAX_PLAIN, SHORT, plain_frame,
-    wants_dictionary,
+    Compressor, Decompressor, FRAME_HEADER, MAX_FRAME, MAX_PLAIN, bare_frame, plain_frame,
 };
 
 /// What sealing adds to a frame.
@@ -271,7 +270,7 @@ mod tests {
         frame[1..5].copy_from_slice(&1000_u32.to_le_bytes());
         for (codec, error) in [
             (2, SealError::NoDictionary),
-            (3, SealError::UnknownCodec(3)),
+            (4, SealError::UnknownCodec(4)),
         ] {
             frame[0] = codec;
             assert_eq!(decompressor.plain(&frame, None).unwrap_err(), error);

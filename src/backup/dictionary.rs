@@ -25,8 +25,8 @@ mod words;
 use runs::runs;
 use words::words;
 
-/// Bytes of rows that are kept aside: some ten thousand customers of a few hundred bytes.
-const SAMPLE: usize = 4 << 20;
+/// Bytes of rows that are kept aside: ten to twenty thousand customers of a few hundred bytes.
+const SAMPLE: usize = 12 << 20;
 /// Longer rows are not looked at: there are not many of them, and they bring words of their own.
 const LONGEST_ROW: usize = 4 << 10;
 /// The most words of a run.
@@ -35,7 +35,7 @@ const LONGEST: usize = 6;
 const LONGEST_WORD: usize = 40;
 /// The most bytes of a dictionary's content. Beyond that, references to it get longer, and each context's own copy of
 /// its tables does not stay in the processor's nearest memory.
-const CONTENT: usize = 32 << 10;
+const CONTENT: usize = 64 << 10;
 /// How many customers' rows the statistics are taken from.
 const SAMPLES: usize = 4096;
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::cbor;
 use crate::ids::{Domain, Incarnation, ObjectName, RepoId};
-use crate::pack::Salt;
+use crate::pack::{Salt, Slot};
 use crate::seal;
 use crate::secret::{self, DomainKey, SecretError};
 
@@ -30,6 +30,8 @@ pub struct PageWriter {
     bytes: Vec<u8>,
     block: Vec<u8>,
     block_first: Option<Domain>,
+    /// Where the last piece listed in the block ends in its pack.
+    end: u32,
     incs: Vec<Incarnation>,
     packs: Vec<PackRef>,
     blocks: Vec<(u64, u64, u64)>,
@@ -68,6 +70,7 @@ impl PageWriter {
             bytes,
             block: Vec::with_capacity(BLOCK + BLOCK / 4),
             block_first: None,
+            end: 0,
             incs: Vec::new(),
             packs: Vec::new(),
             blocks: Vec::new(),
@@ -90,7 +93,7 @@ impl PageWriter {
     /// Seals a customer's identity for this page.
     pub fn seal_id(&self, domain: Domain, key: &DomainKey, id: &[u8]) -> Vec<u8> {
         let key = key.field_key(&self.salt, CUSTOMER_ID);
-        seal::encrypt(&key, &id_place(self.repo, domain), seal::plain_frame(id))
+        seal::encrypt(&key, &id_place(self.repo, domain), seal::bare_frame(id))
     }
 
     /// Appends an entry, which must come after all before it.
@@ -99,7 +102,7 @@ impl PageWriter {
             return Err(PageError::Disorder);
         }
         let inc = position(&mut self.incs, entry.domain.inc);
-        let packs = &mut self.packs;
+        let (packs, end) = (&mut self.packs, &mut self.end);
         cbor::append(&mut self.block, |w| {
             w.array(5)?
                 .u64(inc)?
@@ -114,8 +117,11 @@ impl PageWriter {
             };
             w.array(pieces.len() as u64)?;
             for piece in pieces {
+                let Slot { offset, len } = piece.slot;
+                let gap = i64::from(offset) - i64::from(*end);
+                *end = offset.wrapping_add(len);
                 w.array(6)?.u64(position(packs, piece.pack))?;
-                w.u32(piece.slot.offset)?.u32(piece.slot.len)?;
+                w.i64(gap)?.u32(len)?;
                 w.u32(piece.plain)?.u32(piece.rows)?.bytes(&piece.name.0)?;
             }
             Ok(())
@@ -145,6 +151,7 @@ impl PageWriter {
         self.blocks.push((inc, first.leaf(), sealed.len() as u64));
         self.bytes.extend_from_slice(&sealed);
         self.block.clear();
+        self.end = 0;
         Ok(())
     }
 

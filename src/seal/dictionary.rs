@@ -11,7 +11,7 @@
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::zstd_safe::zstd_sys;
 
-use super::frame::LEVEL;
+use super::frame::SHORT_LEVEL;
 
 /// How many different customers share whatever stands in a dictionary's content, at least.
 pub const SHARED_BY: usize = 50;
@@ -30,7 +30,7 @@ impl Dictionary {
     /// One from its bytes.
     pub fn new(bytes: Vec<u8>) -> std::io::Result<Self> {
         Ok(Self {
-            encoder: EncoderDictionary::try_copy(&bytes, LEVEL)?,
+            encoder: EncoderDictionary::try_copy(&bytes, SHORT_LEVEL)?,
             decoder: DecoderDictionary::try_copy(&bytes)?,
             bytes,
         })
@@ -68,7 +68,7 @@ fn finalize(out: &mut [u8], content: &[u8], samples: &[u8], lengths: &[usize]) -
         return None;
     }
     let parameters = zstd_sys::ZDICT_params_t {
-        compressionLevel: LEVEL,
+        compressionLevel: SHORT_LEVEL,
         notificationLevel: 0,
         dictID: 0,
     };

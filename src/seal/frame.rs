@@ -3,7 +3,7 @@
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 1 | codec |
-//! | 1 | 4, by codec 2: 2 | length of the plain bytes, little endian |
+//! | 1 | 4; by codec 2: 2; by codec 3: 0 | length of the plain bytes, little endian |
 //! | … | … | the bytes, by that codec |
 //!
 //! | codec | the bytes |
@@ -11,9 +11,10 @@
 //! | 0 | as they are |
 //! | 1 | one Zstandard frame (RFC 8878) without a dictionary |
 //! | 2 | one Zstandard frame without its magic number, with the [`Dictionary`] of the pack that it stands in |
+//! | 3 | as they are, to the end |
 //!
-//! Codec 0 is taken where Zstandard would save nothing, and codec 2 for pieces of at most [`SHORT`] bytes
-//! in packs that have a dictionary. The length is authenticated with the rest, and it is this length,
+//! Codec 0 is taken where Zstandard would save nothing, codec 2 for pieces of at most [`SHORT`] bytes in packs
+//! that have a dictionary, and codec 3 for the many small fields of pages. The length is authenticated with the rest, and it is this length,
 //! never the Zstandard frame's own, that a reader makes room for; it is refused above [`MAX_PLAIN`], and
 //! when the bytes decompress to any other length.
 
@@ -37,11 +38,14 @@ pub const SHORT: usize = 16 << 10;
 const AS_IT_IS: u8 = 0;
 const ZSTANDARD: u8 = 1;
 const WITH_DICTIONARY: u8 = 2;
+const BARE: u8 = 3;
 /// What a frame adds to its bytes by codec 2.
 const SHORT_HEADER: usize = 3;
 
 /// Zstandard's level: its default, where more costs much and gives little.
-pub(super) const LEVEL: i32 = 3;
+const LEVEL: i32 = 3;
+/// Its level with a dictionary: one more costs half as much again, one less gives an eighth less.
+pub(super) const SHORT_LEVEL: i32 = 4;
 
 /// Makes frames. Its Zstandard contexts are reused, which for small pieces is most of the speed.
 pub struct Compressor<'d> {
@@ -121,8 +125,20 @@ pub fn plain_frame(plain: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The bytes of a frame that [`plain_frame`] made; none if it is of another kind.
+/// A frame of bytes that are so few that their length would be much of it.
+pub fn bare_frame(plain: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(1 + plain.len() + TAG);
+    frame.push(BARE);
+    frame.extend_from_slice(plain);
+    frame
+}
+
+/// Takes the header from a frame that [`plain_frame`] or [`bare_frame`] made; none if it is of another kind.
 pub(super) fn as_it_is(frame: &mut Zeroizing<Vec<u8>>) -> Option<Result<(), SealError>> {
+    if frame.first() == Some(&BARE) {
+        frame.remove(0);
+        return Some(Ok(()));
+    }
     if frame.first() != Some(&AS_IT_IS) {
         return None;
     }
@@ -134,11 +150,6 @@ pub(super) fn as_it_is(frame: &mut Zeroizing<Vec<u8>>) -> Option<Result<(), Seal
         Ok(_) => Err(SealError::BadFrame),
         Err(error) => Err(error),
     })
-}
-
-/// Whether a frame can be opened only with the dictionary of its pack.
-pub fn wants_dictionary(frame: &[u8]) -> bool {
-    frame.first() == Some(&WITH_DICTIONARY)
 }
 
 /// Takes frames apart again; reused like [`Compressor`].
@@ -181,6 +192,7 @@ impl Decompressor {
                     }
                 }
             }
+            BARE => Ok(Zeroizing::new(frame[1..].to_vec())),
             WITH_DICTIONARY => self.short(frame, dictionary.ok_or(SealError::NoDictionary)?),
             codec => Err(SealError::UnknownCodec(codec)),
         }

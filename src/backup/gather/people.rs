@@ -216,7 +216,7 @@ impl Gatherer {
 
     /// A record that comes before a customer's rows, for pages to carry, in each class.
     fn remember(&mut self, domain: Domain, identity: &Identity, classes: &[String]) -> Outcome<()> {
-        let bytes = identity.encode();
+        let bytes = identity.encode_short();
         for class in 1..=classes.len() as u8 {
             let key = self.ranks.of(Domain {
                 class: Class(class),
