@@ -42,7 +42,7 @@ use minicbor::Decoder;
 use zeroize::Zeroizing;
 
 use crate::cbor::{self, Malformed};
-use crate::ids::{Domain, Incarnation, ObjectName, RepoId};
+use crate::ids::{Domain, Incarnation, ObjectName, PieceName, RepoId};
 use crate::seal::{self, Compressor, Decompressor, Dictionary, Kind, Place, SealError};
 use crate::secret::{self, DomainKey, SecretError};
 
@@ -240,6 +240,8 @@ pub struct Entry {
     pub domain: Domain,
     /// Where it stands.
     pub slot: Slot,
+    /// What it is when opened: version 1 tells it.
+    pub name: Option<PieceName>,
 }
 
 /// What stands before a pack's blobs.
@@ -401,12 +403,14 @@ fn entries(plain: &[u8], version: u8, mut offset: u32) -> Result<Vec<Entry>, Mal
         let inc = Incarnation(cbor::fixed(&mut rows)?);
         let domain = Domain::from_leaf(inc, rows.u64()?).ok_or(Malformed)?;
         let len = rows.u32()?;
-        if version == 1 {
-            cbor::fixed::<16>(&mut rows)?;
-        }
+        let name = match version {
+            1 => Some(PieceName(cbor::fixed(&mut rows)?)),
+            _ => None,
+        };
         entries.push(Entry {
             domain,
             slot: Slot { offset, len },
+            name,
         });
         offset = offset.checked_add(len).ok_or(Malformed)?;
     }

@@ -178,7 +178,7 @@ impl Reader<'_> {
         let dictionary = open_dictionary(self.repo, head, pack.bytes(), self.forest)?;
         let mut keys = self.forest.walker();
         let mut expected = work.expected.iter().peekable();
-        for pack::Entry { domain, slot } in contents {
+        for pack::Entry { domain, slot, .. } in contents {
             let Some(key) = keys.key(domain) else {
                 if !self.forest.is_punctured(domain) {
                     return Err(Failure::new(format!(
