@@ -15,6 +15,7 @@ use crate::journal::{Event, Recognised};
 use crate::register;
 use crate::repo::identity::{seal_identity, seal_reason};
 use crate::repo::{Recogniser, Repository, Settled};
+use crate::secret;
 
 /// What was forgotten.
 pub struct Forgotten {
@@ -200,7 +201,7 @@ pub fn readmit(repository: &mut Repository, id: &str, reason: &str) -> Outcome<R
     };
     let key = repository.keyring.forest.key(domain);
     let key = key.ok_or_else(|| Failure::new("a new domain has no key"))?;
-    let sealed = seal_identity(repository.id(), domain, &key, &identity)?;
+    let sealed = seal_identity(repository.id(), domain, &key, &identity, &secret::random()?);
     let reason = seal_reason(repository.id(), domain, &key, reason)?;
     repository.decide(Event::Readmitted {
         who,

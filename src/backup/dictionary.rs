@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::ids::Domain;
 use crate::page::Page;
 use crate::repo::Repository;
@@ -135,7 +137,7 @@ impl Sample {
 
     /// The best runs, best last.
     fn content(&self, customers: &[&[(Customer, Range<usize>)]]) -> Vec<u8> {
-        let mut numbers: HashMap<&[u8], u32> = HashMap::new();
+        let mut numbers: HashMap<&[u8], u32, RandomState> = HashMap::default();
         let mut known: Vec<&[u8]> = Vec::new();
         let mut texts = Vec::with_capacity(customers.len());
         for rows in customers {

@@ -13,7 +13,7 @@ use super::numbers::{NumberedSource, Numbers, number};
 use crate::config::Source;
 use crate::error::{Context, Failure, Outcome};
 use crate::ids::{Class, Domain, Incarnation};
-use crate::keyring::tree::Forest;
+use crate::keyring::tree::{Forest, ForestWalker};
 use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell};
 use crate::repo::Repository;
@@ -242,6 +242,7 @@ impl Gatherer {
             .iter()
             .map(class)
             .collect::<Outcome<Vec<_>>>()?;
+        let mut keys = repository.keyring.forest.walker();
         let mut states = Vec::new();
         for (index, table) in schema.tables.iter().enumerate() {
             let state = numbered.tables[index];
@@ -259,7 +260,7 @@ impl Gatherer {
                     index,
                     with_register,
                 };
-                self.row(repository, &place, row)
+                self.row(repository, &place, row, &mut keys)
             })?;
             report.advance(since);
             states.push(TableState {
@@ -271,7 +272,13 @@ impl Gatherer {
     }
 
     /// Takes one row: finds its domain, seals what leads to others, and hands it to the sorter.
-    fn row(&mut self, repository: &Repository, place: &InTable<'_>, row: Row<'_>) -> Outcome<()> {
+    fn row(
+        &mut self,
+        repository: &Repository,
+        place: &InTable<'_>,
+        row: Row<'_>,
+        keys: &mut ForestWalker<'_>,
+    ) -> Outcome<()> {
         let Some(domain) = self.domain(repository, place, &row)? else {
             return Ok(());
         };
@@ -280,7 +287,7 @@ impl Gatherer {
             row_key(place.source, place.state.number),
         );
         let table = place.state.number;
-        let references = self.references(repository, place, &row, domain)?;
+        let references = self.references(repository, place, &row, domain, keys)?;
         let cells = row.cells.iter().enumerate().map(|(column, value)| {
             match references.iter().rev().find(|(at, ..)| *at == column) {
                 Some((_, domain, sealed)) => Cell::Reference {
@@ -340,6 +347,7 @@ impl Gatherer {
         place: &InTable<'_>,
         row: &Row<'_>,
         owner: Domain,
+        keys: &mut ForestWalker<'_>,
     ) -> Outcome<Vec<(usize, Domain, Vec<u8>)>> {
         let mut found = Vec::new();
         for (reference, target) in place.table.references.iter().zip(row.targets) {
@@ -358,11 +366,7 @@ impl Gatherer {
                 class: place.classes[reference.parent],
                 ..met.domain
             };
-            let key = repository
-                .keyring
-                .forest
-                .key(target)
-                .filter(|_| !met.erased);
+            let key = keys.key(target).filter(|_| !met.erased);
             for column in &reference.columns {
                 let sealed = key.as_ref().map_or_else(Vec::new, |key| {
                     piece::seal_reference(self.repo, target, key, row.cells[*column])

@@ -37,7 +37,7 @@ use dictionary::Sample;
 use fill::Level;
 pub use fill::kept;
 use gather::{Gathered, gather};
-pub use numbers::admit;
+pub use numbers::{New, admit};
 use packing::{Line, Packed, Packer};
 pub use publish::{Swept, resume, sweep};
 use uploads::Uploads;

@@ -1,6 +1,6 @@
 //! Whom a decision is about.
 
-use crate::backup::admit;
+use crate::backup::{New, admit};
 use crate::catalog::Customer;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::Domain;
@@ -63,9 +63,13 @@ fn newcomer(repository: &mut Repository, id: &str) -> Outcome<Option<Customer>> 
     let Some(identity) = found.next() else {
         return Ok(None);
     };
-    let admitted = admit(repository, &recogniser, vec![(Value::Null, identity)])?;
-    match admitted.first() {
-        Some((_, _, domain)) => Ok(repository.catalog.customer(*domain)?),
+    let new = New {
+        token: Value::Null,
+        who: recogniser.who(&identity),
+        identity,
+    };
+    match admit(repository, &recogniser, &[new])?.first() {
+        Some(domain) => Ok(repository.catalog.customer(*domain)?),
         None => Ok(None),
     }
 }

@@ -28,6 +28,7 @@ use crate::manifest::Manifest;
 use crate::object::{self, Chain};
 use crate::page::Page;
 use crate::piece::Identity;
+use crate::secret;
 
 /// The catalog's note of the repository that it belongs to.
 const REPOSITORY: &str = "repository";
@@ -322,7 +323,7 @@ impl Repository {
                 let customer = Customer {
                     domain: *domain,
                     who: recogniser.who(identity),
-                    sealed: seal_identity(repo, *domain, &key, identity)?,
+                    sealed: seal_identity(repo, *domain, &key, identity, &secret::random()?),
                 };
                 change.add_customer(&customer, &recogniser.key(&identity.key))?;
             }

@@ -10,20 +10,20 @@ use crate::secret::{self, DomainKey};
 use crate::value::Value;
 
 /// Seals an identity: `salt (16) ‖ frame`, the frame encrypted under
-/// `field_key(salt, "catalog identity")` of the customer's domain.
+/// `field_key(salt, "catalog identity")` of the customer's domain. The salt is random, and of this sealing alone.
 pub fn seal_identity(
     repo: RepoId,
     domain: Domain,
     key: &DomainKey,
     identity: &Identity,
-) -> Outcome<Vec<u8>> {
-    let salt: [u8; 16] = secret::random()?;
+    salt: &[u8; 16],
+) -> Vec<u8> {
     let sealed = seal::encrypt(
-        &key.field_key(&salt, b"catalog identity"),
+        &key.field_key(salt, b"catalog identity"),
         &identity_place(repo, domain),
         seal::plain_frame(&identity.encode()),
     );
-    Ok([&salt[..], &sealed].concat())
+    [&salt[..], &sealed].concat()
 }
 
 /// The identity that [`seal_identity`] sealed.

@@ -29,15 +29,21 @@
 //! ```
 
 use std::fmt;
+use std::sync::LazyLock;
 
+use blake3::hazmat::{ContextKey, hash_derive_key_context};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Seed;
 
-const NAME: &str = "tenure v1 2026-11 piece name";
-const BLOB: &str = "tenure v1 2026-11 blob";
-const FIELD: &str = "tenure v1 2026-11 field";
-const RECOGNISE: &str = "tenure v1 2026-11 recognise";
+static NAME: LazyLock<ContextKey> =
+    LazyLock::new(|| hash_derive_key_context("tenure v1 2026-11 piece name"));
+static BLOB: LazyLock<ContextKey> =
+    LazyLock::new(|| hash_derive_key_context("tenure v1 2026-11 blob"));
+static FIELD: LazyLock<ContextKey> =
+    LazyLock::new(|| hash_derive_key_context("tenure v1 2026-11 field"));
+static RECOGNISE: LazyLock<ContextKey> =
+    LazyLock::new(|| hash_derive_key_context("tenure v1 2026-11 recognise"));
 
 /// The key of one domain. Who has it can read all that is stored of the domain, and nothing else.
 #[derive(ZeroizeOnDrop)]
@@ -55,7 +61,7 @@ impl DomainKey {
     /// The key under which the domain's pieces are named: equal pieces of one domain have equal
     /// names, and names of two domains cannot be compared.
     pub fn name_key(&self) -> Seed {
-        self.0.derive(NAME)
+        self.0.derive(&NAME)
     }
 
     /// The key of one blob: the `number`th (from 0) of the pack with this salt.
@@ -64,13 +70,13 @@ impl DomainKey {
         let (salt, index) = message.split_at_mut(Self::PACK_SALT_LEN);
         salt.copy_from_slice(pack_salt);
         index.copy_from_slice(&number.to_be_bytes());
-        self.0.derive(BLOB).keyed(&message)
+        self.0.derive(&BLOB).keyed(&message)
     }
 
     /// The key of one thing that is sealed outside packs: `salt` is random and of that sealing
     /// alone, `label` says what kind of thing it is.
     pub fn field_key(&self, salt: &[u8], label: &[u8]) -> Seed {
-        let key = self.0.derive(FIELD);
+        let key = self.0.derive(&FIELD);
         let mut hasher = blake3::Hasher::new_keyed(key.expose());
         for part in [salt, label] {
             hasher.update(&(part.len() as u64).to_be_bytes());
@@ -84,7 +90,7 @@ impl DomainKey {
     /// The key of the hashes by which an erased customer is recognised when it comes back. It is
     /// `meta`'s to have: the customer's own key is gone by then.
     pub fn recognise_key(&self) -> Seed {
-        self.0.derive(RECOGNISE)
+        self.0.derive(&RECOGNISE)
     }
 }
 

@@ -19,6 +19,7 @@ mod locked;
 
 use std::fmt;
 
+use blake3::hazmat::{ContextKey, HasherExt};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use domain::DomainKey;
@@ -86,9 +87,13 @@ impl Seed {
     }
 
     /// BLAKE3 in its key derivation mode: context `context`, key material this seed. A context is
-    /// a fixed text that nothing else uses.
-    pub fn derive(&self, context: &'static str) -> Self {
-        Self::from_bytes(blake3::derive_key(context, &self.0))
+    /// a fixed text that nothing else uses; it comes as its hash, which is always the same.
+    pub fn derive(&self, context: &ContextKey) -> Self {
+        let mut hasher = blake3::Hasher::new_from_context_key(context);
+        hasher.update(&self.0);
+        let seed = Self::from_hash(hasher.finalize());
+        hasher.zeroize();
+        seed
     }
 
     /// BLAKE3 in its keyed mode: key this seed, message `message`.
@@ -144,6 +149,8 @@ pub fn harden_process() -> Result<(), SecretError> {
 
 #[cfg(test)]
 mod tests {
+    use blake3::hazmat::hash_derive_key_context;
+
     use super::*;
 
     #[test]
@@ -171,7 +178,7 @@ mod tests {
         let seed = Seed::from_bytes([7; 32]);
         let context = "tenure test context";
         assert_eq!(
-            seed.derive(context).expose(),
+            seed.derive(&hash_derive_key_context(context)).expose(),
             &blake3::derive_key(context, &[7; 32])
         );
         assert_eq!(

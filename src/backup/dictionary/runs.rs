@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 /// A run of words, and how many customers have it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Run {
@@ -19,7 +21,7 @@ pub fn runs(texts: &[Vec<Option<u32>>], least: usize, longest: usize) -> Vec<Run
     let mut found = Vec::new();
     let mut last_level: Vec<Vec<u32>> = Vec::new();
     for level in 1..=longest {
-        let mut counted: HashMap<(u32, u32), Count> = HashMap::new();
+        let mut counted: HashMap<(u32, u32), Count, RandomState> = HashMap::default();
         for (customer, begins) in (0..).zip(&mut begins) {
             for at in 0..begins.len() {
                 begins[at] = pair(begins, at, level).map(|pair| {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Gatherer, IDENTITY, InTable};
 use crate::backup::dangling::other_form;
-use crate::backup::numbers::admit;
+use crate::backup::numbers::{New, admit};
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, Incarnation, KeyedHash};
@@ -22,22 +22,68 @@ pub(super) struct Met {
     pub erased: bool,
 }
 
-/// The register's customers by token. Most registers have numbers for keys: these take sixteen bytes.
+/// The register's customers by token. Most registers have numbers for keys, and most numbers follow one another as
+/// the customers arrived: these take next to nothing, and are found without a look at far memory.
 #[derive(Default)]
 pub(super) struct People {
     incarnations: Vec<Incarnation>,
-    /// Ascending from [`People::settle`] on.
-    by_number: Vec<(i64, Known)>,
+    /// Those with numbers, until [`People::settle`].
+    arriving: Vec<(i64, Known)>,
+    /// And from then on, ascending.
+    stretches: Vec<Stretch>,
     by_value: HashMap<Value, Met>,
 }
 
 /// A [`Met`] in little room.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Known {
     /// Which of the incarnations.
     inc: u16,
     erased: bool,
     arrival: u32,
+}
+
+/// Customers whose numbers follow one another, and who arrived so.
+struct Stretch {
+    /// The number of the first.
+    first: i64,
+    /// Who that is.
+    known: Known,
+    /// How many more there are.
+    more: u32,
+}
+
+impl Stretch {
+    /// The one who stands so many behind the first.
+    fn at(&self, steps: u64) -> Option<Known> {
+        let steps = u32::try_from(steps)
+            .ok()
+            .filter(|steps| *steps <= self.more)?;
+        Some(Known {
+            arrival: self.known.arrival + steps,
+            ..self.known
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = Known> {
+        (0..=u64::from(self.more)).filter_map(|steps| self.at(steps))
+    }
+
+    /// Takes one more, if that is the next; tells whether it was.
+    fn takes(&mut self, number: i64, known: Known) -> bool {
+        let Some(steps) = self.more.checked_add(1) else {
+            return false;
+        };
+        let next = Known {
+            arrival: self.known.arrival.wrapping_add(steps),
+            ..self.known
+        };
+        let takes = number.abs_diff(self.first) == u64::from(steps)
+            && next == known
+            && known.arrival > self.known.arrival;
+        self.more += u32::from(takes);
+        takes
+    }
 }
 
 impl People {
@@ -60,42 +106,38 @@ impl People {
             erased,
             arrival,
         };
-        self.by_number.push((number, known));
+        self.arriving.push((number, known));
         Ok(())
     }
 
     /// Makes them ready to be found: of two with one token the one that came last is found.
     fn settle(&mut self) {
-        self.by_number.sort_by_key(|(number, _)| *number);
-        self.by_number.reverse();
-        self.by_number.dedup_by_key(|(number, _)| *number);
-        self.by_number.reverse();
+        let mut arriving = std::mem::take(&mut self.arriving);
+        arriving.sort_by_key(|(number, _)| *number);
+        arriving.reverse();
+        arriving.dedup_by_key(|(number, _)| *number);
+        for (first, known) in arriving.into_iter().rev() {
+            let last = self.stretches.last_mut();
+            if !last.is_some_and(|last| last.takes(first, known)) {
+                let more = 0;
+                self.stretches.push(Stretch { first, known, more });
+            }
+        }
     }
 
     fn get(&self, token: ValueRef<'_>) -> Option<Met> {
         match token {
-            ValueRef::Int(number) => Some(self.met(self.by_number[self.place(number)?].1)),
+            ValueRef::Int(number) => {
+                let stretches = &self.stretches;
+                let after = stretches.partition_point(|stretch| stretch.first <= number);
+                let stretch = stretches.get(after.checked_sub(1)?)?;
+                let known = stretch.at(number.abs_diff(stretch.first));
+                known.map(|known| self.met(known))
+            }
             // Most registers have none of these: no value is made to look for it.
             _ if self.by_value.is_empty() => None,
             other => self.by_value.get(&other.to_value()).copied(),
         }
-    }
-
-    /// Where a number stands. Registers give numbers one after the other, so that most stand where they
-    /// would if none were missing.
-    fn place(&self, number: i64) -> Option<usize> {
-        let (first, last) = (self.by_number.first()?.0, self.by_number.len() - 1);
-        if number < first {
-            return None;
-        }
-        // They may be further apart than a number says with its sign.
-        let at = usize::try_from(number.abs_diff(first)).map_or(last, |at| at.min(last));
-        if self.by_number[at].0 == number {
-            return Some(at);
-        }
-        // None stands behind that place: the numbers before it are at most as many as there may be.
-        let before = &self.by_number[..at];
-        before.binary_search_by_key(&number, |(n, _)| *n).ok()
     }
 
     fn met(&self, known: Known) -> Met {
@@ -110,12 +152,14 @@ impl People {
     }
 
     fn is_empty(&self) -> bool {
-        self.by_number.is_empty() && self.by_value.is_empty()
+        self.arriving.is_empty() && self.stretches.is_empty() && self.by_value.is_empty()
     }
 
     /// All of them, in no order.
     pub(super) fn all(&self) -> impl Iterator<Item = Met> {
-        let numbered = self.by_number.iter().map(|(_, known)| self.met(*known));
+        let arriving = self.arriving.iter().map(|(_, known)| *known);
+        let numbered = arriving.chain(self.stretches.iter().flat_map(Stretch::all));
+        let numbered = numbered.map(|known| self.met(known));
         numbered.chain(self.by_value.values().copied())
     }
 }
@@ -131,7 +175,7 @@ impl Gatherer {
         let recogniser = Recogniser::new(repository)?;
         let known = repository.catalog.arrivals()?;
         let erased = repository.catalog.erased()?;
-        let mut new: Vec<(Value, Identity)> = Vec::new();
+        let mut new: Vec<New> = Vec::new();
         register.register(&mut |row: RegisterRow| -> Outcome<()> {
             let identity = Identity {
                 key: row.key,
@@ -157,7 +201,11 @@ impl Gatherer {
                 )?;
                 self.left_out.push(identity.key);
             } else {
-                new.push((row.token, identity));
+                new.push(New {
+                    token: row.token,
+                    identity,
+                    who,
+                });
             }
             Ok(())
         })?;
@@ -174,10 +222,11 @@ impl Gatherer {
         if !self.some_unseen {
             self.note_missing(repository, &known)?;
         }
-        for (token, identity, domain) in admit(repository, &recogniser, new)? {
-            self.remember(domain, &identity, classes)?;
+        let admitted = admit(repository, &recogniser, &new)?;
+        for (customer, domain) in new.into_iter().zip(admitted) {
+            self.remember(domain, &customer.identity, classes)?;
             self.people.insert(
-                token,
+                customer.token,
                 Met {
                     domain,
                     erased: false,
