@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::thread;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -65,7 +66,7 @@ pub struct Built {
     /// Rows that do not meet a CHECK of their table, as they did not before.
     pub unchecked: u64,
     /// What is not as it should be, in words: what stands for the forgotten against the schema or not
-    /// at all, rows that a damaged table had and no table can have, indexes that could not be made, and what `PRAGMA integrity_check` found. Nothing, if all
+    /// at all, rows that a damaged table had and no table can have, indexes that could not be made, and what `PRAGMA quick_check` found. Nothing, if all
     /// is well.
     pub problems: Vec<String>,
     /// Foreign keys that lead nowhere: how many rows of each table that has any.
@@ -261,7 +262,7 @@ impl Builder {
         let order = foreign::to_be_ordered(&self.conn).map_err(fail("the collations"))?;
         self.built.problems.extend(order);
         self.built.problems.extend(self.functions.told());
-        let found = problems(&self.conn).map_err(fail("the check of the whole"))?;
+        let (found, violations) = self.check().map_err(fail("the check of the whole"))?;
         // What a stand-in computes says nothing of the rows.
         let judged = |line: &String| {
             !line.starts_with("CHECK constraint failed") && !line.starts_with("NULL value in")
@@ -269,13 +270,31 @@ impl Builder {
         let found = found.into_iter();
         let found = found.filter(|line| self.functions.is_empty() || judged(line));
         self.built.problems.extend(found);
-        self.built.violations = violations(&self.conn, &self.schema);
+        self.built.violations = violations;
         set_pragma(&self.conn, &self.schema, "journal_mode").map_err(fail("the pragmas"))?;
         self.conn
             .close()
             .map_err(|(_, error)| fail("the last page")(error))?;
         self.file.make_durable()?;
         Ok(self.built)
+    }
+
+    /// What is wrong with the file and its rows, in words, and the foreign keys that lead nowhere. Both take long, and
+    /// need nothing of each other.
+    fn check(&self) -> rusqlite::Result<(Vec<String>, Vec<(String, u64)>)> {
+        if !self.functions.is_empty() {
+            // What stands in for functions is known to this connection alone.
+            return Ok((problems(&self.conn)?, violations(&self.conn, &self.schema)));
+        }
+        let other = Connection::open_with_flags(&self.file.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        collations::stand_in(&other)?;
+        let schema = &self.schema;
+        thread::scope(|scope| {
+            let violations = scope.spawn(move || violations(&other, schema));
+            let found = problems(&self.conn)?;
+            let violations = violations.join();
+            Ok((found, violations.unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+        })
     }
 
     fn tell_refused(&mut self) {
@@ -469,8 +488,10 @@ pub(super) fn is_check(error: &rusqlite::Error) -> bool {
     code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_CHECK)
 }
 
+/// What is wrong with the file and its rows. That each index has what its table has is not asked: SQLite has just made
+/// them from those rows.
 fn problems(conn: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut prepared = conn.prepare("PRAGMA integrity_check")?;
+    let mut prepared = conn.prepare("PRAGMA quick_check")?;
     let found: Vec<String> = prepared
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
