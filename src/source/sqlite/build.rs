@@ -13,6 +13,7 @@ use std::thread;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::beside::Beside;
 use super::collations;
 use super::error::SqliteError;
 use super::foreign;
@@ -33,6 +34,9 @@ use crate::schema::{Schema, Statement};
 use crate::source::Cell;
 use crate::value::ValueRef;
 
+/// KiB of pages that SQLite holds while rows are put in.
+const CACHE: u32 = 64 << 10;
+
 /// A database that is being built; dropping it unfinished removes it.
 pub struct Builder {
     pub(super) schema: Schema,
@@ -49,8 +53,9 @@ pub struct Builder {
     refused: BTreeMap<usize, (u64, String)>,
     pub(super) built: Built,
     functions: Functions,
-    // The connection goes before the file that it stands on.
+    // The connection goes before the files that it stands on.
     pub(super) conn: Connection,
+    _beside: Beside,
     file: Unfinished,
 }
 
@@ -84,7 +89,7 @@ impl Builder {
             source,
         })?;
         let file = Unfinished::create(path)?;
-        let conn = open(&file.path, schema).map_err(|source| SqliteError::Open {
+        let (conn, beside) = open(&file.path, schema).map_err(|source| SqliteError::Open {
             path: file.path.clone(),
             source,
         })?;
@@ -117,6 +122,7 @@ impl Builder {
             inserts,
             functions,
             conn,
+            _beside: beside,
             file,
         })
     }
@@ -288,12 +294,16 @@ impl Builder {
         }
         let other = Connection::open_with_flags(&self.file.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         collations::stand_in(&other)?;
+        other.execute_batch(&format!("PRAGMA cache_size = -{CACHE}"))?;
         let schema = &self.schema;
         thread::scope(|scope| {
             let violations = scope.spawn(move || violations(&other, schema));
             let found = problems(&self.conn)?;
             let violations = violations.join();
-            Ok((found, violations.unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+            Ok((
+                found,
+                violations.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            ))
         })
     }
 
@@ -320,6 +330,14 @@ impl Builder {
     /// Makes the indexes that are `wanted` by their names. One that cannot be made takes no row with it:
     /// it is told.
     fn make_indexes(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), SqliteError> {
+        let cached = |kib: u32| {
+            let set = self
+                .conn
+                .execute_batch(&format!("PRAGMA cache_size = -{kib}"));
+            set.map_err(SqliteError::writing("the indexes"))
+        };
+        // SQLite sorts in runs of the cache's size: those that stay in the processor's own memory take a third of the time.
+        cached(1024)?;
         let statements = self.schema.statements.iter();
         for index in statements.filter(|s| s.kind == "index" && wanted(&s.name)) {
             let make = || self.conn.execute_batch(&index.sql);
@@ -333,7 +351,7 @@ impl Builder {
                 }
             }
         }
-        Ok(())
+        cached(CACHE)
     }
 
     fn put_waiting(&mut self) -> Result<(), SqliteError> {
@@ -390,9 +408,8 @@ impl Builder {
 }
 
 /// Opens the empty file and sets what must be set before there is anything in it.
-fn open(path: &Path, schema: &Schema) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
+fn open(path: &Path, schema: &Schema) -> rusqlite::Result<(Connection, Beside)> {
+    let (conn, beside) = Beside::open(path)?;
     // Old schemas quote strings like names, and use functions that are not marked harmless.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, true)?;
@@ -403,9 +420,10 @@ fn open(path: &Path, schema: &Schema) -> rusqlite::Result<Connection> {
     // Durability comes at the end, all at once. `secure_delete` wipes the waiting rows' pages.
     conn.execute_batch(
         "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; \
-         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA secure_delete = ON; BEGIN",
+         PRAGMA temp_store = FILE; PRAGMA secure_delete = ON; BEGIN",
     )?;
-    Ok(conn)
+    conn.execute_batch(&format!("PRAGMA cache_size = -{CACHE}"))?;
+    Ok((conn, beside))
 }
 
 /// Sets a pragma as `schema` has it; one that it does not have, or that is not among ours, stays.

@@ -18,6 +18,7 @@
 
 mod advice;
 mod apart;
+mod beside;
 mod build;
 mod collations;
 mod connect;
