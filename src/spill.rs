@@ -332,7 +332,23 @@ impl Sorted {
 
     /// A part of a record.
     pub fn part(&self, part: Part) -> Result<Vec<u8>, SpillError> {
-        self.spill.as_ref().ok_or(SpillError::Damaged)?.read(part)
+        self.parts().part(part)
+    }
+
+    /// The parts of all records, for whoever reads them while others are taken.
+    pub fn parts(&self) -> Parts {
+        Parts(self.spill.clone())
+    }
+}
+
+/// Where parts of records lie.
+#[derive(Clone)]
+pub struct Parts(Option<Arc<SpillFile>>);
+
+impl Parts {
+    /// A part of a record.
+    pub fn part(&self, part: Part) -> Result<Vec<u8>, SpillError> {
+        self.0.as_ref().ok_or(SpillError::Damaged)?.read(part)
     }
 }
 

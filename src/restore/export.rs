@@ -20,7 +20,7 @@ use crate::fsx::{self, FileError};
 use crate::piece::cut::LongKind;
 use crate::schema::Table;
 use crate::source::LongValue;
-use crate::value::Value;
+use crate::value::ValueRef;
 
 /// Integers up to this are exact in every reader of JSON.
 const EXACT: u64 = 1 << 53;
@@ -48,7 +48,7 @@ impl Exporter {
         &mut self,
         table: &Table,
         rowid: Option<i64>,
-        values: &[Resolved],
+        values: &[Resolved<'_>],
         long: Vec<LongValue<'_>>,
     ) -> Outcome<()> {
         let (path, file) = self.file(&table.name)?;
@@ -111,16 +111,16 @@ fn integer(i: i64) -> Json {
     }
 }
 
-fn json_of(value: &Value) -> Json {
+fn json_of(value: ValueRef<'_>) -> Json {
     match value {
-        Value::Null => Json::Null,
-        Value::Int(i) => integer(*i),
-        Value::Real(r) if r.is_finite() => json!(r),
-        Value::Real(r) => {
-            json!({ "real": if r.is_nan() { "nan" } else if *r > 0.0 { "inf" } else { "-inf" } })
+        ValueRef::Null => Json::Null,
+        ValueRef::Int(i) => integer(i),
+        ValueRef::Real(r) if r.is_finite() => json!(r),
+        ValueRef::Real(r) => {
+            json!({ "real": if r.is_nan() { "nan" } else if r > 0.0 { "inf" } else { "-inf" } })
         }
-        Value::Blob(bytes) => json!({ "b64": BASE64.encode(bytes) }),
-        Value::Text(bytes) => match std::str::from_utf8(bytes) {
+        ValueRef::Blob(bytes) => json!({ "b64": BASE64.encode(bytes) }),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => json!(text),
             Err(_) => json!({ "b64": BASE64.encode(bytes) }),
         },
@@ -131,7 +131,7 @@ fn write_row(
     out: &mut impl Write,
     table: &Table,
     rowid: Option<i64>,
-    values: &[Resolved],
+    values: &[Resolved<'_>],
     long: Vec<LongValue<'_>>,
 ) -> io::Result<()> {
     let mut long = long.into_iter().peekable();
@@ -149,8 +149,10 @@ fn write_row(
         key(out, &column.name)?;
         match (long.next_if(|value| value.column == at), value) {
             (Some(long), _) => write_long(out, long)?,
-            (None, Resolved::Kept(value)) => write!(out, "{}", json_of(value))?,
-            (None, Resolved::Lost(_)) => write!(out, "null")?,
+            (None, value) => {
+                let value = value.value().unwrap_or(ValueRef::Null);
+                write!(out, "{}", json_of(value))?;
+            }
         }
     }
     writeln!(out, "{}", if before == '{' { "{}" } else { "}" })

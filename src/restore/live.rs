@@ -2,7 +2,7 @@
 
 use super::customer::{find, read_rows};
 use super::lives::Lives;
-use super::rows::{Resolved, Resolver, Tables, each_row};
+use super::rows::{Resolver, Tables, each_row};
 use super::whole::not_hidden;
 use super::{check_journal, fetcher};
 use crate::error::{Context, Failure, FailureKind, Outcome};
@@ -16,7 +16,7 @@ use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::source::sqlite::{Live, PutBack, SavedRow};
 use crate::spill::Sorted;
-use crate::value::Value;
+use crate::value::ValueRef;
 
 /// What was put back.
 pub struct LiveRestored {
@@ -168,14 +168,10 @@ fn saved(
         let long = long.collect::<Outcome<Vec<_>>>()?;
         let (table, rowid) = (row.index, row.rowid);
         let mut cells = Vec::with_capacity(row.cells.len());
-        for value in row.cells {
-            cells.push(match value {
-                Resolved::Kept(value) => value,
-                Resolved::Lost(_) => {
-                    lost += 1;
-                    Value::Null
-                }
-            });
+        for value in &row.cells {
+            lost += u64::from(value.value().is_none());
+            let value = value.value().unwrap_or(ValueRef::Null);
+            cells.push(value.to_value());
         }
         for (column, value) in long {
             cells[column] = value;

@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use minicbor::Decoder;
 
-use crate::cbor::Malformed;
 use crate::error::{Failure, Outcome};
 use crate::ids::{Domain, RepoId};
 use crate::keyring::tree::Forest;
@@ -15,15 +14,28 @@ use crate::piece::cut::{CutCell, Long, read_cut};
 use crate::piece::{self, Cell};
 use crate::schema::Table;
 use crate::source::{self, LongValue};
-use crate::spill::{Part, Record, Sorted};
-use crate::value::Value;
+use crate::spill::{Part, Parts, Record, Sorted};
+use crate::value::{Value, ValueRef};
 
 /// A value of a row, resolved.
-pub enum Resolved {
-    /// As it was.
-    Kept(Value),
+pub enum Resolved<'r> {
+    /// As it is in the row.
+    Kept(ValueRef<'r>),
+    /// As it was, told in the row in another way.
+    Told(Value),
     /// It led to somebody who was forgotten; equal numbers led to the same row.
     Lost(u64),
+}
+
+impl Resolved<'_> {
+    /// The value, unless it is lost.
+    pub fn value(&self) -> Option<ValueRef<'_>> {
+        match self {
+            Self::Kept(value) => Some(*value),
+            Self::Told(value) => Some(value.as_ref()),
+            Self::Lost(_) => None,
+        }
+    }
 }
 
 /// Opens references, and numbers those that lead to forgotten customers.
@@ -44,14 +56,14 @@ impl<'a> Resolver<'a> {
     }
 
     /// What a reference stands for.
-    pub fn resolve(&mut self, domain: Domain, sealed: &[u8]) -> Outcome<Resolved> {
+    pub fn resolve(&mut self, domain: Domain, sealed: &[u8]) -> Outcome<Resolved<'static>> {
         let key = self.forest.key(domain).filter(|_| !sealed.is_empty());
         let Some(key) = key else {
             let next = self.lost.len() as u64;
             let number = self.lost.entry((domain, sealed.to_vec())).or_insert(next);
             return Ok(Resolved::Lost(*number));
         };
-        Ok(Resolved::Kept(piece::open_reference(
+        Ok(Resolved::Told(piece::open_reference(
             self.repo, domain, &key, sealed,
         )?))
     }
@@ -94,28 +106,39 @@ impl<'a> Tables<'a> {
 }
 
 /// A row on its way back.
-pub(super) struct RowBack<'s> {
+pub(super) struct RowBack<'r> {
     /// Where in the schema its table stands.
     pub index: usize,
     /// Its rowid, where the table has them.
     pub rowid: Option<i64>,
     /// Its values; NULL for those that are too long to be held.
-    pub cells: Vec<Resolved>,
-    sorted: &'s Sorted,
+    pub cells: Vec<Resolved<'r>>,
+    /// Those that are, if there are any.
+    long: Option<LongCells>,
+}
+
+/// The values of a row that are too long to be held.
+struct LongCells {
+    /// The parts in which the row came, and where they lie.
     parts: Vec<Part>,
+    from: Parts,
+    /// Each with its column.
     long: Vec<(usize, Long)>,
 }
 
 impl RowBack<'_> {
     /// The values that are too long to be held.
     pub(super) fn long(&self) -> Vec<LongValue<'_>> {
+        let Some(row) = &self.long else {
+            return Vec::new();
+        };
         let value = |(column, long): &(usize, Long)| LongValue {
             column: *column,
             kind: long.kind,
             len: long.len,
-            bytes: Box::new(LongReader::new(self.sorted, &self.parts, *long)),
+            bytes: Box::new(LongReader::new(row, *long)),
         };
-        self.long.iter().map(value).collect()
+        row.long.iter().map(value).collect()
     }
 }
 
@@ -126,40 +149,43 @@ pub(super) fn each_row(
     resolver: &mut Resolver<'_>,
     mut each: impl FnMut(RowBack<'_>) -> Outcome<()>,
 ) -> Outcome<()> {
+    let from = sorted.parts();
     while let Some((_, record)) = sorted.next_record()? {
-        let (index, rowid, cells, parts, long) = match record {
+        match record {
             Record::Whole(bytes) => {
                 let row = piece::decode_row(&mut Decoder::new(bytes))?;
                 let index = fitting(tables, row.table, row.rowid, row.cells.len())?;
-                let cells = row.cells.iter().map(|cell| resolve(*cell, resolver));
-                let cells = cells.collect::<Outcome<_>>()?;
-                (index, row.rowid, cells, Vec::new(), Vec::new())
+                let cells = row.cells.into_iter().map(|cell| resolve(cell, resolver));
+                each(RowBack {
+                    index,
+                    rowid: row.rowid,
+                    cells: cells.collect::<Outcome<_>>()?,
+                    long: None,
+                })?;
             }
             Record::Parts(parts) => {
                 let lens: Vec<usize> = parts.iter().map(|part| part.plain_len()).collect();
-                let row = read_cut(&lens, |n| Outcome::Ok(sorted.part(parts[n])?))?;
+                let row = read_cut(&lens, |n| Outcome::Ok(from.part(parts[n])?))?;
                 let index = fitting(tables, row.table, row.rowid, row.cells.len())?;
                 let (mut cells, mut long) = (Vec::new(), Vec::new());
                 for (column, cell) in row.cells.iter().enumerate() {
                     cells.push(match cell.short() {
                         Some(cell) => resolve(cell, resolver)?,
-                        None => Resolved::Kept(Value::Null),
+                        None => Resolved::Kept(ValueRef::Null),
                     });
                     if let CutCell::Long(value) = cell {
                         long.push((column, *value));
                     }
                 }
-                (index, row.rowid, cells, parts, long)
+                let from = from.clone();
+                each(RowBack {
+                    index,
+                    rowid: row.rowid,
+                    cells,
+                    long: Some(LongCells { parts, from, long }),
+                })?;
             }
-        };
-        each(RowBack {
-            index,
-            rowid,
-            cells,
-            sorted: &sorted,
-            parts,
-            long,
-        })?;
+        }
     }
     Ok(())
 }
@@ -183,40 +209,38 @@ fn fitting(tables: &Tables<'_>, number: u32, rowid: Option<i64>, cells: usize) -
 }
 
 /// Resolves one value.
-fn resolve(cell: Cell<'_>, resolver: &mut Resolver<'_>) -> Outcome<Resolved> {
-    match cell {
-        Cell::Reference { domain, sealed } => resolver.resolve(domain, sealed),
-        cell => Ok(Resolved::Kept(cell.to_value().ok_or(Malformed)?)),
-    }
+fn resolve<'r>(cell: Cell<'r>, resolver: &mut Resolver<'_>) -> Outcome<Resolved<'r>> {
+    Ok(match cell {
+        Cell::Reference { domain, sealed } => resolver.resolve(domain, sealed)?,
+        Cell::Value(value) => Resolved::Kept(value),
+        Cell::Stamp(stamp) => Resolved::Told(Value::Text(stamp.text())),
+    })
 }
 
 /// Values as a database takes them.
-pub(super) fn cells(values: &[Resolved]) -> Vec<source::Cell<'_>> {
-    fn cell(value: &Resolved) -> source::Cell<'_> {
-        match value {
-            Resolved::Kept(value) => source::Cell::Kept(value.as_ref()),
-            Resolved::Lost(number) => source::Cell::Lost(*number),
-        }
-    }
+pub(super) fn cells<'r>(values: &'r [Resolved<'_>]) -> Vec<source::Cell<'r>> {
+    let cell = |value: &'r Resolved<'_>| match value {
+        Resolved::Kept(value) => source::Cell::Kept(*value),
+        Resolved::Told(value) => source::Cell::Kept(value.as_ref()),
+        Resolved::Lost(number) => source::Cell::Lost(*number),
+    };
     values.iter().map(cell).collect()
 }
 
 /// The bytes of a long value.
 struct LongReader<'s> {
-    sorted: &'s Sorted,
-    parts: &'s [Part],
+    row: &'s LongCells,
     places: std::vec::IntoIter<(usize, Range<usize>)>,
     body: Vec<u8>,
     here: Range<usize>,
 }
 
 impl<'s> LongReader<'s> {
-    fn new(sorted: &'s Sorted, parts: &'s [Part], long: Long) -> Self {
-        let lens: Vec<usize> = parts.iter().map(|part| part.plain_len()).collect();
+    fn new(row: &'s LongCells, long: Long) -> Self {
+        let lens: Vec<usize> = row.parts.iter().map(|part| part.plain_len()).collect();
         let places: Vec<_> = long.places(&lens).collect();
         Self {
-            sorted,
-            parts,
+            row,
             places: places.into_iter(),
             body: Vec::new(),
             here: 0..0,
@@ -230,8 +254,9 @@ impl Read for LongReader<'_> {
             let Some((part, range)) = self.places.next() else {
                 return Ok(0);
             };
-            let part = self.parts.get(part).ok_or(io::ErrorKind::InvalidData)?;
-            self.body = self.sorted.part(*part).map_err(io::Error::other)?;
+            let part = self.row.parts.get(part);
+            let part = part.ok_or(io::ErrorKind::InvalidData)?;
+            self.body = self.row.from.part(*part).map_err(io::Error::other)?;
             self.here = range;
         }
         let body = self.body.get(self.here.clone());
