@@ -1,0 +1,183 @@
+//! Whose rows are, whom they name, in what order they come, and what is told meanwhile.
+
+use std::sync::Mutex;
+
+use minicbor::Decoder;
+
+use super::*;
+use crate::backup::take;
+use crate::backup::tests::Made;
+use crate::keyring::tree::Tree;
+use crate::report::Silent;
+use crate::secret::Seed;
+use crate::spill::Record;
+
+/// Rows in their order: whose each is, and whom each of its columns names.
+fn rows(repository: &mut Repository) -> Vec<(Domain, Vec<Option<Domain>>)> {
+    let mut gathered = gather(repository, &[], &Silent).unwrap();
+    let mut rows = Vec::new();
+    while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
+        let Record::Whole(bytes) = record else {
+            panic!("a short row came in parts")
+        };
+        if low != IDENTITY {
+            let row = piece::decode_row(&mut Decoder::new(bytes)).unwrap();
+            let named = row.cells.iter().map(|cell| match cell {
+                Cell::Reference { domain, .. } => Some(*domain),
+                Cell::Value(_) | Cell::Stamp(_) => None,
+            });
+            rows.push((gathered.ranks.domain(high).unwrap(), named.collect()));
+        }
+    }
+    rows
+}
+
+/// By the customers' numbers alone, in the order of the rows, where some are named.
+fn named(rows: Vec<(Domain, Vec<Option<Domain>>)>) -> Vec<Vec<Option<(u8, u32)>>> {
+    let number = |domain: Domain| (domain.class.0, domain.arrival);
+    rows.into_iter()
+        .map(|(_, named)| named.into_iter().map(|one| one.map(number)).collect())
+        .filter(|named: &Vec<_>| named.iter().any(Option::is_some))
+        .collect()
+}
+
+#[test]
+fn domains_of_several_incarnations_are_sorted_as_they_are_named() {
+    let inc = |n: u8| Incarnation([n; 8]);
+    let mut forest = Forest::new();
+    for n in [7, 3, 5] {
+        forest.insert(inc(n), Tree::plant(Seed::from_bytes([n; 32])));
+    }
+    let ranks = Ranks::new(&forest);
+    let mut last = None;
+    for n in [3, 5, 7] {
+        for (class, arrival) in [(0, 0), (0, u32::MAX), (1, 0), (2, 9), (255, u32::MAX)] {
+            let domain = Domain {
+                inc: inc(n),
+                class: Class(class),
+                arrival,
+            };
+            let key = ranks.of(domain);
+            assert_eq!(ranks.domain(key).unwrap(), domain);
+            assert!(last < Some(key), "{domain}");
+            last = Some(key);
+        }
+    }
+    assert!(ranks.domain(3 << 40).is_err());
+}
+
+#[test]
+fn rows_and_whom_they_name_are_of_the_classes_of_their_tables() {
+    let ownership = "shared = [\"seen\"]\n[[source.owns]]\ntable = \"bills\"\nclass = \"billing\"";
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY);
+         CREATE TABLE bills(id INTEGER PRIMARY KEY, customer REFERENCES customers);
+         CREATE TABLE seen(bill REFERENCES bills, customer REFERENCES customers);
+         INSERT INTO customers VALUES (1); INSERT INTO bills VALUES (5, 1); INSERT INTO seen VALUES (5, 1);";
+    let mut made = Made::of(ownership, &[("crm.db", sql)]);
+    let rows = rows(&mut made.repository);
+    let classes: Vec<_> = rows.iter().map(|(whose, _)| whose.class.0).collect();
+    assert_eq!(classes, [0, 1, 2]);
+    assert_eq!(named(rows), [[Some((2, 0)), Some((1, 0))]]);
+}
+
+#[test]
+fn what_leads_to_the_owner_is_no_reference_and_hides_none() {
+    let ownership = "[[source.owns]]\ntable = \"orders\"\nclass = \"billing\"\n\
+                     [[source.owns]]\ntable = \"items\"\nby = \"of\"";
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY);
+         CREATE TABLE orders(id INTEGER PRIMARY KEY, customer REFERENCES customers);
+         CREATE TABLE items(of REFERENCES orders, a REFERENCES orders, b REFERENCES orders, c REFERENCES customers);
+         INSERT INTO customers VALUES (1), (2); INSERT INTO orders VALUES (1, 1), (2, 2), (3, 1);
+         INSERT INTO items VALUES (1, 1, 3, 1), (1, 3, 2, 1), (1, 2, 3, 2);";
+    let mut made = Made::of(ownership, &[("crm.db", sql)]);
+    let two = |class| Some((class, 1));
+    assert_eq!(
+        named(rows(&mut made.repository)),
+        [[None, None, two(2), None], [None, two(2), None, two(1)]]
+    );
+}
+
+#[test]
+fn a_column_that_leads_to_one_by_itself_names_that_one() {
+    let ownership = "shared = [\"seen\"]\n[[source.owns]]\ntable = \"orders\"\nby = \"owner\"";
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY);
+         CREATE TABLE orders(id INTEGER, whom REFERENCES customers, owner REFERENCES customers, PRIMARY KEY (id, whom));
+         CREATE TABLE seen(id, whom, FOREIGN KEY (id, whom) REFERENCES orders);
+         INSERT INTO customers VALUES (1), (2); INSERT INTO orders VALUES (5, 2, 1); INSERT INTO seen VALUES (5, 2);";
+    let mut made = Made::of(ownership, &[("crm.db", sql)]);
+    let seen = [Some((1, 0)), Some((1, 1))];
+    assert_eq!(named(rows(&mut made.repository))[0], seen);
+}
+
+#[test]
+fn a_table_that_was_made_again_changes_nobody_whose_rows_are_the_same() {
+    let one = "CREATE TABLE one(id INTEGER PRIMARY KEY, customer REFERENCES customers)";
+    let fill = "INSERT INTO one VALUES (1, 1), (2, 2)";
+    let sql = format!(
+        "CREATE TABLE customers(id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (1), (2); {one}; {fill};
+         CREATE TABLE two(id INTEGER PRIMARY KEY, customer REFERENCES customers); INSERT INTO two SELECT * FROM one;"
+    );
+    let mut made = Made::of("", &[("crm.db", &sql)]);
+    take(&mut made.repository, false, &Silent).unwrap();
+    made.sql(&format!("DROP TABLE one; {one}; {fill}"));
+    let taken = take(&mut made.repository, false, &Silent).unwrap();
+    assert_eq!((taken.totals.rows, taken.totals.changed), (6, 0));
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+struct Told {
+    stretches: Mutex<Vec<(String, Option<u64>)>>,
+    advances: Mutex<Vec<u64>>,
+}
+
+impl Report for Told {
+    fn begin(&self, what: &str, total: Option<u64>, _: Unit) {
+        let stretch = (what.to_owned(), total);
+        self.stretches.lock().unwrap().push(stretch);
+    }
+    fn advance(&self, by: u64) {
+        self.advances.lock().unwrap().push(by);
+    }
+    fn end(&self) {
+        self.begin("end", None, Unit::Items);
+    }
+    fn note(&self, _: &str) {}
+}
+
+#[test]
+fn all_sources_are_counted_and_told_as_they_are_read() {
+    let calls = |rows: u32| {
+        format!(
+            "CREATE TABLE calls(id INTEGER PRIMARY KEY, customer INTEGER);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO calls SELECT i, i % 3 + 1 FROM n;"
+        )
+    };
+    let crm = "CREATE TABLE customers(id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (1), (2), (3);";
+    let by = "[[source.owns]]\ntable = \"calls\"\nby = \"customer\"";
+    let phone = format!(
+        "[[source.owns]]\ntable = \"calls\"\nby = \"customer -> customers\"\n\
+         [[source]]\nname = \"phone\"\nkind = \"sqlite\"\npath = \"phone.db\"\n{by}"
+    );
+    let databases = [
+        ("crm.db", &*(crm.to_owned() + &calls(5000))),
+        ("phone.db", &*calls(4097)),
+    ];
+    let mut made = Made::of(&phone, &databases);
+    let told = Told::default();
+    let gathered = gather(&mut made.repository, &[], &told).unwrap();
+    let reading = ("reading".to_owned(), Some(3 + 5000 + 4097));
+    let stretches = told.stretches.into_inner().unwrap();
+    assert_eq!(stretches, [reading, ("end".to_owned(), None)]);
+    let advances = told.advances.into_inner().unwrap();
+    assert_eq!(advances, [3, 4096, 904, 4096, 1]);
+    assert_eq!((gathered.rows, gathered.customers), (3 + 5000 + 4097, 3));
+    let tables = gathered.sources.iter().flat_map(|source| &source.tables);
+    assert_eq!(
+        tables.map(|table| table.rows).collect::<Vec<_>>(),
+        [3, 5000, 4097]
+    );
+    let size = |(name, _): &(&str, _)| made.dir.path().join(name).metadata().unwrap().len();
+    assert_eq!(gathered.read_bytes, databases.iter().map(size).sum::<u64>());
+}
