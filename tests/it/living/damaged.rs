@@ -122,6 +122,33 @@ fn whoever_cannot_be_read_is_not_taken_for_gone() {
 }
 
 #[test]
+fn whoever_left_is_gone_though_another_table_is_damaged() {
+    let place = Place::new(REGISTER, "", |db| {
+        bank(db, "DELETE");
+        // Both its ways to the owner are compared before the register is read.
+        let receipts = "CREATE TABLE receipts (id INTEGER PRIMARY KEY,
+                customer REFERENCES customers, payment REFERENCES payments);
+            INSERT INTO receipts SELECT id, customer_id, id FROM payments";
+        let db = Connection::open(db).unwrap();
+        db.execute_batch(receipts).unwrap();
+    });
+    assert!(place.snapshot(false).unsettled.is_empty());
+    ruin(&place.db, "receipts", 3);
+    let leave = "PRAGMA foreign_keys = OFF; DELETE FROM customers WHERE id = 20";
+    Connection::open(&place.db)
+        .unwrap()
+        .execute_batch(leave)
+        .unwrap();
+    let told = place.snapshot(false).unsettled.join("\n");
+    assert!(told.contains("\"receipts\" is damaged"), "{told}");
+    let lives = place.read().catalog.lives().unwrap();
+    assert_eq!(
+        lives.values().filter(|life| life.missing.is_some()).count(),
+        1
+    );
+}
+
+#[test]
 fn who_lists_customers_of_a_damaged_register_is_told_which_and_what_to_do() {
     let place = Place::new(REGISTER, "", |db| {
         bank(db, "DELETE");
