@@ -110,6 +110,17 @@ fn a_column_that_leads_to_one_by_itself_names_that_one() {
 }
 
 #[test]
+fn every_column_of_a_key_names_whom_it_leads_to() {
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY);
+         CREATE TABLE orders(day, no, customer REFERENCES customers, PRIMARY KEY (day, no));
+         CREATE TABLE seen(no, what, day, FOREIGN KEY (day, no) REFERENCES orders);
+         INSERT INTO customers VALUES (1), (2); INSERT INTO orders VALUES (5, 1, 2); INSERT INTO seen VALUES (1, 'x', 5);";
+    let mut made = Made::of("shared = [\"seen\"]", &[("crm.db", sql)]);
+    let two = Some((1, 1));
+    assert_eq!(named(rows(&mut made.repository)), [[two, None, two]]);
+}
+
+#[test]
 fn a_table_that_was_made_again_changes_nobody_whose_rows_are_the_same() {
     let one = "CREATE TABLE one(id INTEGER PRIMARY KEY, customer REFERENCES customers)";
     let fill = "INSERT INTO one VALUES (1, 1), (2, 2)";

@@ -58,6 +58,24 @@ fn strangers_alone_are_let_in_unless_somebody_forgotten_may_be_among_them() {
 }
 
 #[test]
+fn who_is_in_the_register_is_known_whatever_the_order_in_which_they_came() {
+    let place = register("INTEGER");
+    sql(&place, "UPDATE c SET id = id + 5");
+    place.snapshot(true);
+    sql(&place, "INSERT INTO c (id) VALUES (1), (2), (3)");
+    place.snapshot(false);
+    let missing = || {
+        let lives = place.read().catalog.lives().unwrap();
+        lives.values().filter(|life| life.missing.is_some()).count()
+    };
+    place.snapshot(false);
+    assert_eq!(missing(), 0);
+    sql(&place, "DELETE FROM c WHERE id IN (2, 7)");
+    place.snapshot(false);
+    assert_eq!(missing(), 2);
+}
+
+#[test]
 fn whoever_has_no_since_stays_the_same_when_one_is_configured() {
     let place = register("INTEGER");
     place.snapshot(true);

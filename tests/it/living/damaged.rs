@@ -25,11 +25,16 @@ fn bank(path: &Path, mode: &str) {
 /// Fills one leaf of a table, of some number, with what is no page. Returns how many rows were in it, and what
 /// it was.
 fn ruin(path: &Path, table: &str, leaf: usize) -> (u32, u64, Vec<u8>) {
+    ruin_page(path, table, "leaf", leaf)
+}
+
+/// The same of a page of any type.
+fn ruin_page(path: &Path, table: &str, kind: &str, number: usize) -> (u32, u64, Vec<u8>) {
     let db = Connection::open(path).unwrap();
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    let sql = "SELECT pageno, ncell FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' \
-               ORDER BY path LIMIT 1 OFFSET ?2";
-    let place = (table, leaf as i64);
+    let sql = "SELECT pageno, ncell FROM dbstat WHERE name = ?1 AND pagetype = ?2 \
+               ORDER BY path LIMIT 1 OFFSET ?3";
+    let place = (table, kind, number as i64);
     let (page, rows): (u32, u32) = db
         .query_row(sql, place, |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
@@ -81,6 +86,28 @@ fn a_damaged_page_costs_its_own_rows_and_is_named() {
         assert!((1..=2).contains(&taken.totals.changed));
         assert_eq!(balanced(&place.restore(3, "a")), 4000);
     }
+}
+
+#[test]
+fn damage_that_is_met_by_reading_alone_is_named() {
+    let place = Place::new(REGISTER, "", |db| {
+        bank(db, "DELETE");
+        let letters =
+            "CREATE TABLE letters (id INTEGER PRIMARY KEY, customer REFERENCES customers, text);
+            INSERT INTO letters VALUES (1, 1, 'a'), (2, 1, hex(zeroblob(3000))), (3, 2, 'c')";
+        Connection::open(db)
+            .unwrap()
+            .execute_batch(letters)
+            .unwrap();
+    });
+    assert!(place.snapshot(false).unsettled.is_empty());
+    // Whoever counts rows does not look at what a long one has elsewhere.
+    ruin_page(&place.db, "letters", "overflow", 1);
+    let told = place.snapshot(false).unsettled;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("\"letters\" is damaged"), "{told:?}");
+    let left = "SELECT count(*) FROM letters WHERE id <> 2";
+    assert_eq!(count(&restored(&place, 2), left), 2);
 }
 
 #[test]
@@ -245,6 +272,24 @@ fn a_source_that_cannot_be_read_stays_as_it_was_and_hinders_no_other() {
     assert_eq!(count(&two, "SELECT count(*) FROM notes"), 2);
     std::fs::write(&file, &before).unwrap();
     assert!(place.snapshot(true).unsettled.is_empty());
+}
+
+#[test]
+fn a_register_that_cannot_be_read_stops_a_snapshot_of_all_sources() {
+    let two = "[[source]]\nname = \"two\"\nkind = \"sqlite\"\npath = \"two.db\"\n\
+               [[source.owns]]\ntable = \"notes\"\nby = \"customer\"";
+    let place = Place::new(REGISTER, two, |db| {
+        bank(db, "DELETE");
+        let two = Connection::open(db.with_file_name("two.db")).unwrap();
+        let sql = "CREATE TABLE notes(id INTEGER PRIMARY KEY, customer INTEGER); INSERT INTO notes VALUES (1, 1)";
+        two.execute_batch(sql).unwrap();
+    });
+    place.snapshot(false);
+    std::fs::rename(&place.db, place.path("away.db")).unwrap();
+    let failure = place.try_snapshot().err().unwrap();
+    assert_eq!(failure.to_string(), "cannot read source \"crm\"");
+    std::fs::rename(place.path("away.db"), &place.db).unwrap();
+    assert_eq!(place.snapshot(false).id.number, 2);
 }
 
 #[test]
