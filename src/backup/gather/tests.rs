@@ -110,6 +110,39 @@ fn a_column_that_leads_to_one_by_itself_names_that_one() {
 }
 
 #[test]
+fn an_identity_comes_before_the_rows_in_every_class() {
+    let ownership = "[[source.owns]]\ntable = \"bills\"\nclass = \"billing\"\n\
+                     [[source.owns]]\ntable = \"calls\"\nclass = \"calls\"";
+    let sql =
+        "CREATE TABLE customers(id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (7), (8);
+         CREATE TABLE bills(id INTEGER PRIMARY KEY, customer REFERENCES customers);
+         CREATE TABLE calls(id INTEGER PRIMARY KEY, customer REFERENCES customers);
+         INSERT INTO bills VALUES (5, 7); INSERT INTO calls VALUES (5, 7);";
+    let mut made = Made::of(ownership, &[("crm.db", sql)]);
+    // The second time everybody is known.
+    for _ in 0..2 {
+        let mut gathered = gather(&mut made.repository, &[], &Silent).unwrap();
+        let (mut identities, mut rows) = (Vec::new(), Vec::new());
+        while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
+            let domain = gathered.ranks.domain(high).unwrap();
+            let place = (domain.class.0, domain.arrival);
+            match record {
+                Record::Whole(bytes) if low == IDENTITY => {
+                    assert!(!rows.contains(&place));
+                    let identity = piece::Identity::decode(bytes).unwrap();
+                    identities.push((place, identity.key.text()));
+                }
+                _ => rows.push(place),
+            }
+        }
+        let key = |arrival| if arrival == 0 { "7" } else { "8" }.to_owned();
+        let every = (1..4).flat_map(|class| [0, 1].map(|arrival| ((class, arrival), key(arrival))));
+        assert_eq!(identities, every.collect::<Vec<_>>());
+        assert_eq!(rows, [(1, 0), (1, 1), (2, 0), (3, 0)]);
+    }
+}
+
+#[test]
 fn every_column_of_a_key_names_whom_it_leads_to() {
     let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY);
          CREATE TABLE orders(day, no, customer REFERENCES customers, PRIMARY KEY (day, no));
@@ -133,6 +166,34 @@ fn a_table_that_was_made_again_changes_nobody_whose_rows_are_the_same() {
     made.sql(&format!("DROP TABLE one; {one}; {fill}"));
     let taken = take(&mut made.repository, false, &Silent).unwrap();
     assert_eq!((taken.totals.rows, taken.totals.changed), (6, 0));
+}
+
+#[test]
+fn what_somebody_must_see_to_is_told_of_each_source() {
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (1), (2);
+         CREATE TABLE calls(a REFERENCES customers, b REFERENCES customers); INSERT INTO calls VALUES (1, 2);
+         CREATE TABLE bills(customer REFERENCES customers); CREATE TABLE rates(rate);
+         CREATE VIRTUAL TABLE words USING fts5(word, content = '');
+         CREATE TABLE odd(x CHECK (abs(x) > 0)); PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'abs', 'theirs') WHERE name = 'odd'";
+    let more = "shared = [\"odd\"]\n\
+                [[source]]\nname = \"phone\"\nkind = \"sqlite\"\npath = \"phone.db\"";
+    let phone = "CREATE TABLE calls(number)";
+    let mut made = Made::of(more, &[("crm.db", sql), ("phone.db", phone)]);
+    let told = gather(&mut made.repository, &[], &Silent)
+        .unwrap()
+        .unsettled;
+    let expected = [
+        "crm: table \"calls\" is ambiguous",
+        "crm: table \"rates\" is unsettled",
+        "words",
+        "theirs",
+        "phone: table \"calls\" is unsettled",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 /// Notes what it is told.
