@@ -169,11 +169,13 @@ fn add_customers(
     let state = &repository.state;
     let add = |change: &Change<'_>| -> Outcome<()> {
         let mut keys = forest.walker();
-        let mut last = None;
+        let mut next = arrivals.start;
         for (_, identity, domain) in admitted {
-            if last.replace(*domain) == Some(*domain) {
+            // Whoever is met again has an arrival that was added.
+            if domain.arrival < next {
                 continue;
             }
+            next = domain.arrival + 1;
             let key = keys
                 .key(*domain)
                 .ok_or_else(|| Failure::new("a new domain has no key"))?;

@@ -89,3 +89,23 @@ fn whoever_has_no_since_stays_the_same_when_one_is_configured() {
     assert_eq!(who("2"), before);
     assert_eq!(who("1").len(), 2);
 }
+
+#[test]
+fn rows_with_one_key_are_one_customer() {
+    let place = Place::new("table = \"c\"\nkey = \"id\"", "", |db| {
+        let schema = "CREATE TABLE c (id INTEGER, name TEXT);
+             INSERT INTO c VALUES (5, 'a'), (5, 'b'), (6, 'c'), (5, 'd'), (NULL, 'nobody')";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    assert_eq!(place.snapshot(true).totals.customers, 2);
+    forget::run(&mut place.change(), &["6".into()], &[]).unwrap();
+    assert_eq!(place.snapshot(true).totals.customers, 1);
+    forget::run(&mut place.change(), &["5".into()], &[]).unwrap();
+    for snapshot in [1, 2] {
+        let back = Connection::open(place.restore(snapshot, "a")).unwrap();
+        let left = back.query_row("SELECT group_concat(name) FROM c", [], |row| {
+            row.get::<_, String>(0)
+        });
+        assert_eq!(left.unwrap(), "nobody");
+    }
+}
