@@ -169,6 +169,29 @@ fn a_table_that_was_made_again_changes_nobody_whose_rows_are_the_same() {
 }
 
 #[test]
+fn the_next_numbers_are_noted_beside_the_catalog_whatever_is_new() {
+    let mut made = Made::of(
+        "",
+        &[("crm.db", "CREATE TABLE customers(id INTEGER PRIMARY KEY)")],
+    );
+    for sql in [
+        "CREATE TABLE rates(rate)",
+        "INSERT INTO customers VALUES (1), (2)",
+    ] {
+        made.sql(sql);
+        let repository = &mut made.repository;
+        let before = repository.state.next_numbers().unwrap();
+        gather(repository, &[], &Silent).unwrap();
+        let noted = repository.state.next_numbers().unwrap();
+        assert_ne!(noted, before);
+        let next = |change: &crate::catalog::Change<'_>| -> Outcome<_> {
+            Ok((change.next_customer()?, change.next_own()?))
+        };
+        assert_eq!(noted, Some(repository.catalog.change(next).unwrap()));
+    }
+}
+
+#[test]
 fn what_somebody_must_see_to_is_told_of_each_source() {
     let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (1), (2);
          CREATE TABLE calls(a REFERENCES customers, b REFERENCES customers); INSERT INTO calls VALUES (1, 2);
