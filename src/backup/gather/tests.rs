@@ -8,6 +8,7 @@ use super::*;
 use crate::backup::take;
 use crate::backup::tests::Made;
 use crate::keyring::tree::Tree;
+use crate::piece::cut::read_cut;
 use crate::report::Silent;
 use crate::secret::Seed;
 use crate::spill::Record;
@@ -17,19 +18,31 @@ fn rows(repository: &mut Repository) -> Vec<(Domain, Vec<Option<Domain>>)> {
     let mut gathered = gather(repository, &[], &Silent).unwrap();
     let mut rows = Vec::new();
     while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
-        let Record::Whole(bytes) = record else {
-            panic!("a short row came in parts")
+        let named = match record {
+            Record::Whole(_) if low == IDENTITY => continue,
+            Record::Whole(bytes) => {
+                let row = piece::decode_row(&mut Decoder::new(bytes)).unwrap();
+                row.cells.into_iter().map(named_by).collect()
+            }
+            Record::Parts(parts) => {
+                let lens: Vec<usize> = parts.iter().map(|part| part.plain_len()).collect();
+                let part = |at: usize| Outcome::Ok(gathered.sorted.part(parts[at])?);
+                let row = read_cut(&lens, part).unwrap();
+                let cells = row.cells.iter().map(|cell| cell.short().and_then(named_by));
+                cells.collect()
+            }
         };
-        if low != IDENTITY {
-            let row = piece::decode_row(&mut Decoder::new(bytes)).unwrap();
-            let named = row.cells.iter().map(|cell| match cell {
-                Cell::Reference { domain, .. } => Some(*domain),
-                Cell::Value(_) | Cell::Stamp(_) => None,
-            });
-            rows.push((gathered.ranks.domain(high).unwrap(), named.collect()));
-        }
+        rows.push((gathered.ranks.domain(high).unwrap(), named));
     }
     rows
+}
+
+/// Whom a value names, if it was sealed.
+fn named_by(cell: Cell<'_>) -> Option<Domain> {
+    match cell {
+        Cell::Reference { domain, .. } => Some(domain),
+        Cell::Value(_) | Cell::Stamp(_) => None,
+    }
 }
 
 /// By the customers' numbers alone, in the order of the rows, where some are named.
@@ -151,6 +164,17 @@ fn every_column_of_a_key_names_whom_it_leads_to() {
     let mut made = Made::of("shared = [\"seen\"]", &[("crm.db", sql)]);
     let two = Some((1, 1));
     assert_eq!(named(rows(&mut made.repository)), [[two, None, two]]);
+}
+
+#[test]
+fn a_row_that_passes_in_parts_names_whom_it_leads_to() {
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY);
+         CREATE TABLE seen(what, a REFERENCES customers, more, b REFERENCES customers);
+         INSERT INTO customers VALUES (1), (2);
+         INSERT INTO seen VALUES (zeroblob(6 << 20), 2, hex(zeroblob(3 << 20)), 1);";
+    let mut made = Made::of("shared = [\"seen\"]", &[("crm.db", sql)]);
+    let (one, two) = (Some((1, 0)), Some((1, 1)));
+    assert_eq!(named(rows(&mut made.repository)), [[None, two, None, one]]);
 }
 
 #[test]
