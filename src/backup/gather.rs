@@ -26,6 +26,8 @@ use crate::value::{CustomerKey, ValueRef};
 
 mod people;
 mod relay;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use people::People;

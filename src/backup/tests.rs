@@ -1,4 +1,4 @@
-//! A full snapshot trusts nothing that is stored; rows, and whom they name, are of their tables' classes.
+//! A full snapshot trusts nothing that is stored.
 
 use std::path::Path;
 
@@ -7,15 +7,47 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::config::Config;
-use crate::ids::{Class, Domain, PieceName};
+use crate::ids::{Domain, PieceName};
 use crate::init::{self, Root};
 use crate::keyring::recovery::Identity;
 use crate::manifest::{ObjectRef, PageRef};
 use crate::page::{Entry, PageWriter};
-use crate::piece::{Cell, decode_row};
 use crate::repo::objects::page_path;
 use crate::report::Silent;
-use crate::spill::Record;
+
+/// A repository around databases, in a temporary directory.
+pub(super) struct Made {
+    pub repository: Repository,
+    pub dir: tempfile::TempDir,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Made {
+    /// Of databases that these files' SQL makes, `crm.db` among them, with what its source says of ownership,
+    /// and further sources.
+    pub fn of(ownership: &str, databases: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, sql) in databases {
+            let database = Connection::open(dir.path().join(name)).unwrap();
+            database.execute_batch(sql).unwrap();
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let config = || configured(dir.path(), ownership);
+        init::run(config(), &Root::make().unwrap(), runtime.handle()).unwrap();
+        let (repository, _) = Repository::change(config(), runtime.handle()).unwrap();
+        Self {
+            repository,
+            dir,
+            _runtime: runtime,
+        }
+    }
+
+    /// Runs SQL in the CRM.
+    pub fn sql(&self, sql: &str) {
+        let crm = Connection::open(self.dir.path().join("crm.db")).unwrap();
+        crm.execute_batch(sql).unwrap();
+    }
+}
 
 fn configured(dir: &Path, ownership: &str) -> Config {
     let recipient = Identity::generate().recipient();
@@ -92,20 +124,13 @@ fn publish_incremental(repository: &mut Repository, wrong: &Entry) {
 
 #[test]
 fn what_a_snapshot_has_of_nobodys_rows_is_noted_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let crm = Connection::open(dir.path().join("crm.db")).unwrap();
-    crm.execute_batch(
-        "PRAGMA foreign_keys = OFF; CREATE TABLE customers(id INTEGER PRIMARY KEY);
+    let sql = "PRAGMA foreign_keys = OFF; CREATE TABLE customers(id INTEGER PRIMARY KEY);
          CREATE TABLE orders(id INTEGER PRIMARY KEY, customer INT REFERENCES customers);
-         INSERT INTO customers VALUES (1); INSERT INTO orders VALUES (1, 1), (2, 99);",
-    )
-    .unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    let config = || configured(dir.path(), "");
-    init::run(config(), &Root::make().unwrap(), runtime.handle()).unwrap();
-    let (mut repository, _) = Repository::change(config(), runtime.handle()).unwrap();
-    take(&mut repository, false, &Silent).unwrap();
-    take(&mut repository, false, &Silent).unwrap();
+         INSERT INTO customers VALUES (1); INSERT INTO orders VALUES (1, 1), (2, 99);";
+    let mut made = Made::of("", &[("crm.db", sql)]);
+    let (repository, dir) = (&mut made.repository, &made.dir);
+    take(repository, false, &Silent).unwrap();
+    take(repository, false, &Silent).unwrap();
     let told = |repository: &Repository| {
         let (rows, unread) = repository.own_rows().unwrap();
         let rows = rows
@@ -114,13 +139,13 @@ fn what_a_snapshot_has_of_nobodys_rows_is_noted_once() {
         (rows.collect::<Vec<_>>(), unread.len())
     };
     let orders = vec![("orders".to_owned(), 2)];
-    assert_eq!(told(&repository), (orders.clone(), 0));
+    assert_eq!(told(repository), (orders.clone(), 0));
     // Not looked up again: nothing is left to look into.
     let (pages, away) = (dir.path().join("a/pages"), dir.path().join("away"));
     let (kept, kept_away) = (repository.state.pages(), dir.path().join("kept"));
     std::fs::rename(&pages, &away).unwrap();
     std::fs::rename(&kept, &kept_away).unwrap();
-    assert_eq!(told(&repository), (orders.clone(), 0));
+    assert_eq!(told(repository), (orders.clone(), 0));
     // In a catalog that was made anew it is not noted: what cannot be read is told.
     let snapshots = repository.catalog.snapshots().unwrap();
     let anew = |change: &crate::catalog::Change<'_>| {
@@ -129,31 +154,23 @@ fn what_a_snapshot_has_of_nobodys_rows_is_noted_once() {
             .try_for_each(|snapshot| change.add_snapshot(snapshot))
     };
     repository.catalog.change(anew).unwrap();
-    assert_eq!(told(&repository), (orders.clone(), 2));
+    assert_eq!(told(repository), (orders.clone(), 2));
     std::fs::rename(&away, &pages).unwrap();
     std::fs::rename(&kept_away, &kept).unwrap();
-    assert_eq!(told(&repository), (orders, 0));
+    assert_eq!(told(repository), (orders, 0));
 }
 
 #[test]
 fn a_full_finds_the_one_customer_whose_stored_hash_is_wrong() {
-    let dir = tempfile::tempdir().unwrap();
-    let crm = Connection::open(dir.path().join("crm.db")).unwrap();
-    crm.execute_batch(
-        "CREATE TABLE customers(id INTEGER PRIMARY KEY, name TEXT);
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY, name TEXT);
          CREATE TABLE orders(id INTEGER PRIMARY KEY, customer INT REFERENCES customers, what);
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
             INSERT INTO customers SELECT i, 'customer ' || i FROM n;
-         INSERT INTO orders SELECT NULL, id, 'order of ' || name FROM customers;",
-    )
-    .unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    let open = || Repository::change(configured(dir.path(), ""), runtime.handle());
-    let config = configured(dir.path(), "");
-    init::run(config, &Root::make().unwrap(), runtime.handle()).unwrap();
-    let mut repository = open().unwrap().0;
-    take(&mut repository, false, &Silent).unwrap();
-    let right = entries(&repository, 1);
+         INSERT INTO orders SELECT NULL, id, 'order of ' || name FROM customers;";
+    let mut made = Made::of("", &[("crm.db", sql)]);
+    let repository = &mut made.repository;
+    take(repository, false, &Silent).unwrap();
+    let right = entries(repository, 1);
     assert_eq!(right.len(), 300);
 
     let mut wrong = right[123].clone();
@@ -161,55 +178,19 @@ fn a_full_finds_the_one_customer_whose_stored_hash_is_wrong() {
     if let Some(pieces) = &mut wrong.pieces {
         pieces[0].name.0[5] ^= 1;
     }
-    publish_incremental(&mut repository, &wrong);
-    let second = entries(&repository, 2);
+    publish_incremental(repository, &wrong);
+    let second = entries(repository, 2);
     let differ: Vec<_> = (right.iter().zip(&second))
         .filter(|(a, b)| named(&[(*a).clone()]) != named(&[(*b).clone()]))
         .map(|(_, b)| b.domain)
         .collect();
     assert_eq!(differ, [domain]);
 
-    let full = take(&mut repository, true, &Silent).unwrap();
+    let full = take(repository, true, &Silent).unwrap();
     assert_eq!((full.totals.changed, full.totals.removed), (1, 0));
     assert_eq!(full.kind, SnapshotKind::Full);
-    assert_eq!(named(&entries(&repository, 3)), named(&right));
+    assert_eq!(named(&entries(repository, 3)), named(&right));
     // And the one after it has nothing more to tell.
-    let again = take(&mut repository, true, &Silent).unwrap();
+    let again = take(repository, true, &Silent).unwrap();
     assert_eq!(again.totals.changed, 0);
-}
-
-#[test]
-fn rows_and_whom_they_name_are_of_the_classes_of_their_tables() {
-    let dir = tempfile::tempdir().unwrap();
-    let crm = Connection::open(dir.path().join("crm.db")).unwrap();
-    crm.execute_batch(
-        "CREATE TABLE customers(id INTEGER PRIMARY KEY);
-         CREATE TABLE bills(id INTEGER PRIMARY KEY, customer REFERENCES customers);
-         CREATE TABLE seen(bill REFERENCES bills, customer REFERENCES customers);
-         INSERT INTO customers VALUES (1); INSERT INTO bills VALUES (5, 1); INSERT INTO seen VALUES (5, 1);",
-    )
-    .unwrap();
-    let ownership = "shared = [\"seen\"]\n[[source.owns]]\ntable = \"bills\"\nclass = \"billing\"";
-    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    let config = || configured(dir.path(), ownership);
-    init::run(config(), &Root::make().unwrap(), runtime.handle()).unwrap();
-    let mut repository = Repository::change(config(), runtime.handle()).unwrap().0;
-    let mut gathered = gather(&mut repository, &[], &Silent).unwrap();
-    let (mut rows, mut named) = (Vec::new(), Vec::new());
-    while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
-        let Record::Whole(bytes) = record else {
-            panic!("a short row came in parts")
-        };
-        if low != gather::IDENTITY {
-            rows.push(gathered.ranks.domain(high).unwrap().class);
-            let row = decode_row(&mut minicbor::Decoder::new(bytes)).unwrap();
-            named.extend(row.cells.iter().filter_map(|cell| match cell {
-                Cell::Reference { domain, .. } => Some(domain.class),
-                Cell::Value(_) | Cell::Stamp(_) => None,
-            }));
-        }
-    }
-    let billing = Class(2);
-    assert_eq!(rows, [Class::OWN, Class::CUSTOMER, billing]);
-    assert_eq!(named, [billing, Class::CUSTOMER]);
 }

@@ -1,6 +1,7 @@
 //! Databases that others write to while they are read, that are replaced, changed or left behind by a
 //! dead writer, and what reading them costs their writers.
 
+mod beside;
 mod changed;
 mod child;
 mod crashed;

@@ -334,7 +334,9 @@ mod tests {
             people.insert(Value::Int(number), met).unwrap();
         }
         let text = met(0, 77, false);
-        people.insert(Value::Text(b"5".to_vec()), text).unwrap();
+        for text in [met(1, 76, true), text] {
+            people.insert(Value::Text(b"5".to_vec()), text).unwrap();
+        }
         let last = met(1, 78, true);
         people.insert(Value::Int(900), last).unwrap();
         people.settle();
@@ -350,5 +352,18 @@ mod tests {
             assert_eq!(found(ValueRef::Int(number)), None, "{number}");
         }
         assert_eq!(people.all().count(), numbers.len() + 1);
+    }
+
+    #[test]
+    fn there_may_be_more_customers_than_incarnations_can_be_told() {
+        let mut people = People::default();
+        for arrival in 0..70_000 {
+            let met = met(arrival as usize % 2, arrival, false);
+            people.insert(Value::Int(arrival.into()), met).unwrap();
+        }
+        people.settle();
+        assert_eq!(people.incarnations, INC);
+        let last = people.get(ValueRef::Int(69_999)).map(|met| met.domain);
+        assert_eq!(last, Some(met(1, 69_999, false).domain));
     }
 }

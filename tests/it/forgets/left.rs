@@ -76,3 +76,47 @@ fn a_key_of_several_columns_is_known_again() {
     let gone = "DELETE FROM orders WHERE id = 1";
     same_except(&place.db, &place.restore(2, "a"), gone).unwrap();
 }
+
+#[test]
+fn who_was_erased_before_keys_were_kept_is_known_where_the_key_alone_tells_who_one_is() {
+    let place = Place::new("table = \"people\"\nkey = \"id\"", "", |db| {
+        let schema = "CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE orders (id INTEGER PRIMARY KEY, who REFERENCES people);
+             INSERT INTO people VALUES (1), (2); INSERT INTO orders VALUES (1, 1), (2, 2);";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    let catalog = Connection::open(place.read().state.catalog()).unwrap();
+    let older = catalog.execute("UPDATE erased SET key = NULL", []);
+    assert_eq!(older.unwrap(), 1);
+    drop(catalog);
+    sql(
+        &place,
+        "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE id = 2",
+    );
+    assert_eq!(super::texts(&place.snapshot(true).dangling), ["2"]);
+    let gone = "DELETE FROM orders WHERE id = 2";
+    same_except(&place.db, &place.restore(2, "a"), gone).unwrap();
+}
+
+#[test]
+fn a_number_is_not_taken_for_the_text_that_is_a_key_beside_it() {
+    // Such a column takes numbers and texts as they are, and none equals the other.
+    let place = Place::new("table = \"people\"\nkey = \"id\"", "", |db| {
+        let schema = "PRAGMA foreign_keys = OFF; CREATE TABLE people (id PRIMARY KEY);
+             CREATE TABLE orders (id INTEGER PRIMARY KEY, who REFERENCES people);
+             INSERT INTO people VALUES ('1'), (2);
+             INSERT INTO orders VALUES (1, '1'), (2, 1), (3, 2);";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["1".into()], &[]).unwrap();
+    let orders = Connection::open(place.restore(2, "a")).unwrap();
+    let orders = orders.query_row("SELECT group_concat(id) FROM orders", [], |row| {
+        row.get::<_, String>(0)
+    });
+    assert_eq!(orders.unwrap(), "2");
+}

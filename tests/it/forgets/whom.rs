@@ -1,10 +1,13 @@
 //! Whom rows name that are not theirs, and whose rows another database has.
 
 use rusqlite::Connection;
-use tenure::forget;
+use tenure::ids::{Class, Domain};
+use tenure::{customers, forget};
 
+use super::sql;
+use crate::support::canary::{Canary, holds};
 use crate::support::place::Place;
-use crate::support::raw::files;
+use crate::support::raw::{files, open_everything};
 
 #[test]
 fn shared_rows_name_nobody_who_was_forgotten_whatever_the_numbers_of_tables_and_customers() {
@@ -47,12 +50,85 @@ fn another_database_may_have_the_registers_numbers_as_text() {
     });
     place.snapshot(true);
     forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
-    place.restore(1, "a");
-    let restored = files(&place.dir.path().join("out-1-a"));
+    assert_eq!(
+        phone(&place, 1, "SELECT group_concat(who) FROM calls"),
+        "1,two"
+    );
+}
+
+/// A text from the telephone's database of a snapshot.
+fn phone(place: &Place, snapshot: usize, sql: &str) -> String {
+    place.restore(snapshot, "a");
+    let restored = files(&place.path(&format!("out-{snapshot}-a")));
     let phone = restored.iter().find(|path| path.ends_with("phone.db"));
     let phone = Connection::open(phone.unwrap()).unwrap();
-    let left = phone.query_row("SELECT group_concat(who) FROM calls", [], |row| {
-        row.get::<_, String>(0)
+    phone.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_row_that_also_names_a_stranger_names_nobody_who_was_forgotten() {
+    let owns = "[[source]]\nname = \"phone\"\nkind = \"sqlite\"\npath = \"phone.db\"\nshared = [\"log\"]\n\
+                [[source.owns]]\ntable = \"calls\"\nby = \"who\"";
+    let place = Place::new("table = \"people\"\nkey = \"id\"", owns, |db| {
+        let people =
+            "CREATE TABLE people (id INTEGER PRIMARY KEY); INSERT INTO people VALUES (1), (2);";
+        Connection::open(db).unwrap().execute_batch(people).unwrap();
+        let calls = "CREATE TABLE calls (id INTEGER PRIMARY KEY, who INT);
+             CREATE TABLE log (a REFERENCES calls, b REFERENCES calls);
+             INSERT INTO calls VALUES (1, 1), (2, 2), (3, 99);
+             INSERT INTO log VALUES (3, 2), (2, 3), (3, 1);";
+        let phone = Connection::open(db.with_file_name("phone.db")).unwrap();
+        phone.execute_batch(calls).unwrap();
     });
-    assert_eq!(left.unwrap(), "1,two");
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    place.snapshot(false);
+    let log = "SELECT group_concat(ifnull(a, '-') || ifnull(b, '-')) FROM log";
+    for snapshot in [1, 2] {
+        assert_eq!(phone(&place, snapshot, log), "3-,-3,31");
+    }
+}
+
+#[test]
+fn a_class_that_came_later_has_no_key_for_whom_was_forgotten_before() {
+    let canary = Canary::new();
+    let shared = "shared = [\"seen\"]";
+    let place = Place::new("table = \"people\"\nkey = \"id\"", shared, |db| {
+        let schema = format!(
+            "CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE orders (code TEXT PRIMARY KEY, who REFERENCES people);
+             CREATE TABLE seen (code REFERENCES orders);
+             INSERT INTO people VALUES (1), (2); INSERT INTO orders VALUES ('of one', 1), ('{}', 2);",
+            canary.as_str()
+        );
+        Connection::open(db)
+            .unwrap()
+            .execute_batch(&schema)
+            .unwrap();
+    });
+    place.snapshot(true);
+    let two = customers::find(&place.read(), "2").unwrap()[0].domain;
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    let billing = "[[source.owns]]\ntable = \"orders\"\nclass = \"billing\"";
+    place.reconfigure(|text| text.replace(shared, &format!("{shared}\n{billing}")));
+    sql(&place, "INSERT INTO seen SELECT code FROM orders");
+    // Whether or not the register still has who was forgotten.
+    for (snapshot, change) in [(2, ""), (3, "DELETE FROM people WHERE id = 2")] {
+        sql(&place, &format!("PRAGMA foreign_keys = OFF; {change}"));
+        place.snapshot(true);
+        let repository = place.read();
+        let class = Class(2);
+        assert!(
+            !repository
+                .keyring
+                .forest
+                .is_punctured(Domain { class, ..two })
+        );
+        let opened = open_everything(&repository, &repository.keyring, &place.path("a"));
+        assert!(!holds(&opened.plain, canary.as_bytes()));
+        let back = Connection::open(place.restore(snapshot, "a")).unwrap();
+        let seen = "SELECT count(*), count(code), max(code) FROM seen";
+        let seen = back.query_row(seen, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        assert_eq!(seen.unwrap(), (2, 1, "of one".to_owned()));
+    }
 }

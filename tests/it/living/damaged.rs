@@ -25,11 +25,16 @@ fn bank(path: &Path, mode: &str) {
 /// Fills one leaf of a table, of some number, with what is no page. Returns how many rows were in it, and what
 /// it was.
 fn ruin(path: &Path, table: &str, leaf: usize) -> (u32, u64, Vec<u8>) {
+    ruin_page(path, table, "leaf", leaf)
+}
+
+/// The same of a page of any type.
+fn ruin_page(path: &Path, table: &str, kind: &str, number: usize) -> (u32, u64, Vec<u8>) {
     let db = Connection::open(path).unwrap();
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    let sql = "SELECT pageno, ncell FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' \
-               ORDER BY path LIMIT 1 OFFSET ?2";
-    let place = (table, leaf as i64);
+    let sql = "SELECT pageno, ncell FROM dbstat WHERE name = ?1 AND pagetype = ?2 \
+               ORDER BY path LIMIT 1 OFFSET ?3";
+    let place = (table, kind, number as i64);
     let (page, rows): (u32, u32) = db
         .query_row(sql, place, |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
@@ -84,6 +89,28 @@ fn a_damaged_page_costs_its_own_rows_and_is_named() {
 }
 
 #[test]
+fn damage_that_is_met_by_reading_alone_is_named() {
+    let place = Place::new(REGISTER, "", |db| {
+        bank(db, "DELETE");
+        let letters =
+            "CREATE TABLE letters (id INTEGER PRIMARY KEY, customer REFERENCES customers, text);
+            INSERT INTO letters VALUES (1, 1, 'a'), (2, 1, hex(zeroblob(3000))), (3, 2, 'c')";
+        Connection::open(db)
+            .unwrap()
+            .execute_batch(letters)
+            .unwrap();
+    });
+    assert!(place.snapshot(false).unsettled.is_empty());
+    // Whoever counts rows does not look at what a long one has elsewhere.
+    ruin_page(&place.db, "letters", "overflow", 1);
+    let told = place.snapshot(false).unsettled;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("\"letters\" is damaged"), "{told:?}");
+    let left = "SELECT count(*) FROM letters WHERE id <> 2";
+    assert_eq!(count(&restored(&place, 2), left), 2);
+}
+
+#[test]
 fn whoever_cannot_be_read_is_not_taken_for_gone() {
     let place = Place::new(REGISTER, "", |db| {
         bank(db, "DELETE");
@@ -119,6 +146,68 @@ fn whoever_cannot_be_read_is_not_taken_for_gone() {
     assert_eq!((taken.totals.customers, missing(&place)), (499, 0));
     // They are who they were.
     assert_eq!(taken.totals.changed, u64::from(rows) - 1);
+}
+
+#[test]
+fn of_several_who_had_a_key_none_is_taken_for_who_cannot_be_read() {
+    let register = format!("{REGISTER}\nsince = \"name\"");
+    let place = Place::new(&register, "", |db| {
+        bank(db, "DELETE");
+        let more = "WITH RECURSIVE n(i) AS (SELECT 21 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+            INSERT INTO customers SELECT i, 'customer ' || i, 1000 FROM n";
+        Connection::open(db).unwrap().execute_batch(more).unwrap();
+    });
+    place.snapshot(false);
+    let another = "UPDATE customers SET name = 'another' WHERE id = 1";
+    Connection::open(&place.db)
+        .unwrap()
+        .execute_batch(another)
+        .unwrap();
+    place.snapshot(false);
+    ruin(&place.db, "customers", 0);
+    place.snapshot(false);
+    // Each of them alone, and both, could have had these payments.
+    let holders = tenure::customers::find(&place.read(), "1").unwrap();
+    let ids: Vec<String> = holders
+        .iter()
+        .map(|one| format!("1#{}", one.domain.arrival))
+        .collect();
+    assert_eq!(ids.len(), 2);
+    forget::run(&mut place.change(), &ids, &[]).unwrap();
+    let left = "SELECT count(*) FROM payments WHERE customer_id = 1";
+    assert_eq!(count(&restored(&place, 3), left), 200);
+    // The only one who had a key is taken for that one.
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    std::fs::remove_dir_all(place.path("back-3")).unwrap();
+    let left = "SELECT count(*) FROM payments WHERE customer_id = 2";
+    assert_eq!(count(&restored(&place, 3), left), 0);
+}
+
+#[test]
+fn whoever_left_is_gone_though_another_table_is_damaged() {
+    let place = Place::new(REGISTER, "", |db| {
+        bank(db, "DELETE");
+        // Both its ways to the owner are compared before the register is read.
+        let receipts = "CREATE TABLE receipts (id INTEGER PRIMARY KEY,
+                customer REFERENCES customers, payment REFERENCES payments);
+            INSERT INTO receipts SELECT id, customer_id, id FROM payments";
+        let db = Connection::open(db).unwrap();
+        db.execute_batch(receipts).unwrap();
+    });
+    assert!(place.snapshot(false).unsettled.is_empty());
+    ruin(&place.db, "receipts", 3);
+    let leave = "PRAGMA foreign_keys = OFF; DELETE FROM customers WHERE id = 20";
+    Connection::open(&place.db)
+        .unwrap()
+        .execute_batch(leave)
+        .unwrap();
+    let told = place.snapshot(false).unsettled.join("\n");
+    assert!(told.contains("\"receipts\" is damaged"), "{told}");
+    let lives = place.read().catalog.lives().unwrap();
+    assert_eq!(
+        lives.values().filter(|life| life.missing.is_some()).count(),
+        1
+    );
 }
 
 #[test]
@@ -196,10 +285,13 @@ fn a_source_that_cannot_be_read_stays_as_it_was_and_hinders_no_other() {
             told.starts_with("two: the source cannot be read, so it stays as it was"),
             "{told}"
         );
-        assert!(
-            told.contains("is damaged") && told.contains("restore it from a snapshot"),
-            "{told}"
-        );
+        for what in [
+            "is damaged where all reading begins: ",
+            "malformed",
+            "restore it from a snapshot",
+        ] {
+            assert!(told.contains(what), "{told}");
+        }
         assert_eq!(taken.kind, tenure::manifest::SnapshotKind::Incremental);
         assert_eq!(taken.totals.removed, 0);
         let back = restored(&place, number);
@@ -218,6 +310,24 @@ fn a_source_that_cannot_be_read_stays_as_it_was_and_hinders_no_other() {
     assert_eq!(count(&two, "SELECT count(*) FROM notes"), 2);
     std::fs::write(&file, &before).unwrap();
     assert!(place.snapshot(true).unsettled.is_empty());
+}
+
+#[test]
+fn a_register_that_cannot_be_read_stops_a_snapshot_of_all_sources() {
+    let two = "[[source]]\nname = \"two\"\nkind = \"sqlite\"\npath = \"two.db\"\n\
+               [[source.owns]]\ntable = \"notes\"\nby = \"customer\"";
+    let place = Place::new(REGISTER, two, |db| {
+        bank(db, "DELETE");
+        let two = Connection::open(db.with_file_name("two.db")).unwrap();
+        let sql = "CREATE TABLE notes(id INTEGER PRIMARY KEY, customer INTEGER); INSERT INTO notes VALUES (1, 1)";
+        two.execute_batch(sql).unwrap();
+    });
+    place.snapshot(false);
+    std::fs::rename(&place.db, place.path("away.db")).unwrap();
+    let failure = place.try_snapshot().err().unwrap();
+    assert_eq!(failure.to_string(), "cannot read source \"crm\"");
+    std::fs::rename(place.path("away.db"), &place.db).unwrap();
+    assert_eq!(place.snapshot(false).id.number, 2);
 }
 
 #[test]
