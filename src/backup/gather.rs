@@ -24,6 +24,7 @@ use crate::source::{Owner, Row, class_of};
 use crate::spill::{Sorted, Sorter};
 use crate::value::{CustomerKey, ValueRef};
 
+mod known;
 mod people;
 mod relay;
 #[cfg(test)]

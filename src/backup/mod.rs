@@ -18,6 +18,7 @@ use crate::seal::Dictionary;
 use crate::store::Store;
 use crate::value::CustomerKey;
 
+mod admission;
 mod compare;
 mod dangling;
 mod dictionary;
@@ -32,12 +33,12 @@ mod publish;
 mod tests;
 mod uploads;
 
+pub use admission::{New, admit};
 use compare::{Changes, Comparer, Sources};
 use dictionary::Sample;
 use fill::Level;
 pub use fill::kept;
 use gather::{Gathered, gather};
-pub use numbers::{New, admit};
 use packing::{Line, Packed, Packer};
 pub use publish::{Swept, resume, sweep};
 use uploads::Uploads;

@@ -1,23 +1,15 @@
 //! Numbers for life: looked up or given, durably, before anything is written under them.
 
 use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread;
 
-use crate::catalog::{Change, Customer, Numbered};
+use crate::catalog::{Change, Numbered};
 use crate::error::{Failure, Outcome};
-use crate::ids::{Class, Domain, KeyedHash, RepoId};
-use crate::keyring::tree::Forest;
+use crate::ids::{Class, Domain, KeyedHash};
 use crate::manifest::TableState;
-use crate::piece::Identity;
-use crate::repo::identity::seal_identity;
+use crate::repo::Repository;
 use crate::repo::state::StateDir;
-use crate::repo::{Recogniser, Repository};
 use crate::schema::{Ownership, Table};
-use crate::secret;
 use crate::source::sqlite::Database;
-use crate::value::Value;
 
 /// The numbers of what the configuration and the schemas name.
 pub struct Numbers {
@@ -128,121 +120,9 @@ fn table_state(
     })
 }
 
-/// A customer whom the register has and the catalog has not.
-pub struct New {
-    /// By what other rows name the customer.
-    pub token: Value,
-    /// Who that is.
-    pub identity: Identity,
-    /// By what the customer is recognised.
-    pub who: KeyedHash,
-}
-
-/// Gives new customers their arrivals, durably: a domain for each.
-pub fn admit(
-    repository: &mut Repository,
-    recogniser: &Recogniser,
-    new: &[New],
-) -> Outcome<Vec<Domain>> {
-    if new.is_empty() {
-        return Ok(Vec::new());
-    }
-    let inc = repository.inc();
-    let first = repository.catalog.next_customer()?;
-    let mut seen = HashMap::with_capacity(new.len());
-    let mut admitted = Vec::with_capacity(new.len());
-    for customer in new {
-        // Two rows with one key, where the register allows that, are one customer.
-        let next = u32::try_from(seen.len()).ok();
-        let next = next.and_then(|new| first.checked_add(new));
-        let next = next.ok_or_else(|| Failure::new("there are no numbers left for customers"))?;
-        admitted.push(Domain {
-            inc,
-            class: Class::CUSTOMER,
-            arrival: *seen.entry(customer.who).or_insert(next),
-        });
-    }
-    let arrivals = first..first + seen.len() as u32;
-    add_customers(repository, recogniser, (new, &admitted), arrivals)?;
-    Ok(admitted)
-}
-
-fn add_customers(
-    repository: &mut Repository,
-    recogniser: &Recogniser,
-    (new, admitted): (&[New], &[Domain]),
-    arrivals: Range<u32>,
-) -> Outcome<()> {
-    let (repo, forest) = (repository.id(), &repository.keyring.forest);
-    let state = &repository.state;
-    let add = |change: &Change<'_>| -> Outcome<()> {
-        // One thread seals while this one writes.
-        thread::scope(|scope| {
-            let (to, from) = sync_channel(4);
-            let seal = move || seal_all(repo, forest, recogniser, (new, admitted), &to);
-            let sealing = scope.spawn(seal);
-            let added = from
-                .iter()
-                .flatten()
-                .try_for_each(|(customer, key)| Outcome::Ok(change.add_customer(&customer, &key)?));
-            drop(from);
-            let sealed = sealing.join();
-            let sealed = sealed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            added.and(sealed)
-        })
-    };
-    repository.catalog.change(|change| -> Outcome<()> {
-        match arrivals.len() > arrivals.start as usize {
-            true => change.add_many(|| add(change))?,
-            false => add(change)?,
-        }
-        change.set_note("next_customer", &arrivals.end.to_string())?;
-        note_next(state, change)
-    })
-}
-
-/// How many customers are handed over at once: as many as there are salts in what is drawn at once.
-const BATCH: usize = 256;
-
-/// Makes the catalog's rows, each domain once, with the hash of the customer's key.
-fn seal_all(
-    repo: RepoId,
-    forest: &Forest,
-    recogniser: &Recogniser,
-    (new, admitted): (&[New], &[Domain]),
-    to: &SyncSender<Vec<(Customer, KeyedHash)>>,
-) -> Outcome<()> {
-    let mut keys = forest.walker();
-    let mut last = None;
-    for (new, domains) in new.chunks(BATCH).zip(admitted.chunks(BATCH)) {
-        let salts: [u8; 16 * BATCH] = secret::random()?;
-        let mut batch = Vec::with_capacity(new.len());
-        for ((new, domain), salt) in new.iter().zip(domains).zip(salts.as_chunks().0) {
-            // Arrivals ascend but for second rows with one key.
-            if last.is_some_and(|last| last >= *domain) {
-                continue;
-            }
-            last = Some(*domain);
-            let key = keys.key(*domain);
-            let key = key.ok_or_else(|| Failure::new("a new domain has no key"))?;
-            let customer = Customer {
-                domain: *domain,
-                who: new.who,
-                sealed: seal_identity(repo, *domain, &key, &new.identity, salt),
-            };
-            batch.push((customer, recogniser.key(&new.identity.key)));
-        }
-        // Whoever takes no more has failed, and tells why.
-        if to.send(batch).is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// Notes the next free numbers in the state directory before the catalog has given those below them:
 /// whatever becomes of the catalog, none is given twice.
-fn note_next(state: &StateDir, change: &Change<'_>) -> Outcome<()> {
+pub(super) fn note_next(state: &StateDir, change: &Change<'_>) -> Outcome<()> {
     let next = (change.next_customer()?, change.next_own()?);
     if state.next_numbers()? != Some(next) {
         state.set_next_numbers(next)?;

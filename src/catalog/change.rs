@@ -73,20 +73,20 @@ impl Change<'_> {
         next_customer(&self.transaction)
     }
 
-    /// Runs `add`, which adds more customers than there are. Their index is made when all are there, since to
-    /// keep it meanwhile takes longer.
-    pub fn add_many<E: From<CatalogError>>(
-        &self,
-        add: impl FnOnce() -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        let run = |sql| {
-            self.transaction
-                .execute_batch(sql)
-                .map_err(CatalogError::from)
-        };
-        run("DROP INDEX customer_key")?;
-        add()?;
-        Ok(run("CREATE INDEX customer_key ON customer (key)")?)
+    /// Leaves the index of customers away: to keep it while many are added takes longer than to make it afterwards.
+    /// Nobody is looked up meanwhile. Returns whether it was there.
+    pub fn drop_key_index(&self) -> Result<bool> {
+        let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'customer_key'";
+        let there = self.transaction.prepare(sql)?.exists([])?;
+        let drop = "DROP INDEX IF EXISTS customer_key";
+        self.transaction.execute_batch(drop)?;
+        Ok(there)
+    }
+
+    /// Makes the index of customers, if it is not there.
+    pub fn make_key_index(&self) -> Result<()> {
+        let make = "CREATE INDEX IF NOT EXISTS customer_key ON customer (key)";
+        Ok(self.transaction.execute_batch(make)?)
     }
 
     /// Adds a customer.

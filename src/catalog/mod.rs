@@ -172,6 +172,41 @@ impl Catalog {
         found.optional()?.map(customer).transpose()
     }
 
+    /// Who is recognised by `who`, and has a key with that hash.
+    pub fn recognised(&self, key: &KeyedHash, who: &KeyedHash) -> Result<Option<Domain>> {
+        let sql = "SELECT inc, arrival FROM customer WHERE key = ? AND who = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_row([&key.0[..], &who.0[..]], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
+        let found = found.optional()?;
+        found.map(|(inc, arrival)| domain(inc, arrival)).transpose()
+    }
+
+    /// The next customers in the order of their arrival: those after one of them, or the first ones.
+    pub fn customers_after(
+        &self,
+        after: Option<Domain>,
+        limit: u32,
+    ) -> Result<Vec<(Domain, KeyedHash)>> {
+        let sql = "SELECT inc, arrival, who FROM customer WHERE (inc, arrival) > (?, ?)
+                   ORDER BY inc, arrival LIMIT ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        // No incarnation comes before the empty one.
+        let (inc, arrival) = match &after {
+            Some(domain) => (&domain.inc.0[..], i64::from(domain.arrival)),
+            None => (&[][..], -1),
+        };
+        let rows = statement.query_map(params![inc, arrival, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        rows.map(|row| {
+            let (inc, arrival, who) = row?;
+            Ok((domain(inc, arrival)?, hash(who)?))
+        })
+        .collect()
+    }
+
     /// Every customer's domain by identity hash.
     pub fn arrivals(&self) -> Result<HashMap<KeyedHash, Domain>> {
         let mut statement = self

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::known::KnownOnes;
 use super::{Gatherer, IDENTITY, InTable};
+use crate::backup::admission::{Admission, New, admit};
 use crate::backup::dangling::other_form;
-use crate::backup::numbers::{New, admit};
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain, Incarnation, KeyedHash};
+use crate::ids::{Class, Domain, Incarnation};
 use crate::piece::Identity;
 use crate::repo::{Recogniser, Repository};
 use crate::schema::Ownership;
@@ -27,9 +28,7 @@ pub(super) struct Met {
 #[derive(Default)]
 pub(super) struct People {
     incarnations: Vec<Incarnation>,
-    /// Those with numbers, until [`People::settle`].
-    arriving: Vec<(i64, Known)>,
-    /// And from then on, ascending.
+    /// Ascending from [`People::settle`] on.
     stretches: Vec<Stretch>,
     by_value: HashMap<Value, Met>,
 }
@@ -65,8 +64,14 @@ impl Stretch {
         })
     }
 
-    fn all(&self) -> impl Iterator<Item = Known> {
-        (0..=u64::from(self.more)).filter_map(|steps| self.at(steps))
+    /// All of them, with their numbers.
+    fn all(&self) -> impl Iterator<Item = (i64, Known)> {
+        let steps = 0..=u64::from(self.more);
+        steps.filter_map(|steps| Some((self.first.checked_add_unsigned(steps)?, self.at(steps)?)))
+    }
+
+    fn last(&self) -> i64 {
+        self.first.saturating_add_unsigned(self.more.into())
     }
 
     /// Takes one more, if that is the next; tells whether it was.
@@ -78,9 +83,11 @@ impl Stretch {
             arrival: self.known.arrival.wrapping_add(steps),
             ..self.known
         };
-        let takes = number.abs_diff(self.first) == u64::from(steps)
-            && next == known
-            && known.arrival > self.known.arrival;
+        // Numbers do not wrap around, nor do arrivals.
+        let takes = number > self.first
+            && number.abs_diff(self.first) == u64::from(steps)
+            && next.arrival > self.known.arrival
+            && next == known;
         self.more += u32::from(takes);
         takes
     }
@@ -106,22 +113,30 @@ impl People {
             erased,
             arrival,
         };
-        self.arriving.push((number, known));
+        self.push(number, known);
         Ok(())
+    }
+
+    fn push(&mut self, first: i64, known: Known) {
+        let last = self.stretches.last_mut();
+        if !last.is_some_and(|last| last.takes(first, known)) {
+            let more = 0;
+            self.stretches.push(Stretch { first, known, more });
+        }
     }
 
     /// Makes them ready to be found: of two with one token the one that came last is found.
     fn settle(&mut self) {
-        let mut arriving = std::mem::take(&mut self.arriving);
-        arriving.sort_by_key(|(number, _)| *number);
-        arriving.reverse();
-        arriving.dedup_by_key(|(number, _)| *number);
-        for (first, known) in arriving.into_iter().rev() {
-            let last = self.stretches.last_mut();
-            if !last.is_some_and(|last| last.takes(first, known)) {
-                let more = 0;
-                self.stretches.push(Stretch { first, known, more });
-            }
+        if self.stretches.is_sorted_by(|a, b| a.last() < b.first) {
+            return;
+        }
+        let stretches = std::mem::take(&mut self.stretches);
+        let mut one_by_one: Vec<_> = stretches.iter().flat_map(Stretch::all).collect();
+        one_by_one.sort_by_key(|(number, _)| *number);
+        one_by_one.reverse();
+        one_by_one.dedup_by_key(|(number, _)| *number);
+        for (number, known) in one_by_one.into_iter().rev() {
+            self.push(number, known);
         }
     }
 
@@ -152,14 +167,13 @@ impl People {
     }
 
     fn is_empty(&self) -> bool {
-        self.arriving.is_empty() && self.stretches.is_empty() && self.by_value.is_empty()
+        self.stretches.is_empty() && self.by_value.is_empty()
     }
 
     /// All of them, in no order.
     pub(super) fn all(&self) -> impl Iterator<Item = Met> {
-        let arriving = self.arriving.iter().map(|(_, known)| *known);
-        let numbered = arriving.chain(self.stretches.iter().flat_map(Stretch::all));
-        let numbered = numbered.map(|known| self.met(known));
+        let numbered = self.stretches.iter().flat_map(Stretch::all);
+        let numbered = numbered.map(|(_, known)| self.met(known));
         numbered.chain(self.by_value.values().copied())
     }
 }
@@ -173,43 +187,48 @@ impl Gatherer {
         classes: &[String],
     ) -> Outcome<()> {
         let recogniser = Recogniser::new(repository)?;
-        let known = repository.catalog.arrivals()?;
+        let mut known = KnownOnes::of(&repository.catalog)?;
         let erased = repository.catalog.erased()?;
-        let mut new: Vec<New> = Vec::new();
+        let mut new = Admission::begin(repository, known.total, register)?;
         register.register(&mut |row: RegisterRow| -> Outcome<()> {
             let identity = Identity {
                 key: row.key,
                 since: row.since.filter(|s| *s != Value::Null),
             };
             let who = recogniser.who(&identity);
-            if let Some(domain) = known.get(&who) {
-                self.people.insert(
-                    row.token,
-                    Met {
-                        domain: *domain,
-                        erased: false,
-                    },
-                )?;
-                self.remember(*domain, &identity, classes)?;
+            let found = known.find(&repository.catalog, &recogniser, (&identity, &who))?;
+            if let Some(domain) = found {
+                self.take(row.token, domain, &identity, classes)?;
             } else if let Some(domain) = erased.get(&who) {
-                self.people.insert(
-                    row.token,
-                    Met {
-                        domain: *domain,
-                        erased: true,
-                    },
-                )?;
+                let (domain, erased) = (*domain, true);
+                self.people.insert(row.token, Met { domain, erased })?;
                 self.left_out.push(identity.key);
             } else {
-                new.push(New {
-                    token: row.token,
+                if new.loses_order(&row.token) {
+                    self.admit(repository, &recogniser, new.drain(), classes)?;
+                    repository
+                        .catalog
+                        .change(|change| change.make_key_index())?;
+                }
+                if new.has_lost_order() {
+                    let key = recogniser.key(&identity.key);
+                    if let Some(domain) = repository.catalog.recognised(&key, &who)? {
+                        return self.take(row.token, domain, &identity, classes);
+                    }
+                }
+                let token = row.token;
+                let full = new.push(New {
+                    token,
                     identity,
                     who,
                 });
+                if full {
+                    self.admit(repository, &recogniser, new.drain(), classes)?;
+                }
             }
             Ok(())
         })?;
-        if self.people.is_empty() && !new.is_empty() && !known.is_empty() && !erased.is_empty() {
+        if self.people.is_empty() && !new.is_empty() && known.total > 0 && !erased.is_empty() {
             // Recognised by nothing that is known of them, the forgotten would be strangers as well.
             let what = "not one customer of the register is recognised, so the forgotten would not be either";
             return Err(Failure::of(FailureKind::Refused, what)
@@ -220,47 +239,42 @@ impl Gatherer {
         let mut registers = tables.filter(|(_, table)| table.ownership == Ownership::Register);
         self.some_unseen = registers.any(|(at, _)| register.is_damaged(at));
         if !self.some_unseen {
-            self.note_missing(repository, &known)?;
+            note_missing(repository, &known)?;
         }
-        let admitted = admit(repository, &recogniser, &new)?;
-        for (customer, domain) in new.into_iter().zip(admitted) {
-            self.remember(domain, &customer.identity, classes)?;
-            self.people.insert(
-                customer.token,
-                Met {
-                    domain,
-                    erased: false,
-                },
-            )?;
-        }
+        self.admit(repository, &recogniser, new.drain(), classes)?;
+        repository
+            .catalog
+            .change(|change| change.make_key_index())?;
         self.people.settle();
         Ok(())
     }
 
-    /// Notes since when the register lacks those who are known, and who is back in it.
-    fn note_missing(
-        &self,
+    /// Admits new customers, and takes them.
+    fn admit(
+        &mut self,
         repository: &mut Repository,
-        known: &HashMap<KeyedHash, Domain>,
+        recogniser: &Recogniser,
+        new: Vec<New>,
+        classes: &[String],
     ) -> Outcome<()> {
-        let mut here: Vec<Domain> = self.people.all().map(|met| met.domain).collect();
-        here.sort_unstable();
-        let lives = repository.catalog.lives()?;
-        let noted = |domain: &Domain| lives.get(domain).and_then(|life| life.missing).is_some();
-        let is_here = |domain: &Domain| here.binary_search(domain).is_ok();
-        let gone = known.values().filter(|d| !is_here(d) && !noted(d));
-        let back = here.iter().filter(|d| noted(d));
-        let now = Timestamp::now();
-        let changes: Vec<_> = gone
-            .map(|domain| (*domain, Some(now)))
-            .chain(back.map(|domain| (*domain, None)))
-            .collect();
-        repository.catalog.change(|change| -> Outcome<()> {
-            for (domain, since) in changes {
-                change.set_missing(domain, since)?;
-            }
-            Ok(())
-        })
+        let admitted = admit(repository, recogniser, &new)?;
+        for (customer, domain) in new.into_iter().zip(admitted) {
+            self.take(customer.token, domain, &customer.identity, classes)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a customer who is living.
+    fn take(
+        &mut self,
+        token: Value,
+        domain: Domain,
+        identity: &Identity,
+        classes: &[String],
+    ) -> Outcome<()> {
+        let erased = false;
+        self.people.insert(token, Met { domain, erased })?;
+        self.remember(domain, identity, classes)
     }
 
     /// A record that comes before a customer's rows, for pages to carry, in each class.
@@ -306,6 +320,39 @@ impl Gatherer {
             erased: true,
         }))
     }
+}
+
+/// Notes since when the register lacks those who are known, and who is back in it.
+fn note_missing(repository: &mut Repository, known: &KnownOnes) -> Outcome<()> {
+    let lives = repository.catalog.lives()?;
+    let noted = |domain: &Domain| lives.get(domain).and_then(|life| life.missing).is_some();
+    let (back, away): (Vec<_>, Vec<_>) = lives
+        .keys()
+        .filter(|domain| noted(domain))
+        .partition(|domain| known.has_found(**domain));
+    let back = back.into_iter().map(|domain: &Domain| (*domain, None));
+    let mut changes: Vec<_> = back.collect();
+    // Most days nobody has left, and then there is nobody to look for.
+    if known.found() + (away.len() as u64) < known.total {
+        let now = Timestamp::now();
+        let mut last = None;
+        loop {
+            let next = repository.catalog.customers_after(last, 4096)?;
+            let Some((domain, _)) = next.last() else {
+                break;
+            };
+            last = Some(*domain);
+            let gone = next.iter().map(|(domain, _)| *domain);
+            let gone = gone.filter(|domain| !known.has_found(*domain) && !noted(domain));
+            changes.extend(gone.map(|domain| (domain, Some(now))));
+        }
+    }
+    repository.catalog.change(|change| -> Outcome<()> {
+        for (domain, since) in changes {
+            change.set_missing(domain, since)?;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ impl Database {
         self.register_with(&[], &mut |row, _| each(row))
     }
 
+    /// Whether the register's key is the rowid, so that no two rows have the same one.
+    pub fn key_is_rowid(&self) -> bool {
+        self.plan.owners.key_is_rowid
+    }
+
     /// The same as [`Database::register`], with the values of some columns more.
     ///
     /// # Errors
