@@ -194,7 +194,7 @@ fn rows_and_whom_they_name_are_of_the_classes_of_their_tables() {
     let config = || configured(dir.path(), ownership);
     init::run(config(), &Root::make().unwrap(), runtime.handle()).unwrap();
     let mut repository = Repository::change(config(), runtime.handle()).unwrap().0;
-    let mut gathered = gather(&mut repository, &[], &Silent).unwrap();
+    let mut gathered = gather(&mut repository, &[], None, &Silent).unwrap();
     let (mut rows, mut named) = (Vec::new(), Vec::new());
     while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
         let Record::Whole(bytes) = record else {
