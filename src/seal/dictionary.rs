@@ -16,6 +16,8 @@ use super::frame::SHORT_LEVEL;
 /// How many different customers share whatever stands in a dictionary's content, at least.
 pub const SHARED_BY: usize = 50;
 
+/// What a dictionary begins with (RFC 8878, section 5). Zstandard itself takes bytes that begin otherwise for content.
+const MAGIC: [u8; 4] = 0xEC30_A437_u32.to_le_bytes();
 /// What statistics take at most, beside the content.
 const STATISTICS: usize = 4 << 10;
 
@@ -29,6 +31,9 @@ pub struct Dictionary {
 impl Dictionary {
     /// One from its bytes.
     pub fn new(bytes: Vec<u8>) -> std::io::Result<Self> {
+        if !bytes.starts_with(&MAGIC) {
+            return Err(std::io::Error::other("it is no Zstandard dictionary"));
+        }
         Ok(Self {
             encoder: EncoderDictionary::try_copy(&bytes, SHORT_LEVEL)?,
             decoder: DecoderDictionary::try_copy(&bytes)?,
@@ -64,7 +69,8 @@ impl Dictionary {
     reason = "no crate offers a dictionary of one's own content with statistics"
 )]
 fn finalize(out: &mut [u8], content: &[u8], samples: &[u8], lengths: &[usize]) -> Option<usize> {
-    if lengths.iter().sum::<usize>() != samples.len() {
+    let mut lengths_added = lengths.iter().copied();
+    if lengths_added.try_fold(0, usize::checked_add) != Some(samples.len()) {
         return None;
     }
     let parameters = zstd_sys::ZDICT_params_t {
