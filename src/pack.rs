@@ -108,6 +108,13 @@ pub struct Slot {
     pub len: u32,
 }
 
+impl Slot {
+    /// Behind its last byte, from the start of the pack; in a page that lies, beyond 32 bits.
+    pub fn end(self) -> i64 {
+        i64::from(self.offset) + i64::from(self.len)
+    }
+}
+
 /// A pack being filled.
 pub struct PackWriter {
     repo: RepoId,

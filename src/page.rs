@@ -354,7 +354,7 @@ impl Page {
         Ok(entries)
     }
 
-    fn entry(&self, r: &mut Decoder<'_>, end: &mut u32) -> Result<Entry, Malformed> {
+    fn entry(&self, r: &mut Decoder<'_>, end: &mut i64) -> Result<Entry, Malformed> {
         cbor::array(r, 5)?;
         let domain = self.domain(r)?;
         let source = r.u32()?;
@@ -382,24 +382,20 @@ impl Page {
     }
 
     /// Reads a piece; the one before it in the block ended at `end`.
-    fn piece(&self, r: &mut Decoder<'_>, end: &mut u32) -> Result<PieceRef, Malformed> {
+    fn piece(&self, r: &mut Decoder<'_>, end: &mut i64) -> Result<PieceRef, Malformed> {
         cbor::array(r, 6)?;
         let pack = usize::try_from(r.u64()?)
             .ok()
             .and_then(|i| self.packs.get(i))
             .ok_or(Malformed)?;
         let gap = r.i64()?;
-        let from = if self.version == 1 {
-            0
-        } else {
-            i64::from(*end)
-        };
+        let from = if self.version == 1 { 0 } else { *end };
         let offset = from.checked_add(gap).and_then(|at| u32::try_from(at).ok());
         let slot = Slot {
             offset: offset.ok_or(Malformed)?,
             len: r.u32()?,
         };
-        *end = slot.offset.wrapping_add(slot.len);
+        *end = slot.end();
         Ok(PieceRef {
             pack: *pack,
             slot,

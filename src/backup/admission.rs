@@ -17,8 +17,9 @@ use crate::secret;
 use crate::source::sqlite::Database;
 use crate::value::Value;
 
-/// How many new customers are held, where the first of a register are admitted as they come.
-const HELD: usize = 1 << 16;
+/// How many new customers are held, where the first of a register are admitted as they come: some ten megabytes, and in
+/// tests fewer than they have customers.
+const HELD: usize = if cfg!(test) { 64 } else { 1 << 16 };
 
 /// New customers who wait until they are admitted.
 ///

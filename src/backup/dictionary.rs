@@ -22,6 +22,8 @@ use crate::repo::view::View;
 use crate::seal::{Dictionary, SHARED_BY};
 
 mod runs;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use runs::runs;
@@ -29,6 +31,9 @@ use words::words;
 
 /// Bytes of rows that are kept aside: ten to twenty thousand customers of a few hundred bytes.
 const SAMPLE: usize = 12 << 20;
+/// Bytes that are kept of one customer's rows. Whoever has more must not leave the others without room, nor be what the
+/// statistics tell of.
+const OF_ONE: usize = 64 << 10;
 /// Longer rows are not looked at: there are not many of them, and they bring words of their own.
 const LONGEST_ROW: usize = 4 << 10;
 /// The most words of a run.
@@ -63,10 +68,14 @@ pub fn of_before(
 
 /// Some customers' rows.
 pub struct Sample {
+    /// The most bytes that it holds.
+    room: usize,
     /// Customers are in it whose number, scattered, ends with so many zero bits.
     zeros: u32,
     rows: Vec<(Customer, Range<usize>)>,
     bytes: Vec<u8>,
+    /// How many bytes each customer has in it.
+    shares: HashMap<Customer, usize, RandomState>,
 }
 
 /// Whoever has the same number in the same incarnation is one customer, whatever the class.
@@ -75,10 +84,16 @@ type Customer = ([u8; 8], u32);
 impl Sample {
     /// An empty one.
     pub fn new() -> Self {
+        Self::with_room(SAMPLE)
+    }
+
+    fn with_room(room: usize) -> Self {
         Self {
+            room,
             zeros: 0,
             rows: Vec::new(),
             bytes: Vec::new(),
+            shares: HashMap::default(),
         }
     }
 
@@ -88,12 +103,21 @@ impl Sample {
         if row.len() > LONGEST_ROW || !self.takes(customer) {
             return;
         }
+        let share = self.shares.entry(customer).or_default();
+        if *share + row.len() > OF_ONE {
+            return;
+        }
+        *share += row.len();
+        self.keep(customer, row);
+        while self.bytes.len() > self.room {
+            self.halve();
+        }
+    }
+
+    fn keep(&mut self, customer: Customer, row: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(row);
         self.rows.push((customer, start..self.bytes.len()));
-        while self.bytes.len() > SAMPLE {
-            self.halve();
-        }
     }
 
     fn takes(&self, (_, arrival): Customer) -> bool {
@@ -105,24 +129,28 @@ impl Sample {
     /// Leaves out every other customer.
     fn halve(&mut self) {
         self.zeros += 1;
-        let mut kept = Self {
-            zeros: self.zeros,
-            ..Self::new()
-        };
-        for (customer, range) in std::mem::take(&mut self.rows) {
+        let (rows, bytes) = (
+            std::mem::take(&mut self.rows),
+            std::mem::take(&mut self.bytes),
+        );
+        for (customer, range) in rows {
             if self.takes(customer) {
-                let start = kept.bytes.len();
-                kept.bytes.extend_from_slice(&self.bytes[range]);
-                kept.rows.push((customer, start..kept.bytes.len()));
+                self.keep(customer, &bytes[range]);
             }
         }
-        *self = kept;
+        let mut shares = std::mem::take(&mut self.shares);
+        shares.retain(|customer, _| self.takes(*customer));
+        self.shares = shares;
     }
 
     /// The dictionary for customers like these; none if they share too little.
     pub fn dictionary(mut self) -> Option<Dictionary> {
         self.rows.sort_by_key(|(customer, _)| *customer);
         let customers: Vec<_> = self.rows.chunk_by(|a, b| a.0 == b.0).collect();
+        // Statistics of few customers would tell of them.
+        if customers.len() < SHARED_BY {
+            return None;
+        }
         let content = self.content(&customers);
         let (mut samples, mut lengths) = (Vec::new(), Vec::new());
         for rows in customers.iter().take(SAMPLES) {

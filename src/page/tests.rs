@@ -15,6 +15,7 @@ fn entry(arrival: u32, source: u32) -> Entry {
         name: ObjectName([arrival as u8 % 3; 32]),
         size: 1000,
         salt: [4; 16],
+        dictionary: arrival % 3 * 500,
     };
     let slot = Slot {
         offset: arrival,

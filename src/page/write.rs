@@ -31,7 +31,7 @@ pub struct PageWriter {
     block: Vec<u8>,
     block_first: Option<Domain>,
     /// Where the last piece listed in the block ends in its pack.
-    end: u32,
+    end: i64,
     incs: Vec<Incarnation>,
     packs: Vec<PackRef>,
     blocks: Vec<(u64, u64, u64)>,
@@ -118,8 +118,8 @@ impl PageWriter {
             w.array(pieces.len() as u64)?;
             for piece in pieces {
                 let Slot { offset, len } = piece.slot;
-                let gap = i64::from(offset) - i64::from(*end);
-                *end = offset.wrapping_add(len);
+                let gap = i64::from(offset) - *end;
+                *end = piece.slot.end();
                 w.array(6)?.u64(position(packs, piece.pack))?;
                 w.i64(gap)?.u32(len)?;
                 w.u32(piece.plain)?.u32(piece.rows)?.bytes(&piece.name.0)?;

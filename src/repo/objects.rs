@@ -38,7 +38,7 @@ pub fn is_whole(store: &Store, path: &str) -> bool {
     found.is_ok_and(|bytes| ObjectName::of(&bytes).to_string() == name)
 }
 
-/// Bytes of whole packs that are kept at hand. A snapshot is read along one line per snapshot of its
+/// Bytes of whole packs, with their dictionaries, that are kept at hand. A snapshot is read along one line per snapshot of its
 /// chain, and the packs of incrementals are small.
 const CACHED: u64 = 160 << 20;
 /// Dictionaries that are kept at hand for readers of single blobs: as many as a chain has snapshots.
@@ -48,6 +48,14 @@ const DICTIONARIES: usize = 8;
 struct Whole {
     pack: Pack,
     dictionary: Option<Dictionary>,
+}
+
+impl Whole {
+    /// The bytes of memory that it takes.
+    fn size(&self) -> u64 {
+        let dictionary = self.dictionary.as_ref().map_or(0, Dictionary::size);
+        self.pack.len() + dictionary as u64
+    }
 }
 
 /// Reads objects from the stores it was given, in their order: the first whole copy counts.
@@ -178,9 +186,9 @@ impl Fetcher {
         })?;
         let whole = Rc::new(whole);
         cached.push_back((pack.name, Rc::clone(&whole)));
-        let mut kept: u64 = cached.iter().map(|(_, whole)| whole.pack.len()).sum();
+        let mut kept: u64 = cached.iter().map(|(_, whole)| whole.size()).sum();
         while kept > CACHED && cached.len() > 1 {
-            kept -= cached.pop_front().map_or(0, |(_, whole)| whole.pack.len());
+            kept -= cached.pop_front().map_or(0, |(_, whole)| whole.size());
         }
         Ok(whole)
     }

@@ -194,6 +194,7 @@ fn write_long(out: &mut impl Write, mut value: LongValue<'_>) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Value;
 
     #[test]
     fn values_as_the_contract_says() {
@@ -213,7 +214,7 @@ mod tests {
             ),
         ];
         for (value, expected) in cases {
-            assert_eq!(json_of(&value), expected);
+            assert_eq!(json_of(value.as_ref()), expected);
         }
     }
 

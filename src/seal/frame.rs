@@ -109,7 +109,7 @@ impl<'d> Compressor<'d> {
 
 /// A context for short pieces: neither magic number, nor length, nor name of the dictionary, which all are known.
 fn short(dictionary: &Dictionary) -> std::io::Result<bulk::Compressor<'_>> {
-    let mut context = bulk::Compressor::with_prepared_dictionary(dictionary.encoder())?;
+    let mut context = bulk::Compressor::with_prepared_dictionary(dictionary.encoder()?)?;
     context.set_parameter(CParameter::Format(FrameFormat::Magicless))?;
     context.set_parameter(CParameter::ContentSizeFlag(false))?;
     context.set_parameter(CParameter::DictIdFlag(false))?;
@@ -238,5 +238,68 @@ fn plain_len(frame: &[u8]) -> Result<usize, SealError> {
         Err(SealError::TooLong(len))
     } else {
         Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn dictionary(content: &[u8]) -> Dictionary {
+        let samples: Vec<_> = (0..60).flat_map(|n| [n; 10]).collect();
+        Dictionary::of(content, &samples, &[10; 60]).unwrap()
+    }
+
+    /// Bytes with repetitions, or without, and parts of the content.
+    fn plain() -> impl Strategy<Value = Vec<u8>> {
+        let noise = prop::collection::vec(any::<u8>(), 0..=SHORT + 1);
+        let few = prop::collection::vec(0_u8..4, 0..=SHORT + 1);
+        let edges = prop::sample::select(vec![0, 1, 2, SHORT - 1, SHORT, SHORT + 1]);
+        let same = (any::<u8>(), edges).prop_map(|(byte, len)| vec![byte; len]);
+        prop_oneof![noise, few, same]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn frames_come_back_with_any_dictionary(
+            content in prop::collection::vec(any::<u8>(), 0..3000),
+            plain in prop::collection::vec(plain(), 1..4),
+        ) {
+            let dictionary = dictionary(&content);
+            // As the reader has it.
+            let read = Dictionary::new(dictionary.bytes().to_vec()).unwrap();
+            let mut compressor = Compressor::with(&dictionary).unwrap();
+            let mut decompressor = Decompressor::new().unwrap();
+            for plain in plain.iter().chain([&content]) {
+                let frame = compressor.frame(plain).unwrap();
+                prop_assert!(frame[0] == AS_IT_IS || (frame[0] == WITH_DICTIONARY) == (plain.len() <= SHORT));
+                prop_assert!(frame.len() <= plain.len() + FRAME_HEADER);
+                prop_assert_eq!(&*decompressor.plain(&frame, Some(&read)).unwrap(), plain);
+                let bare = bare_frame(plain);
+                prop_assert_eq!(&*decompressor.plain(&bare, None).unwrap(), plain);
+            }
+        }
+    }
+
+    #[test]
+    fn a_context_that_failed_goes_on() {
+        let dictionary = dictionary(b"some content that is there");
+        let mut compressor = Compressor::with(&dictionary).unwrap();
+        let mut decompressor = Decompressor::new().unwrap();
+        let plain = b"some content that is there, and there";
+        let good = compressor.frame(plain).unwrap();
+        let noise: Vec<u8> = (0..=255).collect();
+        assert_eq!(compressor.frame(&noise).unwrap()[0], AS_IT_IS);
+        assert_eq!(compressor.frame(plain).unwrap(), good);
+        let mut wrong = good.clone();
+        wrong[1] += 1;
+        let refused = decompressor.plain(&wrong, Some(&dictionary));
+        assert_eq!(refused.unwrap_err(), SealError::BadFrame);
+        let opened = decompressor.plain(&good, Some(&dictionary)).unwrap();
+        assert_eq!(*opened, plain);
     }
 }

@@ -197,6 +197,7 @@ mod tests {
                 name: ObjectName([pack; 32]),
                 size: 1000,
                 salt: [4; 16],
+                dictionary: 0,
             },
             slot: Slot {
                 offset,

@@ -1,6 +1,6 @@
-//! Bytes that were written once by the writers of version 1 are still read, and mean what they
+//! Bytes that were written once by the writers of each version are still read, and mean what they
 //! meant; and what must be refused is refused by the error that it deserves. See
-//! `tests/fixtures/formats/v1/README.md`.
+//! `tests/fixtures/formats/v1/README.md`, and the one of version 2 beside it.
 
 mod audit;
 mod bad;
@@ -9,6 +9,7 @@ mod damage;
 mod expected;
 mod good;
 mod keys;
+mod packs;
 mod read;
 
 use std::fs::{self, File};
@@ -17,21 +18,24 @@ use std::path::PathBuf;
 
 use crate::support::raw::files;
 
-/// One of the two folders of fixtures.
+/// The versions that there are: all formats have a first one, packs and pages a second.
+pub const VERSIONS: [u8; 2] = [1, 2];
+
+/// One of the two folders of a version's fixtures.
 pub struct Fixtures(PathBuf);
 
 impl Fixtures {
-    fn folder(name: &str) -> Self {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/formats/v1");
-        Self(PathBuf::from(root).join(name))
+    fn folder(version: u8, name: &str) -> Self {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/formats");
+        Self(PathBuf::from(root).join(format!("v{version}/{name}")))
     }
 
-    pub fn good() -> Self {
-        Self::folder("good")
+    pub fn good(version: u8) -> Self {
+        Self::folder(version, "good")
     }
 
-    pub fn bad() -> Self {
-        Self::folder("bad")
+    pub fn bad(version: u8) -> Self {
+        Self::folder(version, "bad")
     }
 
     pub fn read(&self, name: &str) -> Vec<u8> {
@@ -64,13 +68,14 @@ impl Fixtures {
 #[test]
 fn fixtures_are_written_when_asked_for() {
     if std::env::var("TENURE_WRITE_FIXTURES").as_deref() == Ok("1") {
-        good::write(&Fixtures::good());
-        audit::write(&Fixtures::good());
-        bad::write(&Fixtures::bad());
+        good::write(&Fixtures::good(1));
+        audit::write(&Fixtures::good(1));
+        packs::write(&Fixtures::good(2));
+        VERSIONS.into_iter().for_each(bad::write);
     }
-    let sizes = Fixtures::good()
-        .names()
-        .into_iter()
-        .chain(Fixtures::bad().names());
-    assert!(sizes.count() > 100);
+    let files = VERSIONS.map(|version| {
+        let [good, bad] = [Fixtures::good(version), Fixtures::bad(version)];
+        good.names().len() + bad.names().len()
+    });
+    assert!(files[0] > 100 && files[1] > 50, "{files:?}");
 }

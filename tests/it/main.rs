@@ -19,6 +19,7 @@ mod crashes;
 mod daemon;
 mod damage;
 mod demo;
+mod dictionaries;
 mod exact;
 mod forgets;
 mod golden;

@@ -373,6 +373,42 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_follow_one_another_are_found_like_any_others() {
+        // First number, first arrival, how many, incarnation, erased.
+        let runs = [
+            (10, 0, 5, 0, false),
+            (15, 5, 3, 0, true),
+            (18, 8, 2, 1, true),
+            (20, 11, 4, 1, true),
+            (30, 15, 6, 0, false),
+            (33, 40, 2, 1, false),
+            (i64::MAX - 1, 50, 2, 0, false),
+            (i64::MIN, 52, 2, 0, false),
+            (-2, u32::MAX - 1, 2, 0, false),
+            (0, 0, 3, 0, false),
+        ];
+        let mut people = People::default();
+        let mut expected = HashMap::new();
+        for (first, arrival, many, inc, erased) in runs {
+            for step in 0..many {
+                let (number, met) = (first + i64::from(step), met(inc, arrival + step, erased));
+                people.insert(Value::Int(number), met).unwrap();
+                expected.insert(number, (met.domain, met.erased));
+            }
+        }
+        people.settle();
+        let near = expected
+            .keys()
+            .flat_map(|number| (-3..=3).map(|by| number.saturating_add(by)));
+        for number in near.chain([12_345, -100]) {
+            let found = people.get(ValueRef::Int(number));
+            let found = found.map(|met| (met.domain, met.erased));
+            assert_eq!(found, expected.get(&number).copied(), "{number}");
+        }
+        assert_eq!(people.all().count(), expected.len());
+    }
+
+    #[test]
     fn customers_are_found_by_whatever_number_they_have() {
         let mut people = People::default();
         let numbers = [7, i64::MAX, 1, 2, i64::MIN, 900, -1, 4, 5];

@@ -3,19 +3,24 @@
 use std::sync::Mutex;
 
 use minicbor::Decoder;
+use rusqlite::Connection;
 
+use super::known::KnownOnes;
 use super::*;
 use crate::backup::take;
 use crate::backup::tests::Made;
 use crate::keyring::tree::Tree;
+use crate::piece::Identity;
 use crate::piece::cut::read_cut;
+use crate::repo::Recogniser;
 use crate::report::Silent;
 use crate::secret::Seed;
 use crate::spill::Record;
+use crate::value::Value;
 
 /// Rows in their order: whose each is, and whom each of its columns names.
 fn rows(repository: &mut Repository) -> Vec<(Domain, Vec<Option<Domain>>)> {
-    let mut gathered = gather(repository, &[], &Silent).unwrap();
+    let mut gathered = gather(repository, &[], None, &Silent).unwrap();
     let mut rows = Vec::new();
     while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
         let named = match record {
@@ -134,7 +139,7 @@ fn an_identity_comes_before_the_rows_in_every_class() {
     let mut made = Made::of(ownership, &[("crm.db", sql)]);
     // The second time everybody is known.
     for _ in 0..2 {
-        let mut gathered = gather(&mut made.repository, &[], &Silent).unwrap();
+        let mut gathered = gather(&mut made.repository, &[], None, &Silent).unwrap();
         let (mut identities, mut rows) = (Vec::new(), Vec::new());
         while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
             let domain = gathered.ranks.domain(high).unwrap();
@@ -142,7 +147,7 @@ fn an_identity_comes_before_the_rows_in_every_class() {
             match record {
                 Record::Whole(bytes) if low == IDENTITY => {
                     assert!(!rows.contains(&place));
-                    let identity = piece::Identity::decode(bytes).unwrap();
+                    let identity = Identity::decode(bytes).unwrap();
                     identities.push((place, identity.key.text()));
                 }
                 _ => rows.push(place),
@@ -205,7 +210,7 @@ fn the_next_numbers_are_noted_beside_the_catalog_whatever_is_new() {
         made.sql(sql);
         let repository = &mut made.repository;
         let before = repository.state.next_numbers().unwrap();
-        gather(repository, &[], &Silent).unwrap();
+        gather(repository, &[], None, &Silent).unwrap();
         let noted = repository.state.next_numbers().unwrap();
         assert_ne!(noted, before);
         let next = |change: &crate::catalog::Change<'_>| -> Outcome<_> {
@@ -227,7 +232,7 @@ fn what_somebody_must_see_to_is_told_of_each_source() {
                 [[source]]\nname = \"phone\"\nkind = \"sqlite\"\npath = \"phone.db\"";
     let phone = "CREATE TABLE calls(number)";
     let mut made = Made::of(more, &[("crm.db", sql), ("phone.db", phone)]);
-    let told = gather(&mut made.repository, &[], &Silent)
+    let told = gather(&mut made.repository, &[], None, &Silent)
         .unwrap()
         .unsettled;
     let expected = [
@@ -285,7 +290,7 @@ fn all_sources_are_counted_and_told_as_they_are_read() {
     ];
     let mut made = Made::of(&phone, &databases);
     let told = Told::default();
-    let gathered = gather(&mut made.repository, &[], &told).unwrap();
+    let gathered = gather(&mut made.repository, &[], None, &told).unwrap();
     let reading = ("reading".to_owned(), Some(3 + 5000 + 4097));
     let stretches = told.stretches.into_inner().unwrap();
     assert_eq!(stretches, [reading, ("end".to_owned(), None)]);
@@ -299,4 +304,97 @@ fn all_sources_are_counted_and_told_as_they_are_read() {
     );
     let size = |(name, _): &(&str, _)| made.dir.path().join(name).metadata().unwrap().len();
     assert_eq!(gathered.read_bytes, databases.iter().map(size).sum::<u64>());
+}
+
+#[test]
+fn customers_are_recognised_in_whatever_order_they_are_looked_for() {
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+            INSERT INTO customers SELECT i * 2 FROM n;";
+    let mut made = Made::of("", &[("crm.db", sql)]);
+    take(&mut made.repository, false, &Silent).unwrap();
+    let catalog = &made.repository.catalog;
+    let arrivals = catalog.arrivals().unwrap();
+    let recogniser = Recogniser::new(&made.repository).unwrap();
+    let find = |known: &mut KnownOnes, id: i64| {
+        let identity = Identity {
+            key: CustomerKey(vec![Value::Int(id)]),
+            since: None,
+        };
+        let who = recogniser.who(&identity);
+        let found = known.find(catalog, &recogniser, (&identity, &who)).unwrap();
+        assert_eq!(found, arrivals.get(&who).copied(), "{id}");
+        found
+    };
+    let all: Vec<i64> = (1..=6001).collect();
+    let scattered = |i: &i64| i * 2477 % 6007;
+    let orders: [Vec<i64>; 5] = [
+        all.clone(),
+        all.iter().rev().copied().collect(),
+        all.iter().map(scattered).collect(),
+        // Every third has left, and some have moved to the end.
+        all.iter()
+            .filter(|i| *i % 6 != 0)
+            .chain(&all[500..700])
+            .copied()
+            .collect(),
+        [&all[3000..], &all[..3000]].concat(),
+    ];
+    for order in orders {
+        let mut known = KnownOnes::of(catalog).unwrap();
+        let mut found: Vec<_> = order
+            .iter()
+            .filter_map(|id| find(&mut known, *id))
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(known.found(), found.len() as u64);
+        for domain in arrivals.values() {
+            assert_eq!(
+                known.has_found(*domain),
+                found.binary_search(domain).is_ok()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_damaged_register_that_shows_rows_twice_makes_nobody_two() {
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY, name);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+            INSERT INTO customers SELECT i, printf('%0100d', i) FROM n;";
+    let mut made = Made::of("", &[("crm.db", sql)]);
+    let path = made.dir.path().join("crm.db");
+    let root: u32 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT rootpage FROM sqlite_schema", [], |row| row.get(0))
+        .unwrap();
+    // The fourth leaf of the table's tree is the second one once more.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = (root as usize - 1) * 4096;
+    assert_eq!(bytes[page], 5, "an inner page");
+    let cell = |n: usize, bytes: &[u8]| {
+        let at = page + 12 + 2 * n;
+        page + usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]))
+    };
+    let (second, fourth) = (cell(1, &bytes), cell(3, &bytes));
+    bytes.copy_within(second..second + 4, fourth);
+    std::fs::write(&path, bytes).unwrap();
+
+    let shown: Vec<i64> = {
+        let crm = Connection::open(&path).unwrap();
+        let mut all = crm.prepare("SELECT id FROM customers").unwrap();
+        let ids = all.query_map([], |row| row.get(0)).unwrap();
+        ids.collect::<Result<_, _>>().unwrap()
+    };
+    let mut different = shown.clone();
+    different.sort_unstable();
+    different.dedup();
+    assert!(different.len() < shown.len());
+    for _ in 0..2 {
+        let taken = take(&mut made.repository, true, &Silent).unwrap();
+        assert_eq!(taken.totals.customers, different.len() as u64);
+        let known = made.repository.catalog.customer_count().unwrap();
+        assert_eq!(known, different.len() as u64);
+    }
 }

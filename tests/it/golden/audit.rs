@@ -133,7 +133,7 @@ pub fn write(good: &Fixtures) {
 
 #[test]
 fn the_audit_log_says_who_did_what() {
-    let good = Fixtures::good();
+    let good = Fixtures::good(1);
     let bytes = good.read("audit/log.bin");
     let (dir, log) = log_of(Some(&bytes));
     let found = log.entries(1, 9).unwrap();
@@ -151,7 +151,7 @@ fn the_audit_log_says_who_did_what() {
 
 #[test]
 fn the_checkpoint_is_of_the_log_and_other_programs_can_check_it() {
-    let good = Fixtures::good();
+    let good = Fixtures::good(1);
     let (log, text) = (
         good.read("audit/log.bin"),
         good.text("audit/checkpoint.txt"),

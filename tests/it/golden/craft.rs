@@ -94,14 +94,14 @@ pub fn signed(mut bytes: Vec<u8>, word: &str, by: &SigningKey) -> Vec<u8> {
 }
 
 /// Header, parts, a sealed table, and the table's length.
-fn container(magic: &[u8], parts: &[Vec<u8>], table: &[u8]) -> Vec<u8> {
-    let header = [magic, &[1], &INC.0, &SALT].concat();
+fn container(magic: &[u8], version: u8, parts: &[Vec<u8>], table: &[u8]) -> Vec<u8> {
+    let header = [magic, &[version], &INC.0, &SALT].concat();
     let len = (table.len() as u32).to_le_bytes();
     [&header, &parts.concat(), table, &len].concat()
 }
 
 /// A page of these plain blocks; the index is made from the blocks' stored lengths.
-pub fn page(blocks: &[Vec<u8>], index: impl FnOnce(&[u64]) -> Vec<u8>) -> Vec<u8> {
+pub fn page(version: u8, blocks: &[Vec<u8>], index: impl FnOnce(&[u64]) -> Vec<u8>) -> Vec<u8> {
     let sealed = |(number, plain): (u64, &Vec<u8>)| {
         let label = [&b"page block"[..], &number.to_be_bytes()].concat();
         let key = meta().field_key(&SALT, &label);
@@ -111,21 +111,49 @@ pub fn page(blocks: &[Vec<u8>], index: impl FnOnce(&[u64]) -> Vec<u8>) -> Vec<u8
     let lens: Vec<_> = blocks.iter().map(|block| block.len() as u64).collect();
     let key = meta().field_key(&SALT, b"page index");
     let index = seal::seal(&key, &place(Kind::PageIndex, 0), &index(&lens)).unwrap();
-    container(b"tenurePG", &blocks, &index)
+    container(b"tenurePG", version, &blocks, &index)
 }
 
 /// A page's index without packs: incarnations, and (incarnation, leaf, length) of each block.
 pub fn index(incs: &[Incarnation], blocks: &[(u64, u64, u64)]) -> Vec<u8> {
-    cbor(|w| {
+    index_with(incs, &[], blocks)
+}
+
+/// A page's index with these packs, each as its CBOR.
+pub fn index_with(incs: &[Incarnation], packs: &[Vec<u8>], blocks: &[(u64, u64, u64)]) -> Vec<u8> {
+    let before = cbor(|w| {
         w.array(3)?.array(incs.len() as u64)?;
         for inc in incs {
             w.bytes(&inc.0)?;
         }
-        w.array(0)?.array(blocks.len() as u64)?;
+        w.array(packs.len() as u64)?.ok()
+    });
+    let after = cbor(|w| {
+        w.array(blocks.len() as u64)?;
         for (inc, leaf, len) in blocks {
             w.array(3)?.u64(*inc)?.u64(*leaf)?.u64(*len)?;
         }
         Ok(())
+    });
+    [before, packs.concat(), after].concat()
+}
+
+/// A pack in a page's index, of so many items: name, size, salt, and numbers behind them.
+pub fn pack_ref(items: u64) -> Vec<u8> {
+    cbor(|w| {
+        w.array(items)?.bytes(&[6; 32])?.u64(1000)?;
+        if items > 2 {
+            w.bytes(&SALT)?;
+        }
+        (3..items).try_for_each(|_| w.u8(50)?.ok())
+    })
+}
+
+/// The items of a piece in a page: which pack, where it begins, and how long it is stored.
+pub fn piece(pack: u64, at: i64, len: u32) -> Vec<u8> {
+    cbor(|w| {
+        w.array(6)?.u64(pack)?.i64(at)?.u32(len)?;
+        w.u8(0)?.u8(0)?.bytes(&[0; 16])?.ok()
     })
 }
 
@@ -137,27 +165,74 @@ pub fn removal(inc: u64, leaf: u64, source: u32) -> Vec<u8> {
     })
 }
 
-/// A pack of these frames; the table of contents is made from the blobs' stored lengths.
-pub fn pack(blobs: &[(Domain, Vec<u8>)], contents: impl FnOnce(&[u32]) -> Vec<u8>) -> Vec<u8> {
-    let mut at = 33;
-    let mut sealed = Vec::new();
-    for (domain, frame) in blobs {
-        let key = key(*domain).blob_key(&SALT, at);
-        let blob = seal::encrypt(&key, &place(Kind::Blob, u64::from(at)), frame.clone());
-        at += blob.len() as u32;
-        sealed.push(blob);
-    }
-    let lens: Vec<_> = sealed.iter().map(|blob| blob.len() as u32).collect();
-    let key = meta().field_key(&SALT, b"pack contents");
-    let contents = seal::seal(&key, &place(Kind::PackContents, 0), &contents(&lens)).unwrap();
-    container(b"tenurePK", &sealed, &contents)
+/// A customer's identity in a page: this frame, sealed.
+pub fn id(domain: Domain, frame: Vec<u8>) -> Vec<u8> {
+    let key = key(domain).field_key(&SALT, b"customer id");
+    seal::encrypt(&key, &place(Kind::CustomerId, domain.leaf()), frame)
 }
 
-/// One row of a pack's table of contents.
-pub fn contents(domain: Domain, len: u32, name: [u8; 16]) -> Vec<u8> {
+/// A pack of these frames, without a dictionary; the table of contents is made from the blobs' stored lengths.
+pub fn pack(
+    version: u8,
+    blobs: &[(Domain, Vec<u8>)],
+    contents: impl FnOnce(&[u32]) -> Vec<u8>,
+) -> Vec<u8> {
+    match version {
+        1 => pack_behind(version, Vec::new(), blobs, contents),
+        _ => pack_with(Vec::new(), blobs, contents),
+    }
+}
+
+/// The same with this sealed dictionary.
+pub fn pack_with(
+    dictionary: Vec<u8>,
+    blobs: &[(Domain, Vec<u8>)],
+    contents: impl FnOnce(&[u32]) -> Vec<u8>,
+) -> Vec<u8> {
+    let len = (dictionary.len() as u32).to_le_bytes();
+    pack_behind(2, [&len[..], &dictionary].concat(), blobs, contents)
+}
+
+/// The same behind whatever follows the salt.
+fn pack_behind(
+    version: u8,
+    start: Vec<u8>,
+    blobs: &[(Domain, Vec<u8>)],
+    contents: impl FnOnce(&[u32]) -> Vec<u8>,
+) -> Vec<u8> {
+    let mut at = 33 + start.len() as u32;
+    let mut parts = vec![start];
+    let mut lens = Vec::new();
+    for (domain, frame) in blobs {
+        let blob = blob(&key(*domain), at, frame.clone());
+        lens.push(blob.len() as u32);
+        at += blob.len() as u32;
+        parts.push(blob);
+    }
+    let key = meta().field_key(&SALT, b"pack contents");
+    let contents = seal::seal(&key, &place(Kind::PackContents, 0), &contents(&lens)).unwrap();
+    container(b"tenurePK", version, &parts, &contents)
+}
+
+fn blob(key: &DomainKey, at: u32, frame: Vec<u8>) -> Vec<u8> {
+    let place = place(Kind::Blob, u64::from(at));
+    seal::encrypt(&key.blob_key(&SALT, at), &place, frame)
+}
+
+/// A dictionary as it stands in a pack: this frame, sealed under this key.
+pub fn dictionary(key: &DomainKey, frame: Vec<u8>) -> Vec<u8> {
+    blob(key, 37, frame)
+}
+
+/// One row of a pack's table of contents; only version 1 gives the name.
+pub fn contents(version: u8, domain: Domain, len: u32, name: [u8; 16]) -> Vec<u8> {
     cbor(|w| {
-        w.array(4)?.bytes(&domain.inc.0)?.u64(domain.leaf())?;
-        w.u32(len)?.bytes(&name)?.ok()
+        w.array(if version == 1 { 4 } else { 3 })?;
+        w.bytes(&domain.inc.0)?.u64(domain.leaf())?.u32(len)?;
+        if version == 1 {
+            w.bytes(&name)?;
+        }
+        Ok(())
     })
 }
 

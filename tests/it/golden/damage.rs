@@ -15,13 +15,19 @@ use tenure::page::PageError;
 use tenure::piece::{self, Identity};
 
 use super::craft::{self, Object};
-use super::keys::{ANN, INC, META, REPO, epoch_secret, host, key, root};
+use super::keys::{ANN, COMMON, INC, META, REPO, epoch_secret, host, key, root};
+use super::packs::{PACK, PAGE, WITHOUT};
 use super::read::{self, Refusal};
-use super::{Fixtures, audit, expected};
+use super::{Fixtures, VERSIONS, audit, expected};
 
-/// Every single-byte change of a file (three for each byte), every truncation, and a byte more.
-fn each_damage(name: &str, mut check: impl FnMut(&[u8])) {
-    let good = Fixtures::good().read(name);
+/// Every single-byte change of a file of version 1 (three for each byte), every truncation, and a byte more.
+fn each_damage(name: &str, check: impl FnMut(&[u8])) {
+    each_damage_of(1, name, check);
+}
+
+/// Likewise of any version.
+fn each_damage_of(version: u8, name: &str, mut check: impl FnMut(&[u8])) {
+    let good = Fixtures::good(version).read(name);
     let mut check = |bytes: &[u8], what: &str, at: usize| {
         let checked = catch_unwind(AssertUnwindSafe(|| check(bytes)));
         assert!(checked.is_ok(), "{name}: {what} {at}");
@@ -41,26 +47,32 @@ fn each_damage(name: &str, mut check: impl FnMut(&[u8])) {
 
 #[test]
 fn damaged_packs_are_refused_by_their_names_and_open_nothing_else_by_others() {
-    let good = Fixtures::good().read("pack/domains.bin");
-    let name = ObjectName::of(&good);
-    let wanted = read::pack(name, &good).unwrap();
-    each_damage("pack/domains.bin", |bytes| {
-        let by_name = read::pack(name, bytes).unwrap_err();
-        assert_eq!(by_name, Refusal::Pack(PackError::WrongName));
-        // Whoever could rename it: the writer's name in the header opens nothing.
-        if let Ok(found) = read::pack(ObjectName::of(bytes), bytes) {
-            assert_eq!(found, wanted);
-        }
-    });
+    for (version, file) in [(1, PACK), (2, PACK), (2, WITHOUT)] {
+        let good = Fixtures::good(version).read(file);
+        let name = ObjectName::of(&good);
+        let wanted = read::pack(name, &good).unwrap();
+        each_damage_of(version, file, |bytes| {
+            let by_name = read::pack(name, bytes).unwrap_err();
+            assert_eq!(by_name, Refusal::Pack(PackError::WrongName));
+            // Whoever could rename it: the writer's name in the header opens nothing.
+            if let Ok(found) = read::pack(ObjectName::of(bytes), bytes) {
+                assert_eq!(found, wanted);
+            }
+        });
+    }
 }
 
 #[test]
 fn damaged_pages_are_refused_by_their_names_and_open_nothing_else_by_others() {
-    for file in ["page/full.bin", "page/incremental.bin"] {
-        let good = Fixtures::good().read(file);
+    let files = [PAGE, "page/incremental.bin"];
+    for (version, file) in VERSIONS
+        .into_iter()
+        .flat_map(|v| files.map(|file| (v, file)))
+    {
+        let good = Fixtures::good(version).read(file);
         let name = ObjectName::of(&good);
         let (_, wanted) = read::page(name, &good).unwrap();
-        each_damage(file, |bytes| {
+        each_damage_of(version, file, |bytes| {
             let by_name = read::page(name, bytes).err();
             assert_eq!(by_name, Some(Refusal::Page(PageError::WrongName)));
             if let Ok((_, found)) = read::page(ObjectName::of(bytes), bytes) {
@@ -135,7 +147,9 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let start = prop::sample::select(vec![
         &b""[..],
         b"tenurePK\x01",
+        b"tenurePK\x02",
         b"tenurePG\x01",
+        b"tenurePG\x02",
         b"tenureMF\x01",
         b"tenureJN\x01",
         b"tenureKR\x01",
@@ -200,14 +214,21 @@ proptest! {
         if let Err(error) = read::object::<JournalEntry>(Chain::Journal, 1, &entry) {
             prop_assert!(matches!(error, ObjectError::Malformed(_)), "{error}");
         }
-        let pack = craft::pack(&[(ANN, other.clone())], |_| body.clone());
-        let _ = read::pack(ObjectName::of(&pack), &pack);
-        let page = craft::page(std::slice::from_ref(&other), |_| body.clone());
-        let _ = read::page(ObjectName::of(&page), &page);
-        let page = craft::page(std::slice::from_ref(&body), |lens| {
-            craft::index(&[INC], &[(0, META.leaf(), lens[0])])
+        for version in VERSIONS {
+            let pack = craft::pack(version, &[(ANN, other.clone())], |_| body.clone());
+            let _ = read::pack(ObjectName::of(&pack), &pack);
+            let page = craft::page(version, std::slice::from_ref(&other), |_| body.clone());
+            let _ = read::page(ObjectName::of(&page), &page);
+            let page = craft::page(version, std::slice::from_ref(&body), |lens| {
+                craft::index_with(&[INC], &[craft::pack_ref(3)], &[(0, META.leaf(), lens[0])])
+            });
+            let _ = read::page(ObjectName::of(&page), &page);
+        }
+        let dictionary = craft::dictionary(&key(COMMON), other.clone());
+        let pack = craft::pack_with(dictionary, &[(ANN, body.clone())], |lens| {
+            craft::contents(2, ANN, lens[0], [0; 16])
         });
-        let _ = read::page(ObjectName::of(&page), &page);
+        let _ = read::pack(ObjectName::of(&pack), &pack);
     }
 
     #[test]

@@ -68,17 +68,22 @@ pub fn fragmented() -> Row {
     (3, Some(12), vec![Cell::Is(Value::Blob(vec![0x5a; 300]))])
 }
 
-/// The pieces in the pack, in order.
-pub fn packed(rows: &[u8]) -> Vec<(Domain, Vec<u8>)> {
+/// The pieces in each pack, in order. One of version 2 has as well what is too long for a dictionary.
+pub fn packed(version: u8, rows: &[u8]) -> Vec<(Domain, Vec<u8>)> {
     let short = |rowid: u8| vec![1, 0x83, 0, rowid, 0x63, b'x', b'y', b'z'];
     let long = [&[1, 0x83, 0, 1, 0x59, 0x03, 0xe8][..], &[7; 1000]].concat();
-    vec![
+    let mut packed = vec![
         (SHARED, short(5)),
         (ANN, rows.to_vec()),
         (ANN, long),
         (BEN, short(6)),
         (EVA, short(7)),
-    ]
+    ];
+    if version > 1 {
+        let longer = [&[1, 0x83, 0, 8, 0x59, 0x4e, 0x20][..], &[7; 20_000]].concat();
+        packed.push((BEN, longer));
+    }
+    packed
 }
 
 pub fn identity(domain: Domain) -> Identity {

@@ -13,7 +13,9 @@ pub const INC: Incarnation = Incarnation(*b"inc-one!");
 pub const OTHER: Incarnation = Incarnation(*b"inc-two!");
 
 pub const META: Domain = Domain::meta(INC);
-/// A shared table's.
+/// Dictionaries'.
+pub const COMMON: Domain = Domain::common(INC);
+/// A shared table's: it has the number of [`COMMON`], as no such domain is given any more.
 pub const SHARED: Domain = Domain { arrival: 1, ..META };
 pub const ANN: Domain = customer(INC, 1);
 pub const BEN: Domain = customer(INC, 2);

@@ -20,10 +20,11 @@ use tenure::page::{Entry, Page, PageError};
 use tenure::piece::{self, Found, Row, RowReader};
 use tenure::repo::log::Log;
 use tenure::repo::state::StateDir;
-use tenure::seal::{Decompressor, SealError};
+use tenure::seal::{Decompressor, Dictionary, SealError};
 use tenure::sign::VerifyKey;
 
-use super::keys::{INC, REPO, epoch_secret, forest, host, meta, root, writer};
+use super::keys::{COMMON, INC, REPO, epoch_secret, forest, host, key, meta, root, writer};
+use super::packs::{PACK, PAGE};
 use super::{Fixtures, audit, expected};
 
 /// Why something was refused.
@@ -101,23 +102,38 @@ pub fn rows(pieces: &[&[u8]], mut each: impl FnMut(&Row<'_>)) -> Result<(), Malf
     reader.finish()
 }
 
-/// The pieces of a pack that the keyring opens, with their domains.
+/// The pieces of a pack that the keyring opens, with their domains; the dictionary is opened in any case.
 pub fn pack(name: ObjectName, bytes: &[u8]) -> Result<Vec<(Domain, Vec<u8>)>, Refusal> {
     let pack = Pack::read(name, bytes.to_vec().into())?;
+    let dictionary = dictionary(&pack)?;
     let mut pieces = Vec::new();
     for entry in pack.contents(REPO, &meta())? {
         let Some(key) = forest().key(entry.domain) else {
             continue;
         };
         let sealed = pack.blob(entry.slot)?;
-        let frame = pack::open_blob(REPO, &key, pack.salt(), entry.slot.offset, sealed)?;
-        let plain = Decompressor::new().unwrap().plain(&frame)?;
-        if piece::name(&key.name_key(), &plain) != entry.name {
+        let salt = pack.head().salt();
+        let frame = pack::open_blob(REPO, &key, salt, entry.slot.offset, sealed)?;
+        let plain = Decompressor::new()
+            .unwrap()
+            .plain(&frame, dictionary.as_ref())?;
+        // Version 1 tells the name here as well.
+        let found = piece::name(&key.name_key(), &plain);
+        if entry.name.is_some_and(|name| name != found) {
             return Err(Refusal::AnotherPiece);
         }
         pieces.push((entry.domain, plain.to_vec()));
     }
     Ok(pieces)
+}
+
+/// A pack's dictionary, if it has one.
+pub fn dictionary(pack: &Pack) -> Result<Option<Dictionary>, PackError> {
+    let head = pack.head();
+    if head.dictionary_len() == 0 {
+        return Ok(None);
+    }
+    head.dictionary(REPO, &key(COMMON), pack.bytes()).map(Some)
 }
 
 /// A page's entries, of which every identity that the keyring opens has been opened.
@@ -148,7 +164,7 @@ pub fn object<T: for<'d> minicbor::Decode<'d, ()>>(
 
 /// The entries of the good journal, in order.
 pub fn good_journal() -> Vec<Vec<u8>> {
-    let read = |(name, _)| Fixtures::good().read(&format!("journal/{name}"));
+    let read = |(name, _)| Fixtures::good(1).read(&format!("journal/{name}"));
     expected::events().into_iter().map(read).collect()
 }
 
@@ -173,18 +189,18 @@ pub fn keyring(bytes: &[u8]) -> Result<Keyring, KeyringError> {
 }
 
 pub fn identities() -> Vec<Identity> {
-    recovery::identities(&Fixtures::good().text("TEST-KEY-recovery-identity.txt")).unwrap()
+    recovery::identities(&Fixtures::good(1).text("TEST-KEY-recovery-identity.txt")).unwrap()
 }
 
-/// Reads a bad fixture, by its folder and name, as what it pretends to be.
-pub fn refusal(path: &str, bytes: &[u8]) -> Option<Refusal> {
+/// Reads a bad fixture of a version, by its folder and name, as what it pretends to be.
+pub fn refusal(version: u8, path: &str, bytes: &[u8]) -> Option<Refusal> {
     let (folder, name) = path.split_once('/').unwrap();
     let read = || -> Result<(), Refusal> {
         match folder {
             "piece" => rows(&[bytes], |_| ())?,
             "identity" => drop(piece::Identity::decode(bytes)?),
-            "pack" => drop(pack(name_of("pack/domains.bin", name, bytes), bytes)?),
-            "page" => drop(page(name_of("page/full.bin", name, bytes), bytes)?),
+            "pack" => drop(pack(name_of(version, PACK, name, bytes), bytes)?),
+            "page" => drop(page(name_of(version, PAGE, name, bytes), bytes)?),
             "manifest" => drop(object::<Manifest>(Chain::Manifest, 1, bytes)?),
             "journal" => journal(bytes)?,
             "keyring" => any_keyring(name, bytes)?,
@@ -200,9 +216,9 @@ pub fn refusal(path: &str, bytes: &[u8]) -> Option<Refusal> {
 }
 
 /// The name by which an object is asked for: its own, unless that is what is wrong with it.
-fn name_of(good: &str, file: &str, bytes: &[u8]) -> ObjectName {
+fn name_of(version: u8, good: &str, file: &str, bytes: &[u8]) -> ObjectName {
     if file == "wrong-name.bin" {
-        ObjectName::of(&Fixtures::good().read(good))
+        ObjectName::of(&Fixtures::good(version).read(good))
     } else {
         ObjectName::of(bytes)
     }

@@ -15,6 +15,7 @@ use tenure::page::Page;
 use tenure::piece::{self, Cell, Found, RowReader};
 use tenure::repo::Repository;
 use tenure::repo::identity::open_identity;
+use tenure::repo::objects::open_dictionary;
 use tenure::seal::Decompressor;
 
 /// Opens a keyring's age file with a recovery identity.
@@ -25,10 +26,11 @@ pub fn keyring(repository: &Repository, identity: Identity, age: &[u8]) -> Keyri
 }
 
 /// Every plain byte in a store and in the state directory's catalog that the keyring opens: pieces,
-/// values of references, identities in pages and catalog, manifests and journal. Also how many blobs
-/// were opened, and how many could not be.
+/// dictionaries, values of references, identities in pages and catalog, manifests and journal. Also how
+/// many dictionaries and blobs were opened, and how many blobs could not be.
 pub struct Opened {
     pub plain: Vec<u8>,
+    pub dictionaries: usize,
     pub blobs: usize,
     pub closed: usize,
 }
@@ -36,6 +38,7 @@ pub struct Opened {
 pub fn open_everything(repository: &Repository, keyring: &Keyring, store: &Path) -> Opened {
     let mut opened = Opened {
         plain: Vec::new(),
+        dictionaries: 0,
         blobs: 0,
         closed: 0,
     };
@@ -43,6 +46,12 @@ pub fn open_everything(repository: &Repository, keyring: &Keyring, store: &Path)
     let repo = repository.id();
     for path in files(&store.join("packs")) {
         let pack = Pack::read(name_of(&path), fs::read(&path).unwrap().into()).unwrap();
+        let head = pack.head();
+        let dictionary = open_dictionary(repo, head, pack.bytes(), &keyring.forest).unwrap();
+        if let Some(dictionary) = &dictionary {
+            opened.dictionaries += 1;
+            opened.plain.extend_from_slice(dictionary.bytes());
+        }
         let mut pieces: BTreeMap<Domain, RowReader> = BTreeMap::new();
         for entry in pack.contents(repo, &meta).unwrap() {
             let Some(key) = keyring.forest.key(entry.domain) else {
@@ -52,8 +61,11 @@ pub fn open_everything(repository: &Repository, keyring: &Keyring, store: &Path)
             opened.blobs += 1;
             let sealed = pack.blob(entry.slot).unwrap();
             let frame =
-                pack::open_blob(repo, &key, pack.salt(), entry.slot.offset, sealed).unwrap();
-            let plain = Decompressor::new().unwrap().plain(&frame).unwrap();
+                pack::open_blob(repo, &key, head.salt(), entry.slot.offset, sealed).unwrap();
+            let plain = Decompressor::new()
+                .unwrap()
+                .plain(&frame, dictionary.as_ref())
+                .unwrap();
             opened.plain.extend_from_slice(&plain);
             let reader = pieces.entry(entry.domain).or_default();
             reader

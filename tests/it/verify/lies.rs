@@ -38,6 +38,7 @@ enum Lie {
     ManifestLacksThePack,
     PageHasAnotherSizeOfThePack,
     PageHasAnotherSalt,
+    PageHasAnotherDictionary,
     ManifestHasAnotherRange,
     ManifestHasAnotherCount,
     ManifestHasAShorterTail,
@@ -52,7 +53,7 @@ enum Found {
     Page { by_data: bool },
 }
 
-const LIES: [(Lie, Found); 18] = [
+const LIES: [(Lie, Found); 19] = [
     (Lie::Nothing, Found::No),
     (Lie::BlobHasAnotherName, Found::Pack { by_data: true }),
     (Lie::BlobHasAnotherKey, Found::Pack { by_data: true }),
@@ -70,6 +71,10 @@ const LIES: [(Lie, Found); 18] = [
         Found::Page { by_data: false },
     ),
     (Lie::PageHasAnotherSalt, Found::Pack { by_data: false }),
+    (
+        Lie::PageHasAnotherDictionary,
+        Found::Pack { by_data: false },
+    ),
     (Lie::ManifestHasAnotherRange, Found::Page { by_data: false }),
     (Lie::ManifestHasAnotherCount, Found::Page { by_data: false }),
     (Lie::ManifestHasAShorterTail, Found::Page { by_data: false }),
@@ -176,19 +181,20 @@ fn write_pack(
         right
     };
     let frame = Compressor::new().unwrap().frame(&plain).unwrap();
-    let mut writer = PackWriter::new(repository.id(), repository.inc()).unwrap();
+    let mut writer = PackWriter::new(repository.id(), repository.inc(), None).unwrap();
     let sealing = if lie == Lie::BlobHasAnotherKey {
         meta
     } else {
         &key
     };
-    let mut slot = writer.add(of, sealing, name, frame);
+    let mut slot = writer.add(of, sealing, frame);
     let salt = writer.salt();
     let (object, bytes) = writer.finish(meta).unwrap();
     let pack = PackRef {
         name: object,
         size: bytes.len() as u64,
         salt,
+        dictionary: 0,
     };
     let mut said = PieceRef {
         pack,
@@ -205,6 +211,7 @@ fn write_pack(
         Lie::EntryGoesBeyondThePack => slot.len = bytes.len() as u32,
         Lie::PageHasAnotherSizeOfThePack => said.pack.size += 1,
         Lie::PageHasAnotherSalt => said.pack.salt[0] ^= 1,
+        Lie::PageHasAnotherDictionary => said.pack.dictionary += 1,
         _ => {}
     }
     said.slot = slot;
