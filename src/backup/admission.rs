@@ -38,13 +38,9 @@ impl Admission {
         let as_they_come = known == 0 && register.key_is_rowid();
         if as_they_come {
             // It is made when all are there; after a run that ended before, by the next one.
-            repository
-                .catalog
-                .change(|change| change.drop_key_index())?;
+            repository.catalog.drop_key_index()?;
         } else {
-            repository
-                .catalog
-                .change(|change| change.make_key_index())?;
+            repository.catalog.make_key_index()?;
         }
         Ok(Self {
             waiting: Vec::new(),
@@ -153,11 +149,9 @@ fn add_customers(
         })
     };
     repository.catalog.change(|change| -> Outcome<()> {
-        let many = arrivals.len() > arrivals.start as usize;
-        let dropped = many && change.drop_key_index()?;
-        add(change)?;
-        if dropped {
-            change.make_key_index()?;
+        match arrivals.len() > arrivals.start as usize {
+            true => change.add_many(|| add(change))?,
+            false => add(change)?,
         }
         change.set_note("next_customer", &arrivals.end.to_string())?;
         note_next(state, change)

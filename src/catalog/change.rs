@@ -1,8 +1,10 @@
 //! What changes in the catalog, in one transaction.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{CatalogError, Customer, KeyPlace, Numbered, Proof, Result, Snapshot, next_customer};
+use super::{
+    Catalog, CatalogError, Customer, KeyPlace, Numbered, Proof, Result, Snapshot, next_customer,
+};
 use crate::clock::Timestamp;
 use crate::ids::{Class, Domain, KeyedHash, SnapshotId, StoreName};
 use crate::journal::Recognised;
@@ -11,6 +13,27 @@ use crate::manifest::SnapshotKind;
 /// Changes that are made together or not at all.
 pub struct Change<'c> {
     pub(super) transaction: Transaction<'c>,
+}
+
+const DROP_KEY_INDEX: &str = "DROP INDEX IF EXISTS customer_key";
+const MAKE_KEY_INDEX: &str = "CREATE INDEX IF NOT EXISTS customer_key ON customer (key)";
+
+fn has_key_index(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'customer_key'";
+    Ok(connection.prepare(sql)?.exists([])?)
+}
+
+impl Catalog {
+    /// Does without the index of customers by their keys, until [`Self::make_key_index`]: nobody is to be looked for
+    /// meanwhile, which would take long.
+    pub fn drop_key_index(&mut self) -> Result<()> {
+        Ok(self.connection.execute_batch(DROP_KEY_INDEX)?)
+    }
+
+    /// Makes the index of customers by their keys, if it is not there.
+    pub fn make_key_index(&mut self) -> Result<()> {
+        Ok(self.connection.execute_batch(MAKE_KEY_INDEX)?)
+    }
 }
 
 impl Change<'_> {
@@ -73,20 +96,23 @@ impl Change<'_> {
         next_customer(&self.transaction)
     }
 
-    /// Leaves the index of customers away: to keep it while many are added takes longer than to make it afterwards.
-    /// Nobody is looked up meanwhile. Returns whether it was there.
-    pub fn drop_key_index(&self) -> Result<bool> {
-        let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'customer_key'";
-        let there = self.transaction.prepare(sql)?.exists([])?;
-        let drop = "DROP INDEX IF EXISTS customer_key";
-        self.transaction.execute_batch(drop)?;
-        Ok(there)
-    }
-
-    /// Makes the index of customers, if it is not there.
-    pub fn make_key_index(&self) -> Result<()> {
-        let make = "CREATE INDEX IF NOT EXISTS customer_key ON customer (key)";
-        Ok(self.transaction.execute_batch(make)?)
+    /// Runs `add`, which adds more customers than there are. Their index is made when all are there, since to
+    /// keep it meanwhile takes longer; where there was none, none is made.
+    pub fn add_many<E: From<CatalogError>>(
+        &self,
+        add: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let run = |sql| {
+            let ran = self.transaction.execute_batch(sql);
+            ran.map_err(CatalogError::from)
+        };
+        let there = has_key_index(&self.transaction)?;
+        run(DROP_KEY_INDEX)?;
+        add()?;
+        if there {
+            run(MAKE_KEY_INDEX)?;
+        }
+        Ok(())
     }
 
     /// Adds a customer.

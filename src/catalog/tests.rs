@@ -369,23 +369,29 @@ fn many_customers_are_found_by_key_like_few() {
         })
     };
     let failed = catalog.change(|change| {
-        assert!(change.drop_key_index()?);
-        add(change)?;
-        Err::<(), _>(CatalogError::Corrupt)
+        change.add_many(|| {
+            add(change)?;
+            Err(CatalogError::Corrupt)
+        })
     });
     assert!(failed.is_err());
     assert_eq!(indexes(&catalog), 1);
-    let added = catalog.change(|change| {
-        assert!(change.drop_key_index()?);
-        assert!(!change.drop_key_index()?);
-        add(change)
-    });
-    added.unwrap();
-    assert_eq!(indexes(&catalog), 0);
-    for _ in 0..2 {
-        catalog.change(|change| change.make_key_index()).unwrap();
-        assert_eq!(indexes(&catalog), 1);
-    }
+    let many = |change: &Change<'_>| change.add_many(|| add(change));
+    catalog.change(many).unwrap();
+    assert_eq!(indexes(&catalog), 1);
     let found = catalog.customers_by_key(&KeyedHash([37; 16])).unwrap();
     assert!(found == [person(37).0]);
+    for _ in 0..2 {
+        catalog.drop_key_index().unwrap();
+        assert_eq!(indexes(&catalog), 0);
+    }
+    let one = |change: &Change<'_>| change.add_customer(&person(60).0, &KeyedHash([60; 16]));
+    catalog
+        .change(|change| change.add_many(|| one(change)))
+        .unwrap();
+    assert_eq!(indexes(&catalog), 0);
+    for _ in 0..2 {
+        catalog.make_key_index().unwrap();
+        assert_eq!(indexes(&catalog), 1);
+    }
 }

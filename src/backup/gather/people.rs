@@ -206,9 +206,7 @@ impl Gatherer {
             } else {
                 if new.loses_order(&row.token) {
                     self.admit(repository, &recogniser, new.drain(), classes)?;
-                    repository
-                        .catalog
-                        .change(|change| change.make_key_index())?;
+                    repository.catalog.make_key_index()?;
                 }
                 if new.has_lost_order() {
                     let key = recogniser.key(&identity.key);
@@ -242,9 +240,7 @@ impl Gatherer {
             note_missing(repository, &known)?;
         }
         self.admit(repository, &recogniser, new.drain(), classes)?;
-        repository
-            .catalog
-            .change(|change| change.make_key_index())?;
+        repository.catalog.make_key_index()?;
         self.people.settle();
         Ok(())
     }

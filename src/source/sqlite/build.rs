@@ -75,8 +75,11 @@ pub struct Built {
     /// is well.
     pub problems: Vec<String>,
     /// Foreign keys that lead nowhere: how many rows of each table that has any.
-    pub violations: Vec<(String, u64)>,
+    pub violations: Violations,
 }
+
+/// How many rows of each table have a foreign key that leads nowhere; tables without any left out.
+type Violations = Vec<(String, u64)>;
 
 impl Builder {
     /// Makes a new database with the tables of `schema` at `path`, readable by its owner alone.
@@ -287,7 +290,7 @@ impl Builder {
 
     /// What is wrong with the file and its rows, in words, and the foreign keys that lead nowhere. Both take long, and
     /// need nothing of each other.
-    fn check(&self) -> rusqlite::Result<(Vec<String>, Vec<(String, u64)>)> {
+    fn check(&self) -> rusqlite::Result<(Vec<String>, Violations)> {
         if !self.functions.is_empty() {
             // What stands in for functions is known to this connection alone.
             return Ok((problems(&self.conn)?, violations(&self.conn, &self.schema)));
