@@ -3,10 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::arrivals::Arrivals;
 use super::gather::{IDENTITY, Ranks, source_of};
 use super::packing::{Item, Line, Part};
 use crate::error::{Failure, Outcome};
-use crate::ids::{Class, Domain, Incarnation, ObjectName, PieceName};
+use crate::ids::{Class, Domain, ObjectName, PieceName};
 use crate::keyring::tree::{Forest, ForestWalker};
 use crate::page::{Entry, PieceRef};
 use crate::piece::{self, Cutter, Piece};
@@ -57,7 +58,7 @@ pub struct Comparer<'v> {
     packs: &'v HashSet<ObjectName>,
     sources: Sources,
     group: Option<Group>,
-    changed: Vec<(Incarnation, u32)>,
+    changed: Arrivals,
     removed: u64,
 }
 
@@ -84,7 +85,7 @@ impl<'v> Comparer<'v> {
             packs,
             sources,
             group: None,
-            changed: Vec::new(),
+            changed: Arrivals::default(),
             removed: 0,
         })
     }
@@ -144,10 +145,8 @@ impl<'v> Comparer<'v> {
         self.skip_to(None)?;
         self.line.finish()?;
         report.end();
-        self.changed.sort_unstable();
-        self.changed.dedup();
         Ok(Changes {
-            changed: self.changed.len() as u64,
+            changed: self.changed.count(),
             removed: self.removed,
         })
     }
@@ -257,7 +256,7 @@ impl<'v> Comparer<'v> {
         } = group;
         let differs = group.differs || parts.len() != group.before.len();
         if differs && domain.class != Class::OWN {
-            self.changed.push((domain.inc, domain.arrival));
+            self.changed.insert(domain);
         }
         // A piece that no store may refer to any more is stored anew, even if nothing differs.
         let stored_anew = parts.iter().any(|part| matches!(part, Part::New));

@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::value::CustomerKey;
 
 mod admission;
+mod arrivals;
 mod compare;
 mod dangling;
 mod dictionary;

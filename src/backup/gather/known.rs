@@ -4,11 +4,12 @@
 //! in the catalog is nearly always who comes next in the register, and there is no need to hold all of them. Only who
 //! stands elsewhere is looked up.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use crate::backup::arrivals::Arrivals;
 use crate::catalog::Catalog;
 use crate::error::Outcome;
-use crate::ids::{Domain, Incarnation, KeyedHash};
+use crate::ids::{Domain, KeyedHash};
 use crate::piece::Identity;
 use crate::repo::Recogniser;
 
@@ -90,36 +91,6 @@ impl KnownOnes {
 
     /// How many were found.
     pub fn found(&self) -> u64 {
-        self.found.count
+        self.found.count()
     }
-}
-
-/// A set of customers, in one bit each.
-#[derive(Default)]
-struct Arrivals {
-    bits: BTreeMap<Incarnation, Vec<u64>>,
-    count: u64,
-}
-
-impl Arrivals {
-    fn insert(&mut self, domain: Domain) {
-        let bits = self.bits.entry(domain.inc).or_default();
-        let (word, bit) = place(domain);
-        if bits.len() <= word {
-            bits.resize(word + 1, 0);
-        }
-        self.count += u64::from(bits[word] & bit == 0);
-        bits[word] |= bit;
-    }
-
-    fn contains(&self, domain: Domain) -> bool {
-        let (word, bit) = place(domain);
-        let bits = self.bits.get(&domain.inc).and_then(|bits| bits.get(word));
-        bits.is_some_and(|bits| bits & bit != 0)
-    }
-}
-
-/// In which word somebody stands, and as which bit.
-fn place(domain: Domain) -> (usize, u64) {
-    (domain.arrival as usize / 64, 1 << (domain.arrival % 64))
 }
