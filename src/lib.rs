@@ -26,7 +26,8 @@
 //!
 //! **Invariant:** nothing about a customer leaves a source except under that customer's key, so
 //! destroying one key erases one customer from every copy at once.
-//! **Invariant:** nothing is shared across domains: no deduplication, no compression window.
+//! **Invariant:** nothing is shared across domains: no deduplication, no compression window; and a dictionary's content is
+//! but what at least 50 customers share.
 //! **Invariant:** durable before named: packs, then pages, then the manifest.
 //! **Invariant:** removal rolls forward: the journal's entry commits, every later step can be repeated.
 //! **Invariant:** a restore reads the journal first and last, and opens nothing that it has erased.

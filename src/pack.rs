@@ -35,7 +35,7 @@
 //! have a fourth item, the piece's name in 16 bytes, which pages give as well.
 //!
 //! A pack is written once, in one go; a torn or unfinished one has the wrong name and is refused.
-//! Readers that know where a blob stands need neither header nor table.
+//! Readers that know where a blob stands need no table, and of what stands before the blobs the dictionary alone.
 
 use bytes::Bytes;
 use minicbor::Decoder;

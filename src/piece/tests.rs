@@ -72,7 +72,10 @@ proptest! {
     fn identities_come_back(key in prop::collection::vec(values(), 1..3), since in values()) {
         let since = (since != Value::Null).then_some(since);
         let identity = Identity { key: CustomerKey(key), since };
-        prop_assert_eq!(Identity::decode(&identity.encode()), Ok(identity));
+        let (whole, short) = (identity.encode(), identity.encode_short());
+        prop_assert!(short.len() <= whole.len());
+        prop_assert_eq!(Identity::decode(&whole), Ok(identity.clone()));
+        prop_assert_eq!(Identity::decode(&short), Ok(identity));
     }
 }
 

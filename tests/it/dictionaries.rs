@@ -20,7 +20,7 @@ use tenure::{forget, restore, verify};
 use crate::support::canary::{Canary, holds};
 use crate::support::compare::{same, same_except};
 use crate::support::place::Place;
-use crate::support::raw::files;
+use crate::support::raw::{files, open_everything};
 use recount::Recount;
 
 const CUSTOMERS: u32 = 400;
@@ -83,6 +83,15 @@ impl Crm {
         after.retain(|path| !before.contains(path));
         assert_eq!(after.len(), 1);
         self.open(&after[0])
+    }
+
+    /// Whether what the keyring opens, the dictionary too, tells of the one customer's canaries.
+    fn told_by_the_keyring(&self) -> [bool; 2] {
+        let repository = self.place.read();
+        let store = self.place.path("a");
+        let opened = open_everything(&repository, &repository.keyring, &store);
+        assert_eq!(opened.dictionaries, 1);
+        [&self.alone, &self.key].map(|canary| holds(&opened.plain, canary.as_bytes()))
     }
 
     /// To whom customers in a pack refer, by which sealed values, each as often as it stands in rows.
@@ -233,10 +242,12 @@ fn who_is_forgotten_takes_no_dictionary_along() {
     let crm = Crm::new();
     let pack = crm.added(|| ());
     let kept = crm.place.keep(1);
+    assert!(crm.told_by_the_keyring().iter().all(|told| *told));
     let no = crm.key.as_str().to_owned();
     forget::run(&mut crm.place.change(), std::slice::from_ref(&no), &[]).unwrap();
     let still = crm.open(&crm.place.path("a").join(path_of(&pack)));
     assert_eq!(still.dictionary(), pack.dictionary());
+    assert!(crm.told_by_the_keyring().iter().all(|told| !told));
     let without = format!(
         "UPDATE customers SET friend = NULL, sponsor = NULL WHERE friend = '{no}';
          DELETE FROM orders WHERE customer = '{no}'; DELETE FROM bills WHERE customer = '{no}';

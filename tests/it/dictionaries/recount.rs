@@ -30,7 +30,7 @@ impl Recount {
             while let Some(row) = rows.next().unwrap() {
                 let owner: String = row.get(1).unwrap();
                 let words = words(number, row, inc);
-                for run in words.iter().flat_map(|part| runs(part)) {
+                for run in words.iter().map(Vec::as_slice).flat_map(runs) {
                     holders.entry(run).or_default().insert(owner.clone());
                 }
             }
@@ -64,7 +64,7 @@ impl Recount {
 fn runs(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let lengths = 1..=LONGEST.min(words.len());
     lengths
-        .flat_map(|len| words.windows(len).map(|run| run.concat()))
+        .flat_map(|len| words.windows(len).map(<[_]>::concat))
         .collect()
 }
 
@@ -112,9 +112,9 @@ pub fn integer(kind: u8, n: u64) -> Vec<u8> {
     let kind = kind << 5;
     match n {
         ..24 => vec![kind | n as u8],
-        ..0x100 => vec![kind | 24, n as u8],
-        ..0x1_0000 => [&[kind | 25][..], &(n as u16).to_be_bytes()].concat(),
-        ..0x1_0000_0000 => [&[kind | 26][..], &(n as u32).to_be_bytes()].concat(),
+        24..0x100 => vec![kind | 24, n as u8],
+        0x100..0x1_0000 => [&[kind | 25][..], &(n as u16).to_be_bytes()].concat(),
+        0x1_0000..0x1_0000_0000 => [&[kind | 26][..], &(n as u32).to_be_bytes()].concat(),
         _ => [&[kind | 27][..], &n.to_be_bytes()].concat(),
     }
 }

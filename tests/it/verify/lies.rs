@@ -14,7 +14,7 @@ use tenure::piece::{self, Cell};
 use tenure::repo::Repository;
 use tenure::repo::objects::{pack_path, page_path};
 use tenure::repo::view;
-use tenure::seal::Compressor;
+use tenure::seal::{Compressor, Dictionary};
 use tenure::secret::DomainKey;
 use tenure::value::ValueRef;
 
@@ -25,7 +25,9 @@ use crate::support::world::{STORES, World};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lie {
     Nothing,
-    BlobHasAnotherName,
+    BlobLacksItsDictionary,
+    BlobHasAnotherDictionary,
+    DictionaryHasAnotherKey,
     BlobHasAnotherKey,
     PieceIsNoRows,
     EntryNamesAnotherPiece,
@@ -53,9 +55,11 @@ enum Found {
     Page { by_data: bool },
 }
 
-const LIES: [(Lie, Found); 19] = [
+const LIES: [(Lie, Found); 21] = [
     (Lie::Nothing, Found::No),
-    (Lie::BlobHasAnotherName, Found::Pack { by_data: true }),
+    (Lie::BlobLacksItsDictionary, Found::Pack { by_data: true }),
+    (Lie::BlobHasAnotherDictionary, Found::Pack { by_data: true }),
+    (Lie::DictionaryHasAnotherKey, Found::Pack { by_data: true }),
     (Lie::BlobHasAnotherKey, Found::Pack { by_data: true }),
     (Lie::PieceIsNoRows, Found::Pack { by_data: true }),
     (Lie::EntryNamesAnotherPiece, Found::Pack { by_data: true }),
@@ -156,6 +160,30 @@ fn write_snapshot(world: &World, lie: Lie) -> (String, String) {
     (pack_path(pack.name), page)
 }
 
+const TEXT: &[u8] = b"a row that is long enough to be worth a dictionary";
+
+fn dictionary(content: &[u8]) -> Dictionary {
+    Dictionary::of(content, &[0; 100], &[50, 50]).unwrap()
+}
+
+fn pack_writer(repository: &Repository, lie: Lie) -> PackWriter {
+    let inc = repository.inc();
+    let dictionary = match lie {
+        Lie::BlobLacksItsDictionary => None,
+        Lie::BlobHasAnotherDictionary => {
+            Some(dictionary(&TEXT.iter().rev().copied().collect::<Vec<_>>()))
+        }
+        _ => Some(dictionary(TEXT)),
+    };
+    let domain = match lie {
+        Lie::DictionaryHasAnotherKey => Domain::meta(inc),
+        _ => Domain::common(inc),
+    };
+    let key = repository.keyring.forest.key(domain).unwrap();
+    let with = dictionary.as_ref().map(|dictionary| (dictionary, &key));
+    PackWriter::new(repository.id(), inc, with).unwrap()
+}
+
 /// The pack, and the entry that refers to it.
 fn write_pack(
     repository: &Repository,
@@ -167,44 +195,37 @@ fn write_pack(
     let mut plain = vec![1];
     let cells = [
         Cell::Value(ValueRef::Int(5)),
-        Cell::Value(ValueRef::Text(b"a row")),
+        Cell::Value(ValueRef::Text(TEXT)),
     ];
     piece::encode_row(&mut plain, 0, Some(1), cells.into_iter());
     if lie == Lie::PieceIsNoRows {
         plain.push(0xff);
     }
-    let right = piece::name(&key.name_key(), &plain);
-    let wrong = PieceName([7; 16]);
-    let name = if lie == Lie::BlobHasAnotherName {
-        wrong
-    } else {
-        right
-    };
-    let frame = Compressor::new().unwrap().frame(&plain).unwrap();
-    let mut writer = PackWriter::new(repository.id(), repository.inc(), None).unwrap();
+    let frame = Compressor::with(&dictionary(TEXT)).unwrap().frame(&plain);
+    let mut writer = pack_writer(repository, lie);
     let sealing = if lie == Lie::BlobHasAnotherKey {
         meta
     } else {
         &key
     };
-    let mut slot = writer.add(of, sealing, frame);
-    let salt = writer.salt();
+    let mut slot = writer.add(of, sealing, frame.unwrap());
+    let (salt, dictionary) = (writer.salt(), writer.dictionary());
     let (object, bytes) = writer.finish(meta).unwrap();
     let pack = PackRef {
         name: object,
         size: bytes.len() as u64,
         salt,
-        dictionary: 0,
+        dictionary,
     };
     let mut said = PieceRef {
         pack,
         slot,
         plain: plain.len() as u32,
         rows: 1,
-        name,
+        name: piece::name(&key.name_key(), &plain),
     };
     match lie {
-        Lie::EntryNamesAnotherPiece => said.name = wrong,
+        Lie::EntryNamesAnotherPiece => said.name = PieceName([7; 16]),
         Lie::EntryCountsOtherRows => said.rows += 1,
         Lie::EntryCountsOtherBytes => said.plain += 1,
         Lie::EntryHasAnotherSlot => slot.len -= 1,
