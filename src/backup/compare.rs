@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::arrivals::Arrivals;
 use super::gather::{IDENTITY, Ranks, source_of};
-use super::packing::{Item, Line, Part};
+use super::line::{Item, Line, Part};
 use crate::error::{Failure, Outcome};
 use crate::ids::{Class, Domain, ObjectName, PieceName};
 use crate::keyring::tree::{Forest, ForestWalker};

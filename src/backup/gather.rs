@@ -25,6 +25,7 @@ use crate::spill::{Sorted, Sorter};
 use crate::value::{CustomerKey, ValueRef};
 
 mod known;
+mod meet;
 mod people;
 mod relay;
 #[cfg(test)]

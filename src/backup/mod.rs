@@ -25,6 +25,7 @@ mod dangling;
 mod dictionary;
 mod fill;
 pub mod gather;
+mod line;
 mod long;
 mod mend;
 mod numbers;
@@ -40,7 +41,8 @@ use dictionary::Sample;
 use fill::Level;
 pub use fill::kept;
 use gather::{Gathered, gather};
-use packing::{Line, Packed, Packer};
+use line::Line;
+use packing::{Packed, Packer};
 pub use publish::{Swept, resume, sweep};
 use uploads::Uploads;
 

@@ -1,19 +1,9 @@
-//! Who the customers are: those the register holds, those who are new, and those who had been erased.
+//! The register's customers by what other rows name them with.
 
 use std::collections::HashMap;
 
-use super::known::KnownOnes;
-use super::{Gatherer, IDENTITY, InTable};
-use crate::backup::admission::{Admission, New, admit};
-use crate::backup::dangling::other_form;
-use crate::clock::Timestamp;
-use crate::error::{Failure, FailureKind, Outcome};
+use crate::error::{Failure, Outcome};
 use crate::ids::{Class, Domain, Incarnation};
-use crate::piece::Identity;
-use crate::repo::{Recogniser, Repository};
-use crate::schema::Ownership;
-use crate::source::RegisterRow;
-use crate::source::sqlite::Database;
 use crate::value::{Value, ValueRef};
 
 /// A customer of the register.
@@ -94,7 +84,7 @@ impl Stretch {
 }
 
 impl People {
-    fn insert(&mut self, token: Value, met: Met) -> Outcome<()> {
+    pub(super) fn insert(&mut self, token: Value, met: Met) -> Outcome<()> {
         let Value::Int(number) = token else {
             self.by_value.insert(token, met);
             return Ok(());
@@ -126,7 +116,7 @@ impl People {
     }
 
     /// Makes them ready to be found: of two with one token the one that came last is found.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if self.stretches.is_sorted_by(|a, b| a.last() < b.first) {
             return;
         }
@@ -140,7 +130,7 @@ impl People {
         }
     }
 
-    fn get(&self, token: ValueRef<'_>) -> Option<Met> {
+    pub(super) fn get(&self, token: ValueRef<'_>) -> Option<Met> {
         match token {
             ValueRef::Int(number) => {
                 let stretches = &self.stretches;
@@ -166,7 +156,7 @@ impl People {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.stretches.is_empty() && self.by_value.is_empty()
     }
 
@@ -176,179 +166,6 @@ impl People {
         let numbered = numbered.map(|(_, known)| self.met(known));
         numbered.chain(self.by_value.values().copied())
     }
-}
-
-impl Gatherer {
-    /// Reads the register: who is known, who is new, and who had been erased.
-    pub(super) fn meet(
-        &mut self,
-        repository: &mut Repository,
-        register: &Database,
-        classes: &[String],
-    ) -> Outcome<()> {
-        let recogniser = Recogniser::new(repository)?;
-        let mut known = KnownOnes::of(&repository.catalog)?;
-        let erased = repository.catalog.erased()?;
-        let mut new = Admission::begin(repository, known.total, register)?;
-        register.register(&mut |row: RegisterRow| -> Outcome<()> {
-            let identity = Identity {
-                key: row.key,
-                since: row.since.filter(|s| *s != Value::Null),
-            };
-            let who = recogniser.who(&identity);
-            let found = known.find(&repository.catalog, &recogniser, (&identity, &who))?;
-            if let Some(domain) = found {
-                self.take(row.token, domain, &identity, classes)?;
-            } else if let Some(domain) = erased.get(&who) {
-                let (domain, erased) = (*domain, true);
-                self.people.insert(row.token, Met { domain, erased })?;
-                self.left_out.push(identity.key);
-            } else {
-                if new.loses_order(&row.token) {
-                    self.admit(repository, &recogniser, new.drain(), classes)?;
-                    repository.catalog.make_key_index()?;
-                }
-                if new.has_lost_order() {
-                    let key = recogniser.key(&identity.key);
-                    if let Some(domain) = repository.catalog.recognised(&key, &who)? {
-                        return self.take(row.token, domain, &identity, classes);
-                    }
-                }
-                let token = row.token;
-                let full = new.push(New {
-                    token,
-                    identity,
-                    who,
-                });
-                if full {
-                    self.admit(repository, &recogniser, new.drain(), classes)?;
-                }
-            }
-            Ok(())
-        })?;
-        if self.people.is_empty() && !new.is_empty() && known.total > 0 && !erased.is_empty() {
-            // Recognised by nothing that is known of them, the forgotten would be strangers as well.
-            let what = "not one customer of the register is recognised, so the forgotten would not be either";
-            return Err(Failure::of(FailureKind::Refused, what)
-                .hint("were `key` or `since` in [customers] changed? put them back as they were"));
-        }
-        // Whom damage keeps us from seeing is not gone.
-        let tables = register.schema().tables.iter().enumerate();
-        let mut registers = tables.filter(|(_, table)| table.ownership == Ownership::Register);
-        self.some_unseen = registers.any(|(at, _)| register.is_damaged(at));
-        if !self.some_unseen {
-            note_missing(repository, &known)?;
-        }
-        self.admit(repository, &recogniser, new.drain(), classes)?;
-        repository.catalog.make_key_index()?;
-        self.people.settle();
-        Ok(())
-    }
-
-    /// Admits new customers, and takes them.
-    fn admit(
-        &mut self,
-        repository: &mut Repository,
-        recogniser: &Recogniser,
-        new: Vec<New>,
-        classes: &[String],
-    ) -> Outcome<()> {
-        let admitted = admit(repository, recogniser, &new)?;
-        for (customer, domain) in new.into_iter().zip(admitted) {
-            self.take(customer.token, domain, &customer.identity, classes)?;
-        }
-        Ok(())
-    }
-
-    /// Takes a customer who is living.
-    fn take(
-        &mut self,
-        token: Value,
-        domain: Domain,
-        identity: &Identity,
-        classes: &[String],
-    ) -> Outcome<()> {
-        let erased = false;
-        self.people.insert(token, Met { domain, erased })?;
-        self.remember(domain, identity, classes)
-    }
-
-    /// A record that comes before a customer's rows, for pages to carry, in each class.
-    fn remember(&mut self, domain: Domain, identity: &Identity, classes: &[String]) -> Outcome<()> {
-        let bytes = identity.encode_short();
-        for class in 1..=classes.len() as u8 {
-            let key = self.ranks.of(Domain {
-                class: Class(class),
-                ..domain
-            });
-            self.sorter.push((key, IDENTITY), &bytes)?;
-        }
-        Ok(())
-    }
-
-    /// Who is meant by a token: one of the register's, or one who was erased and has left it.
-    pub(super) fn find(
-        &mut self,
-        repository: &Repository,
-        place: &InTable<'_>,
-        token: ValueRef<'_>,
-    ) -> Outcome<Option<Met>> {
-        if let Some(met) = self.people.get(token) {
-            return Ok(Some(met));
-        }
-        if !place.with_register
-            && let Some(other) = other_form(token)
-            && let Some(met) = self.people.get(other.as_ref())
-        {
-            return Ok(Some(met));
-        }
-        if self.some_unseen
-            && let Some(domain) = self.dangling.living(repository, token)?
-        {
-            return Ok(Some(Met {
-                domain,
-                erased: false,
-            }));
-        }
-        let domain = self.dangling.owner(repository, token)?;
-        Ok(domain.map(|domain| Met {
-            domain,
-            erased: true,
-        }))
-    }
-}
-
-/// Notes since when the register lacks those who are known, and who is back in it.
-fn note_missing(repository: &mut Repository, known: &KnownOnes) -> Outcome<()> {
-    let lives = repository.catalog.lives()?;
-    let noted = |domain: &Domain| lives.get(domain).and_then(|life| life.missing).is_some();
-    let (back, away): (Vec<_>, Vec<_>) = lives
-        .keys()
-        .filter(|domain| noted(domain))
-        .partition(|domain| known.has_found(**domain));
-    let back = back.into_iter().map(|domain: &Domain| (*domain, None));
-    let mut changes: Vec<_> = back.collect();
-    // Most days nobody has left, and then there is nobody to look for.
-    if known.found() + (away.len() as u64) < known.total {
-        let now = Timestamp::now();
-        let mut last = None;
-        loop {
-            let next = repository.catalog.customers_after(last, 4096)?;
-            let Some((domain, _)) = next.last() else {
-                break;
-            };
-            last = Some(*domain);
-            let gone = next.iter().map(|(domain, _)| *domain);
-            let gone = gone.filter(|domain| !known.has_found(*domain) && !noted(domain));
-            changes.extend(gone.map(|domain| (domain, Some(now))));
-        }
-    }
-    repository.catalog.change(|change| -> Outcome<()> {
-        for (domain, since) in changes {
-            change.set_missing(domain, since)?;
-        }
-        Ok(())
-    })
 }
 
 #[cfg(test)]
