@@ -46,8 +46,25 @@ const CONTENT: usize = 64 << 10;
 /// How many customers' rows the statistics are taken from.
 const SAMPLES: usize = 4096;
 
-/// The dictionary that a snapshot's pieces were compressed with, if they were and it can be read. It is used on, since
-/// a new one would serve new pieces alone.
+/// A dictionary of half the content or more is as good as others would be.
+const GOOD: usize = CONTENT / 2;
+
+/// Whether rows are to be kept aside for a new dictionary: where there is none, and for a full snapshot where there is a
+/// small one, since customers may have become more.
+pub fn is_wanted(before: Option<&Dictionary>, full: bool) -> bool {
+    before.is_none_or(|before| full && before.bytes().len() < GOOD)
+}
+
+/// The dictionary to use: the one before, unless a new one has clearly more in it.
+pub fn better(before: Option<Arc<Dictionary>>, new: Option<Dictionary>) -> Option<Arc<Dictionary>> {
+    let worth = before
+        .as_ref()
+        .map_or(0, |before| before.bytes().len() / 4 * 5);
+    let new = new.filter(|new| new.bytes().len() > worth);
+    new.map(Arc::new).or(before)
+}
+
+/// The dictionary that a snapshot's pieces were compressed with, if they were and it can be read.
 pub fn of_before(
     repository: &Repository,
     fetcher: &Fetcher,

@@ -88,7 +88,8 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         .view
         .as_ref()
         .map(|view| view.manifest().sources.clone());
-    let sample = basis.dictionary.is_none().then(Sample::new);
+    let wanted = dictionary::is_wanted(basis.dictionary.as_deref(), basis.full);
+    let sample = wanted.then(Sample::new);
     let gathered = gather(repository, &before.unwrap_or_default(), sample, report)?;
     // What stays as it was is read in no snapshot but the one before.
     basis.full &= gathered.carried.is_empty();
@@ -235,8 +236,8 @@ fn write(
         read_bytes,
         ..
     } = gathered;
-    let anew = || sample.and_then(Sample::dictionary).map(Arc::new);
-    let dictionary = basis.dictionary.clone().or_else(anew);
+    let new = sample.and_then(Sample::dictionary);
+    let dictionary = dictionary::better(basis.dictionary.clone(), new);
     let fetcher = repository.fetcher(&level.stores);
     let register = sources.first().map_or(0, |source| source.number);
     let forest = &repository.keyring.forest;

@@ -49,8 +49,8 @@ pub(super) const SHORT_LEVEL: i32 = 4;
 
 /// Makes frames. Its Zstandard contexts are reused, which for small pieces is most of the speed.
 pub struct Compressor<'d> {
-    any: bulk::Compressor<'static>,
-    short: Option<(bulk::Compressor<'d>, &'d Dictionary)>,
+    any: bulk::Compressor<'d>,
+    short: Option<bulk::Compressor<'d>>,
 }
 
 impl<'d> Compressor<'d> {
@@ -64,9 +64,8 @@ impl<'d> Compressor<'d> {
 
     /// One for pieces of packs that have this dictionary.
     pub fn with(dictionary: &'d Dictionary) -> std::io::Result<Self> {
-        let short = Some((short(dictionary)?, dictionary));
         Ok(Self {
-            short,
+            short: Some(short(dictionary)?),
             ..Self::new()?
         })
     }
@@ -78,32 +77,23 @@ impl<'d> Compressor<'d> {
         }
         let mut frame = Vec::with_capacity(FRAME_HEADER + plain.len() + TAG);
         frame.resize(FRAME_HEADER + plain.len(), 0);
-        // Room for less than the plain bytes: what does not shrink fails, and stays as it is.
+        // Room for less than the plain bytes: what does not shrink fails, which leaves nothing in the context, and stays
+        // as it is.
         let room = plain.len().saturating_sub(1);
-        let renewed = if let Some((short_pieces, dictionary)) = &mut self.short
-            && plain.len() <= SHORT
-        {
-            let body = &mut frame[SHORT_HEADER..SHORT_HEADER + room];
-            if let Ok(len) = short_pieces.compress_to_buffer(plain, body) {
-                frame[0] = WITH_DICTIONARY;
-                frame[1..SHORT_HEADER].copy_from_slice(&(plain.len() as u16).to_le_bytes());
-                frame.truncate(SHORT_HEADER + len);
-                return Ok(frame);
-            }
-            short(dictionary).map(|anew| *short_pieces = anew)
-        } else {
-            let body = &mut frame[FRAME_HEADER..FRAME_HEADER + room];
-            if let Ok(len) = self.any.compress_to_buffer(plain, body) {
-                frame[0] = ZSTANDARD;
-                frame[1..FRAME_HEADER].copy_from_slice(&(plain.len() as u32).to_le_bytes());
-                frame.truncate(FRAME_HEADER + len);
-                return Ok(frame);
-            }
-            bulk::Compressor::new(LEVEL).map(|anew| self.any = anew)
+        let short = self.short.as_mut().filter(|_| plain.len() <= SHORT);
+        let (context, codec, header) = match short {
+            Some(short) => (short, WITH_DICTIONARY, SHORT_HEADER),
+            None => (&mut self.any, ZSTANDARD, FRAME_HEADER),
         };
-        // What a failure leaves in a context is not known.
-        renewed.map_err(|_| SealError::BadFrame)?;
-        Ok(plain_frame(plain))
+        let body = &mut frame[header..header + room];
+        let Ok(len) = context.compress_to_buffer(plain, body) else {
+            return Ok(plain_frame(plain));
+        };
+        frame[0] = codec;
+        let length = (plain.len() as u32).to_le_bytes();
+        frame[1..header].copy_from_slice(&length[..header - 1]);
+        frame.truncate(header + len);
+        Ok(frame)
     }
 }
 
@@ -155,7 +145,8 @@ pub(super) fn as_it_is(frame: &mut Zeroizing<Vec<u8>>) -> Option<Result<(), Seal
 /// Takes frames apart again; reused like [`Compressor`].
 pub struct Decompressor {
     any: bulk::Decompressor<'static>,
-    short: DCtx<'static>,
+    /// For short pieces, made for the first of them.
+    short: Option<DCtx<'static>>,
 }
 
 impl Decompressor {
@@ -163,7 +154,7 @@ impl Decompressor {
     pub fn new() -> std::io::Result<Self> {
         Ok(Self {
             any: bulk::Decompressor::new()?,
-            short: short_context()?,
+            short: None,
         })
     }
 
@@ -186,10 +177,7 @@ impl Decompressor {
                 }
                 match self.any.decompress(body, len) {
                     Ok(plain) if plain.len() == len => Ok(Zeroizing::new(plain)),
-                    _ => {
-                        self.any = bulk::Decompressor::new().map_err(|_| SealError::BadFrame)?;
-                        Err(SealError::BadFrame)
-                    }
+                    _ => Err(SealError::BadFrame),
                 }
             }
             BARE => Ok(Zeroizing::new(frame[1..].to_vec())),
@@ -206,28 +194,27 @@ impl Decompressor {
         let header = frame.get(..SHORT_HEADER).ok_or(SealError::BadFrame)?;
         let len = usize::from(u16::from_le_bytes([header[1], header[2]]));
         let mut plain = Zeroizing::new(Vec::with_capacity(len));
-        let done = self.short.decompress_using_ddict(
+        let context = match &mut self.short {
+            Some(context) => context,
+            none => none.insert(short_context().ok_or(SealError::BadFrame)?),
+        };
+        let done = context.decompress_using_ddict(
             &mut *plain,
             &frame[SHORT_HEADER..],
             dictionary.decoder().as_ddict(),
         );
         match done {
             Ok(found) if found == len => Ok(plain),
-            _ => {
-                self.short = short_context().map_err(|_| SealError::BadFrame)?;
-                Err(SealError::BadFrame)
-            }
+            _ => Err(SealError::BadFrame),
         }
     }
 }
 
-fn short_context() -> std::io::Result<DCtx<'static>> {
-    let failed = || std::io::Error::other("Zstandard could not make a context");
-    let mut context = DCtx::try_create().ok_or_else(failed)?;
-    context
-        .set_parameter(DParameter::Format(FrameFormat::Magicless))
-        .map_err(|_| failed())?;
-    Ok(context)
+fn short_context() -> Option<DCtx<'static>> {
+    let mut context = DCtx::try_create()?;
+    let magicless = DParameter::Format(FrameFormat::Magicless);
+    context.set_parameter(magicless).ok()?;
+    Some(context)
 }
 
 /// The length that a frame by codec 0 or 1 says its plain bytes have.

@@ -238,6 +238,33 @@ fn a_day_of_few_changes_stores_no_dictionary_and_one_of_many_uses_the_last_one()
 }
 
 #[test]
+fn customers_who_share_more_get_another_dictionary_with_a_full() {
+    let crm = Crm::new();
+    let first = crm.added(|| ());
+    // Words that all share, and so many that the dictionary before has not a quarter of them.
+    let words = (0..200).map(|n| format!("('shared{n:03}by{:05}all')", n * 7919 % 99_991));
+    let words: Vec<_> = words.collect();
+    let more = format!(
+        "CREATE TABLE word(text); INSERT INTO word VALUES {};
+         INSERT INTO orders SELECT no, text FROM customers, word WHERE customers.rowid <= 150;
+         DROP TABLE word",
+        words.join(", ")
+    );
+    let incremental = crm.added(|| crm.execute(&more));
+    assert_eq!(incremental.dictionary(), first.dictionary());
+    let before = files(&crm.place.path("a/packs"));
+    crm.execute("UPDATE orders SET what = what || '.'");
+    crm.place.snapshot(true);
+    let mut added = files(&crm.place.path("a/packs"));
+    added.retain(|path| !before.contains(path));
+    let full = crm.open(&added[0]);
+    assert!(full.dictionary().len() > first.dictionary().len() / 4 * 5);
+    assert!(holds(full.dictionary(), b"shared123by"));
+    let last = crm.place.keep(1);
+    same(&last, &crm.place.restore(3, "b")).unwrap();
+}
+
+#[test]
 fn who_is_forgotten_takes_no_dictionary_along() {
     let crm = Crm::new();
     let pack = crm.added(|| ());
