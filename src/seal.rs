@@ -38,6 +38,7 @@ mod frame;
 pub use dictionary::{Dictionary, SHARED_BY};
 pub use frame::{
     Compressor, Decompressor, FRAME_HEADER, MAX_FRAME, MAX_PLAIN, bare_frame, plain_frame,
+    wants_dictionary,
 };
 
 /// What sealing adds to a frame.

@@ -119,7 +119,10 @@ pub fn admit(
             arrival: *seen.entry(customer.who).or_insert(next),
         });
     }
-    let arrivals = first..first + seen.len() as u32;
+    let end = u32::try_from(seen.len()).ok();
+    let end = end.and_then(|new| first.checked_add(new));
+    let end = end.ok_or_else(|| Failure::new("there are no numbers left for customers"))?;
+    let arrivals = first..end;
     add_customers(repository, recogniser, (new, &admitted), arrivals)?;
     Ok(admitted)
 }

@@ -43,28 +43,14 @@ const LONGEST_WORD: usize = 40;
 /// The most bytes of a dictionary's content. Beyond that, references to it get longer, and each context's own copy of
 /// its tables does not stay in the processor's nearest memory.
 const CONTENT: usize = 64 << 10;
-/// How many customers' rows the statistics are taken from.
+/// The most words that are counted, which bounds the memory for it: fewer than that are in rows of the usual kind.
+const WORDS: usize = 4 << 20;
+/// How many customers' rows the statistics are taken from, and how many bytes of each: none is to outweigh the others.
 const SAMPLES: usize = 4096;
+const SAMPLE_OF_ONE: usize = 4 << 10;
 
-/// A dictionary of half the content or more is as good as others would be.
-const GOOD: usize = CONTENT / 2;
-
-/// Whether rows are to be kept aside for a new dictionary: where there is none, and for a full snapshot where there is a
-/// small one, since customers may have become more.
-pub fn is_wanted(before: Option<&Dictionary>, full: bool) -> bool {
-    before.is_none_or(|before| full && before.bytes().len() < GOOD)
-}
-
-/// The dictionary to use: the one before, unless a new one has clearly more in it.
-pub fn better(before: Option<Arc<Dictionary>>, new: Option<Dictionary>) -> Option<Arc<Dictionary>> {
-    let worth = before
-        .as_ref()
-        .map_or(0, |before| before.bytes().len() / 4 * 5);
-    let new = new.filter(|new| new.bytes().len() > worth);
-    new.map(Arc::new).or(before)
-}
-
-/// The dictionary that a snapshot's pieces were compressed with, if they were and it can be read.
+/// The dictionary that a snapshot's pieces were compressed with, if they were and it can be read. Incrementals use it on;
+/// a full snapshot counts anew, since customers come and go, and with them what at least [`SHARED_BY`] of them share.
 pub fn of_before(
     repository: &Repository,
     fetcher: &Fetcher,
@@ -175,6 +161,7 @@ impl Sample {
             for (_, range) in *rows {
                 samples.extend_from_slice(&self.bytes[range.clone()]);
             }
+            samples.truncate(start + SAMPLE_OF_ONE);
             lengths.push(samples.len() - start);
         }
         Dictionary::of(&content, &samples, &lengths)
@@ -184,8 +171,11 @@ impl Sample {
     fn content(&self, customers: &[&[(Customer, Range<usize>)]]) -> Vec<u8> {
         let mut numbers: HashMap<&[u8], u32, RandomState> = HashMap::default();
         let mut known: Vec<&[u8]> = Vec::new();
-        let mut texts = Vec::with_capacity(customers.len());
+        let (mut texts, mut count) = (Vec::with_capacity(customers.len()), 0);
         for rows in customers {
+            if count > WORDS {
+                break;
+            }
             let mut text = Vec::new();
             for (_, range) in *rows {
                 words(&self.bytes[range.clone()], &mut |word| {
@@ -199,9 +189,10 @@ impl Sample {
                 // A run does not go on into the next row of the same customer, which need not be the next in a piece.
                 text.push(None);
             }
+            count += text.len();
             texts.push(text);
         }
-        let found = runs(&texts, SHARED_BY, LONGEST);
+        let found = runs(texts, SHARED_BY, LONGEST);
         let spelt = found.iter().map(|run| {
             let bytes: Vec<u8> = run
                 .words

@@ -16,8 +16,9 @@ use crate::seal::{Compressor, Dictionary};
 const BATCH: usize = 1 << 20;
 /// Items after which a batch is handed on.
 const BATCH_ITEMS: usize = 4096;
-/// So many new pieces are worth a dictionary in their pack; a day on which less has changed stores none.
-const WORTH: usize = 100;
+/// A dictionary is worth its room in a pack where the pieces have so many times its bytes; a day on which less has changed
+/// stores none.
+const WORTH: usize = 4;
 
 /// What is handed on, in the order of the snapshot.
 pub enum Item {
@@ -101,11 +102,9 @@ impl Line {
 
     /// Hands on what is left.
     pub fn finish(mut self) -> Outcome<()> {
-        let pieces = self.batch.iter();
-        let pieces = pieces.filter(|item| matches!(item, Item::Piece { .. }));
-        if self.turn == 0 && pieces.count() < WORTH {
-            self.dictionary = None;
-        }
+        let all = self.turn == 0;
+        let worth = |dictionary: &Arc<Dictionary>| self.size >= WORTH * dictionary.bytes().len();
+        self.dictionary = self.dictionary.take().filter(|it| !all || worth(it));
         self.hand_on()
     }
 

@@ -88,8 +88,7 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         .view
         .as_ref()
         .map(|view| view.manifest().sources.clone());
-    let wanted = dictionary::is_wanted(basis.dictionary.as_deref(), basis.full);
-    let sample = wanted.then(Sample::new);
+    let sample = basis.dictionary.is_none().then(Sample::new);
     let gathered = gather(repository, &before.unwrap_or_default(), sample, report)?;
     // What stays as it was is read in no snapshot but the one before.
     basis.full &= gathered.carried.is_empty();
@@ -134,7 +133,7 @@ struct Basis {
     number: u64,
     /// The snapshot before it.
     view: Option<View>,
-    /// What that one's pieces were compressed with.
+    /// What that one's pieces were compressed with, if this one's are to be as well.
     dictionary: Option<Arc<Dictionary>>,
     full: bool,
     why_full: Option<&'static str>,
@@ -173,7 +172,10 @@ impl Basis {
         if pages.any(|page| fetcher.page(page).is_err()) {
             return Ok(alone(Some("no store has the last snapshot's pages whole")));
         }
-        let dictionary = dictionary::of_before(repository, &fetcher, &view);
+        let dictionary = match full {
+            true => None,
+            false => dictionary::of_before(repository, &fetcher, &view),
+        };
         Ok(Self {
             number,
             view: Some(view),
@@ -236,8 +238,8 @@ fn write(
         read_bytes,
         ..
     } = gathered;
-    let new = sample.and_then(Sample::dictionary);
-    let dictionary = dictionary::better(basis.dictionary.clone(), new);
+    let counted = || sample.and_then(Sample::dictionary).map(Arc::new);
+    let dictionary = basis.dictionary.clone().or_else(counted);
     let fetcher = repository.fetcher(&level.stores);
     let register = sources.first().map_or(0, |source| source.number);
     let forest = &repository.keyring.forest;

@@ -174,7 +174,8 @@ impl Catalog {
 
     /// Who is recognised by `who`, and has a key with that hash.
     pub fn recognised(&self, key: &KeyedHash, who: &KeyedHash) -> Result<Option<Domain>> {
-        let sql = "SELECT inc, arrival FROM customer WHERE key = ? AND who = ?";
+        let sql = "SELECT inc, arrival FROM customer WHERE key = ? AND who = ?
+                   ORDER BY inc DESC, arrival DESC LIMIT 1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_row([&key.0[..], &who.0[..]], |row| {
             Ok((row.get(0)?, row.get(1)?))

@@ -17,7 +17,7 @@ use crate::pack::{self, Head, Pack};
 use crate::page::{self, PackRef, Page, PieceRef};
 use crate::piece;
 use crate::repo::state::StateDir;
-use crate::seal::{Decompressor, Dictionary};
+use crate::seal::{self, Decompressor, Dictionary};
 use crate::secret::DomainKey;
 use crate::store::Store;
 
@@ -232,21 +232,23 @@ impl Fetcher {
     ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
         let path = pack_path(piece.pack.name);
         let start = u64::from(piece.slot.offset);
-        let dictionary = self.dictionary(&piece.pack, forest)?;
-        let dictionary = dictionary.as_deref();
+        let slot = piece.slot;
         self.first(|store| {
-            let sealed = store.get_range(&path, start..start + u64::from(piece.slot.len))?;
+            let sealed = store.get_range(&path, start..start + u64::from(slot.len))?;
             self.read.set(self.read.get() + sealed.len() as u64);
-            let mut decompressor = Decompressor::new()?;
-            open_piece(
-                self.repo,
-                piece,
-                key,
-                &sealed,
-                &mut decompressor,
-                dictionary,
-            )
-            .map_err(|failure| in_store(store, &path, failure))
+            let open = || -> Outcome<_> {
+                let salt = &piece.pack.salt;
+                let frame = pack::open_blob(self.repo, key, salt, slot.offset, &sealed)?;
+                // What needs none is read without it, also where that is damaged.
+                let dictionary = match seal::wants_dictionary(&frame) {
+                    true => self.dictionary(&piece.pack, forest)?,
+                    false => None,
+                };
+                let plain = Decompressor::new()?.plain(&frame, dictionary.as_deref())?;
+                check_name(key, &plain, piece.name)?;
+                Ok(plain)
+            };
+            open().map_err(|failure| in_store(store, &path, failure))
         })
     }
 

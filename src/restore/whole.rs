@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use zeroize::Zeroizing;
 
 use super::collect::Collector;
-use super::lives::Lives;
+use super::lives::{Change, Lives};
 use super::rows::{Resolver, Tables, cells, each_row};
 use super::site::{Site, check_empty};
 use super::{check_journal, fetcher};
@@ -124,7 +128,7 @@ fn wanted<'m>(sources: &'m [SourceState], source: Option<&str>) -> Outcome<Vec<&
     }
 }
 
-/// Opens every piece that can be opened, and sorts the rows by table and rowid. Returns how many
+/// Opens every piece that can be opened, and sorts the rows by table and rowid, in a thread of its own. Returns how many
 /// customers were forgotten, and which tables, in words.
 fn sort_rows(
     repository: &Repository,
@@ -134,11 +138,6 @@ fn sort_rows(
     sorters: &mut BTreeMap<u32, Sorter>,
     report: &dyn Report,
 ) -> Outcome<(u64, Vec<String>)> {
-    let meta = repository.meta()?;
-    let forest = &repository.keyring.forest;
-    let mut keys = forest.walker();
-    let mut decompressor = Decompressor::new()?;
-    let (mut forgotten, mut tables) = (BTreeSet::new(), Vec::new());
     let total = view.manifest().totals.plain_bytes;
     let is_full = view.chain().len() == 1;
     report.begin(
@@ -146,11 +145,55 @@ fn sort_rows(
         is_full.then_some(total),
         Unit::Bytes,
     );
+    let sources: BTreeSet<u32> = sorters.keys().copied().collect();
+    let opened = thread::scope(|scope| {
+        let (to, from) = sync_channel(4);
+        let sorting = scope.spawn(move || sort_opened(&from, sorters));
+        let opened = open_pieces(repository, view, fetcher, (lives, &sources), &to, report);
+        drop(to);
+        let sorted = sorting.join();
+        let sorted = sorted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // Where sorting failed, opening did as well, and sorting knows why.
+        sorted.and(opened)
+    })?;
+    report.end();
+    Ok(opened)
+}
+
+/// What one thread hands to the other.
+enum Opened<'l> {
+    /// Pieces of an entry in this source follow; its rows are changed so.
+    Entry(u32, Option<Change<'l>>),
+    /// The next piece.
+    Piece(Zeroizing<Vec<u8>>),
+}
+
+/// Plain bytes of pieces that are handed over at once.
+const BATCH: u32 = 256 << 10;
+
+fn open_pieces<'l>(
+    repository: &Repository,
+    view: &View,
+    fetcher: &Fetcher,
+    (lives, sources): (&'l Lives, &BTreeSet<u32>),
+    to: &SyncSender<Vec<Opened<'l>>>,
+    report: &dyn Report,
+) -> Outcome<(u64, Vec<String>)> {
+    let meta = repository.meta()?;
+    let forest = &repository.keyring.forest;
+    let mut keys = forest.walker();
+    let mut decompressor = Decompressor::new()?;
+    let (mut forgotten, mut tables) = (BTreeSet::new(), Vec::new());
+    let (mut batch, mut size) = (Vec::new(), 0);
+    let hand_on = |batch: &mut Vec<_>| {
+        let sent = to.send(std::mem::take(batch));
+        sent.map_err(|_| Failure::new("rows are not sorted any more"))
+    };
     let mut entries = view.entries(fetcher, &meta, repository.id())?;
     while let Some(entry) = entries.next_entry()? {
-        let Some(sorter) = sorters.get_mut(&entry.source) else {
+        if !sources.contains(&entry.source) {
             continue;
-        };
+        }
         let Some(key) = keys.key(entry.domain) else {
             if entry.domain.class == Class::OWN {
                 tables.push(own_rows(view.manifest(), &entry));
@@ -159,16 +202,48 @@ fn sort_rows(
             }
             continue;
         };
-        let mut collector = Collector::new(lives.of(entry.domain, entry.source));
+        let change = lives.of(entry.domain, entry.source);
+        batch.push(Opened::Entry(entry.source, change));
         for piece in entry.pieces.iter().flatten() {
             let plain = fetcher.piece_of_pack(piece, &key, forest, &mut decompressor)?;
-            report.advance(u64::from(piece.plain));
-            collector.piece(&plain, sorter)?;
+            batch.push(Opened::Piece(plain));
+            size += piece.plain;
+            if size >= BATCH {
+                report.advance(u64::from(std::mem::take(&mut size)));
+                hand_on(&mut batch)?;
+            }
         }
-        collector.finish()?;
     }
-    report.end();
+    report.advance(size.into());
+    hand_on(&mut batch)?;
     Ok((forgotten.len() as u64, tables))
+}
+
+fn sort_opened(
+    from: &Receiver<Vec<Opened<'_>>>,
+    sorters: &mut BTreeMap<u32, Sorter>,
+) -> Outcome<()> {
+    let mut entry: Option<(&mut Sorter, Collector<'_>)> = None;
+    for opened in from.iter().flatten() {
+        match opened {
+            Opened::Entry(source, change) => {
+                if let Some((_, collector)) = entry.take() {
+                    collector.finish()?;
+                }
+                let sorter = sorters.get_mut(&source);
+                entry = sorter.map(|sorter| (sorter, Collector::new(change)));
+            }
+            Opened::Piece(plain) => {
+                if let Some((sorter, collector)) = &mut entry {
+                    collector.piece(&plain, sorter)?;
+                }
+            }
+        }
+    }
+    match entry {
+        Some((_, collector)) => collector.finish(),
+        None => Ok(()),
+    }
 }
 
 /// What is said of a table's domain that was forgotten.

@@ -142,6 +142,11 @@ pub(super) fn as_it_is(frame: &mut Zeroizing<Vec<u8>>) -> Option<Result<(), Seal
     })
 }
 
+/// Whether a frame can be opened only with the dictionary of its pack.
+pub fn wants_dictionary(frame: &[u8]) -> bool {
+    frame.first() == Some(&WITH_DICTIONARY)
+}
+
 /// Takes frames apart again; reused like [`Compressor`].
 pub struct Decompressor {
     any: bulk::Decompressor<'static>,

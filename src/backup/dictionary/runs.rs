@@ -15,9 +15,9 @@ pub struct Run {
 
 /// All runs of at most `longest` words that at least `least` of the texts have; each text is one customer's. No run
 /// goes across a word that is none.
-pub fn runs(texts: &[Vec<Option<u32>>], least: usize, longest: usize) -> Vec<Run> {
+pub fn runs(texts: Vec<Vec<Option<u32>>>, least: usize, longest: usize) -> Vec<Run> {
     // What begins at each place: a word at first, then ever longer runs, by their place among those found.
-    let mut begins = texts.to_vec();
+    let mut begins = texts;
     let mut found = Vec::new();
     let mut last_level: Vec<Vec<u32>> = Vec::new();
     for level in 1..=longest {
@@ -135,7 +135,7 @@ mod tests {
                         .collect()
                 })
                 .collect();
-            let found = runs(&texts, 5, 4);
+            let found = runs(texts.clone(), 5, 4);
             let by_words: BTreeMap<_, _> = found
                 .iter()
                 .map(|run| (run.words.clone(), run.customers))

@@ -48,30 +48,6 @@ fn sample(all: u32, first: &str, some: &[(u32, &str)]) -> Sample {
 }
 
 #[test]
-fn another_one_is_used_if_it_has_a_quarter_more_in_it() {
-    let words = |count: u32| -> String {
-        (0..count)
-            .map(|n| format!("word{} ", n * 7919 % 9973))
-            .collect()
-    };
-    let of = |count| sample(60, &words(count), &[]).dictionary();
-    let (few, some, many) = (of(60).unwrap(), of(61).unwrap(), of(120).unwrap());
-    let lens = [&few, &some, &many].map(|one| one.bytes().len());
-    assert!(lens[0] < lens[1] && lens[1] < lens[0] / 4 * 5 && lens[0] / 4 * 5 < lens[2]);
-    for full in [false, true] {
-        assert!(is_wanted(None, full));
-        assert_eq!(is_wanted(Some(&few), full), full);
-    }
-    let len = |one: Option<Arc<Dictionary>>| one.map(|one| one.bytes().len());
-    let few = Arc::new(few);
-    assert_eq!(len(better(None, None)), None);
-    assert_eq!(len(better(Some(few.clone()), None)), Some(lens[0]));
-    assert_eq!(len(better(Some(few.clone()), Some(some))), Some(lens[0]));
-    assert_eq!(len(better(Some(few), Some(many))), Some(lens[2]));
-    assert_eq!(len(better(None, of(61))), Some(lens[1]));
-}
-
-#[test]
 fn what_fifty_customers_share_is_in_it_and_what_fewer_do_is_not() {
     let some = [(50, "fiftieth"), (49, "fortyninth"), (1, "lonely")];
     let dictionary = sample(60, "everybody", &some).dictionary().unwrap();

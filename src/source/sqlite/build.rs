@@ -6,7 +6,7 @@
 //! and triggers last, so that nothing fires, and then full-text indexes over what is there. Rows that need somebody to refer to in place of a
 //! customer who is gone wait in tables of ours until all keys in use are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::thread;
 
@@ -53,9 +53,8 @@ pub struct Builder {
     refused: BTreeMap<usize, (u64, String)>,
     pub(super) built: Built,
     functions: Functions,
-    // The connection goes before the files that it stands on.
-    pub(super) conn: Connection,
-    _beside: Beside,
+    // The connection goes before the file that it stands on.
+    pub(super) conn: Beside,
     file: Unfinished,
 }
 
@@ -71,7 +70,7 @@ pub struct Built {
     /// Rows that do not meet a CHECK of their table, as they did not before.
     pub unchecked: u64,
     /// What is not as it should be, in words: what stands for the forgotten against the schema or not
-    /// at all, rows that a damaged table had and no table can have, indexes that could not be made, and what `PRAGMA quick_check` found. Nothing, if all
+    /// at all, rows that a damaged table had and no table can have, indexes that could not be made, and what SQLite finds wrong with it. Nothing, if all
     /// is well.
     pub problems: Vec<String>,
     /// Foreign keys that lead nowhere: how many rows of each table that has any.
@@ -92,7 +91,7 @@ impl Builder {
             source,
         })?;
         let file = Unfinished::create(path)?;
-        let (conn, beside) = open(&file.path, schema).map_err(|source| SqliteError::Open {
+        let conn = open(&file.path, schema).map_err(|source| SqliteError::Open {
             path: file.path.clone(),
             source,
         })?;
@@ -125,7 +124,6 @@ impl Builder {
             inserts,
             functions,
             conn,
-            _beside: beside,
             file,
         })
     }
@@ -281,9 +279,7 @@ impl Builder {
         self.built.problems.extend(found);
         self.built.violations = violations;
         set_pragma(&self.conn, &self.schema, "journal_mode").map_err(fail("the pragmas"))?;
-        self.conn
-            .close()
-            .map_err(|(_, error)| fail("the last page")(error))?;
+        self.conn.close().map_err(fail("the last page"))?;
         self.file.make_durable()?;
         Ok(self.built)
     }
@@ -411,8 +407,8 @@ impl Builder {
 }
 
 /// Opens the empty file and sets what must be set before there is anything in it.
-fn open(path: &Path, schema: &Schema) -> rusqlite::Result<(Connection, Beside)> {
-    let (conn, beside) = Beside::open(path)?;
+fn open(path: &Path, schema: &Schema) -> rusqlite::Result<Beside> {
+    let conn = Beside::open(path)?;
     // Old schemas quote strings like names, and use functions that are not marked harmless.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, true)?;
@@ -426,7 +422,7 @@ fn open(path: &Path, schema: &Schema) -> rusqlite::Result<(Connection, Beside)> 
          PRAGMA temp_store = FILE; PRAGMA secure_delete = ON; BEGIN",
     )?;
     conn.execute_batch(&format!("PRAGMA cache_size = -{CACHE}"))?;
-    Ok((conn, beside))
+    Ok(conn)
 }
 
 /// Sets a pragma as `schema` has it; one that it does not have, or that is not among ours, stays.
@@ -509,12 +505,28 @@ pub(super) fn is_check(error: &rusqlite::Error) -> bool {
     code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_CHECK)
 }
 
-/// What is wrong with the file and its rows. That each index has what its table has is not asked: SQLite has just made
-/// them from those rows.
+/// What is wrong with the file and its rows. Indexes that were filled row by row are compared with their tables; the others
+/// SQLite has just made from those.
 fn problems(conn: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut prepared = conn.prepare("PRAGMA quick_check")?;
-    let found: Vec<String> = prepared
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    Ok(found.into_iter().filter(|line| line != "ok").collect())
+    let own = "SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'index' AND sql IS NULL";
+    let tables: Vec<String> = lines(conn, own, [])?;
+    let mut found = lines(conn, "PRAGMA quick_check", [])?;
+    let known: BTreeSet<String> = found.iter().cloned().collect();
+    for table in tables {
+        let compared = "SELECT integrity_check FROM pragma_integrity_check(?1)";
+        let more = lines(conn, compared, [table])?.into_iter();
+        found.extend(more.filter(|line| !known.contains(line)));
+    }
+    found.retain(|line| line != "ok");
+    Ok(found)
+}
+
+fn lines(
+    conn: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<String>> {
+    let mut prepared = conn.prepare(sql)?;
+    let lines = prepared.query_map(parameters, |row| row.get(0))?;
+    lines.collect()
 }
