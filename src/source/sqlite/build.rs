@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rusqlite::config::DbConfig;
@@ -23,7 +24,7 @@ use super::insert::Insert;
 use super::late;
 use super::misfit::Misfit;
 use super::order;
-use super::schema::{PRAGMAS, violations};
+use super::schema::{PRAGMAS, dangling, violations};
 use super::shape::{Shape, shape};
 use super::sql::{internal, same};
 use super::tombstone::Tombstones;
@@ -294,16 +295,28 @@ impl Builder {
         let other = Connection::open_with_flags(&self.file.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         collations::stand_in(&other)?;
         other.execute_batch(&format!("PRAGMA cache_size = -{CACHE}"))?;
-        let schema = &self.schema;
-        thread::scope(|scope| {
-            let violations = scope.spawn(move || violations(&other, schema));
-            let found = problems(&self.conn)?;
-            let violations = violations.join();
-            Ok((
-                found,
-                violations.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            ))
-        })
+        // Each takes the next table, and this one begins when it has looked through the file.
+        let (tables, next) = (&self.schema.tables, AtomicUsize::new(0));
+        let some = |conn: &Connection| -> Vec<(usize, u64)> {
+            let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            let places = places.take_while(|at| *at < tables.len());
+            places
+                .map(|at| (at, dangling(conn, &tables[at].name)))
+                .collect()
+        };
+        let (found, mut violations) = thread::scope(|scope| {
+            let others = scope.spawn(move || some(&other));
+            let found = problems(&self.conn);
+            let mut violations = some(&self.conn);
+            let others = others.join();
+            violations.extend(others.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            (found, violations)
+        });
+        violations.sort_unstable();
+        violations.retain(|(_, count)| *count > 0);
+        let named = violations.into_iter();
+        let named = named.map(|(at, count)| (tables[at].name.clone(), count));
+        Ok((found?, named.collect()))
     }
 
     fn tell_refused(&mut self) {
