@@ -106,23 +106,23 @@ pub fn admit(
     }
     let inc = repository.inc();
     let first = repository.catalog.next_customer()?;
+    let number = |before: usize| {
+        let before = u32::try_from(before).ok();
+        let number = before.and_then(|before| first.checked_add(before));
+        number.ok_or_else(|| Failure::new("there are no numbers left for customers"))
+    };
     let mut seen = HashMap::with_capacity(new.len());
     let mut admitted = Vec::with_capacity(new.len());
     for customer in new {
         // Two rows with one key, where the register allows that, are one customer.
-        let next = u32::try_from(seen.len()).ok();
-        let next = next.and_then(|new| first.checked_add(new));
-        let next = next.ok_or_else(|| Failure::new("there are no numbers left for customers"))?;
+        let next = number(seen.len())?;
         admitted.push(Domain {
             inc,
             class: Class::CUSTOMER,
             arrival: *seen.entry(customer.who).or_insert(next),
         });
     }
-    let end = u32::try_from(seen.len()).ok();
-    let end = end.and_then(|new| first.checked_add(new));
-    let end = end.ok_or_else(|| Failure::new("there are no numbers left for customers"))?;
-    let arrivals = first..end;
+    let arrivals = first..number(seen.len())?;
     add_customers(repository, recogniser, (new, &admitted), arrivals)?;
     Ok(admitted)
 }

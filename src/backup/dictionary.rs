@@ -31,8 +31,7 @@ use words::words;
 
 /// Bytes of rows that are kept aside: ten to twenty thousand customers of a few hundred bytes.
 const SAMPLE: usize = 12 << 20;
-/// Bytes that are kept of one customer's rows. Whoever has more must not leave the others without room, nor be what the
-/// statistics tell of.
+/// Bytes that are kept of one customer's rows: whoever has more must not leave the others without room.
 const OF_ONE: usize = 64 << 10;
 /// Longer rows are not looked at: there are not many of them, and they bring words of their own.
 const LONGEST_ROW: usize = 4 << 10;
@@ -57,11 +56,11 @@ pub fn of_before(
     view: &View,
 ) -> Option<Arc<Dictionary>> {
     let meta = repository.meta().ok()?;
-    let firsts = view
+    let mut firsts = view
         .chain()
         .iter()
         .filter_map(|manifest| manifest.pages.first());
-    firsts.into_iter().find_map(|page| {
+    firsts.find_map(|page| {
         let bytes = fetcher.page(page).ok()?;
         let page = Page::read(repository.id(), page.object.name, &bytes, &meta).ok()?;
         let pack = page.packs().iter().find(|pack| pack.dictionary > 0)?;

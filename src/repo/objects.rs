@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Failure, Outcome};
+use crate::error::{Context, Failure, Outcome};
 use crate::fsx;
 use crate::ids::{Domain, Incarnation, ObjectName, PieceName, RepoId};
 use crate::keyring::tree::Forest;
@@ -232,24 +232,24 @@ impl Fetcher {
     ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
         let path = pack_path(piece.pack.name);
         let start = u64::from(piece.slot.offset);
-        let slot = piece.slot;
-        self.first(|store| {
+        let (slot, salt) = (piece.slot, &piece.pack.salt);
+        let frame = self.first(|store| {
             let sealed = store.get_range(&path, start..start + u64::from(slot.len))?;
             self.read.set(self.read.get() + sealed.len() as u64);
-            let open = || -> Outcome<_> {
-                let salt = &piece.pack.salt;
-                let frame = pack::open_blob(self.repo, key, salt, slot.offset, &sealed)?;
-                // What needs none is read without it, also where that is damaged.
-                let dictionary = match seal::wants_dictionary(&frame) {
-                    true => self.dictionary(&piece.pack, forest)?,
-                    false => None,
-                };
-                let plain = Decompressor::new()?.plain(&frame, dictionary.as_deref())?;
-                check_name(key, &plain, piece.name)?;
-                Ok(plain)
-            };
-            open().map_err(|failure| in_store(store, &path, failure))
-        })
+            pack::open_blob(self.repo, key, salt, slot.offset, &sealed)
+                .map_err(|error| in_store(store, &path, error.into()))
+        })?;
+        // What needs no dictionary is read without it, also where that is damaged.
+        let dictionary = match seal::wants_dictionary(&frame) {
+            true => self.dictionary(&piece.pack, forest)?,
+            false => None,
+        };
+        let open = || -> Outcome<_> {
+            let plain = Decompressor::new()?.plain(&frame, dictionary.as_deref())?;
+            check_name(key, &plain, piece.name)?;
+            Ok(plain)
+        };
+        open().failed_to(|| format!("read a piece of {path}"))
     }
 
     /// One piece, by way of its whole pack: for those who read most of it.

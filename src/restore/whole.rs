@@ -153,8 +153,8 @@ fn sort_rows(
         drop(to);
         let sorted = sorting.join();
         let sorted = sorted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // Where sorting failed, opening did as well, and sorting knows why.
-        sorted.and(opened)
+        // Where opening failed, what has come to the sorting is cut short; where sorting did, opening has merely ended.
+        opened.and_then(|opened| sorted.map(|()| opened))
     })?;
     report.end();
     Ok(opened)
@@ -185,12 +185,10 @@ fn open_pieces<'l>(
     let mut decompressor = Decompressor::new()?;
     let (mut forgotten, mut tables) = (BTreeSet::new(), Vec::new());
     let (mut batch, mut size) = (Vec::new(), 0);
-    let hand_on = |batch: &mut Vec<_>| {
-        let sent = to.send(std::mem::take(batch));
-        sent.map_err(|_| Failure::new("rows are not sorted any more"))
-    };
+    // Not, if nobody sorts any more.
+    let hand_on = |batch: &mut Vec<_>| to.send(std::mem::take(batch)).is_ok();
     let mut entries = view.entries(fetcher, &meta, repository.id())?;
-    while let Some(entry) = entries.next_entry()? {
+    'entries: while let Some(entry) = entries.next_entry()? {
         if !sources.contains(&entry.source) {
             continue;
         }
@@ -210,12 +208,14 @@ fn open_pieces<'l>(
             size += piece.plain;
             if size >= BATCH {
                 report.advance(u64::from(std::mem::take(&mut size)));
-                hand_on(&mut batch)?;
+                if !hand_on(&mut batch) {
+                    break 'entries;
+                }
             }
         }
     }
     report.advance(size.into());
-    hand_on(&mut batch)?;
+    hand_on(&mut batch);
     Ok((forgotten.len() as u64, tables))
 }
 

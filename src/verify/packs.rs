@@ -61,10 +61,11 @@ impl Look<'_> {
                 self.problem(&path, what);
             }
         }
+        let fetcher = Fetcher::new(reader.repo, vec![reader.store.clone()], None);
         for row in long_rows {
             let paths: HashSet<_> = row.pieces.iter().map(|p| pack_path(p.pack.name)).collect();
             if paths.is_disjoint(&self.bad)
-                && let Err(failure) = reader.long_row(&row)
+                && let Err(failure) = reader.long_row(&row, &fetcher)
                 && let Some(first) = row.pieces.first()
             {
                 self.problem(&pack_path(first.pack.name), told(&failure));
@@ -208,12 +209,11 @@ impl Reader<'_> {
     }
 
     /// Puts a row together that is spread over several pieces.
-    fn long_row(&self, row: &LongRow) -> Outcome<()> {
+    fn long_row(&self, row: &LongRow, fetcher: &Fetcher) -> Outcome<()> {
         let key = self
             .forest
             .key(row.domain)
             .ok_or_else(|| Failure::new("its domain has no key"))?;
-        let fetcher = Fetcher::new(self.repo, vec![self.store.clone()], None);
         let mut reader = RowReader::default();
         let mut body = Vec::new();
         let mut next = row.pieces.iter().enumerate();
@@ -243,13 +243,14 @@ impl Reader<'_> {
     }
 }
 
-/// That everything that entries refer to is in the table of contents.
+/// That everything that entries refer to is in the table of contents, under the same name where that tells names.
 fn check_expected(contents: &[pack::Entry], expected: &[Expected]) -> Outcome<()> {
     for said in expected {
         let at = contents.binary_search_by_key(&said.slot.offset, |entry| entry.slot.offset);
         let same = at.is_ok_and(|at| {
             let entry = contents[at];
-            (entry.domain, entry.slot) == (said.domain, said.slot)
+            let named = entry.name.is_none_or(|name| name == said.name);
+            (entry.domain, entry.slot) == (said.domain, said.slot) && named
         });
         if !same {
             let what = "an entry refers to a piece that its table of contents does not have";

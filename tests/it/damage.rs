@@ -119,6 +119,26 @@ fn flip(place: &Place, stores: &[&str], pack: &str) {
     }
 }
 
+#[test]
+fn a_pack_that_is_damaged_in_the_middle_of_a_row_is_what_is_told() {
+    let place = Place::new("table = \"people\"\nkey = \"id\"", "", |db| {
+        let sql = "CREATE TABLE people (id INTEGER PRIMARY KEY, picture BLOB);
+                   INSERT INTO people VALUES (1, randomblob(36 << 20))";
+        Connection::open(db).unwrap().execute_batch(sql).unwrap();
+    });
+    place.snapshot(false);
+    let packs = packs(&place);
+    assert_eq!(packs.len(), 2, "the row is spread over both");
+    for pack in packs {
+        let stores = ["a", "b"];
+        flip(&place, &stores, &pack);
+        let failure = place.try_restore(1, "a").unwrap_err();
+        let told = failure.to_string();
+        assert!(told.contains(&format!("{pack} is damaged")), "{told}");
+        flip(&place, &stores, &pack);
+    }
+}
+
 /// The packs that the newest snapshot names.
 fn packs(place: &Place) -> Vec<String> {
     let repository = place.read();

@@ -157,3 +157,33 @@ unsafe extern "C" fn open(
 fn failure(code: c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn temporary_files_lie_beside_the_database_and_have_no_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.db");
+        fs::write(&path, "").unwrap();
+        let conn = Beside::open(&path).unwrap();
+        conn.execute_batch(
+            "PRAGMA temp_store = FILE; PRAGMA temp.cache_size = 10; CREATE TEMP TABLE t (x);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+                INSERT INTO t SELECT randomblob(1000) FROM n;",
+        )
+        .unwrap();
+        let beside = format!("{}-", path.display());
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        let open = open.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
+        let open: Vec<_> = open.map(|link| link.display().to_string()).collect();
+        let without_name =
+            |link: &&String| link.starts_with(&beside) && link.ends_with(" (deleted)");
+        assert!(open.iter().any(|link| without_name(&link)), "{open:?}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        conn.close().unwrap();
+    }
+}
