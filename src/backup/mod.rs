@@ -41,7 +41,7 @@ use dictionary::Sample;
 use fill::Level;
 pub use fill::kept;
 use gather::{Gathered, gather};
-use line::Line;
+use line::{Awaited, Line};
 use packing::{Packed, Packer};
 pub use publish::{Swept, resume, sweep};
 use uploads::Uploads;
@@ -238,12 +238,13 @@ fn write(
         read_bytes,
         ..
     } = gathered;
+    let known = basis.dictionary.clone();
     let counted = || sample.and_then(Sample::dictionary).map(Arc::new);
-    let dictionary = basis.dictionary.clone().or_else(counted);
     let fetcher = repository.fetcher(&level.stores);
     let register = sources.first().map_or(0, |source| source.number);
     let forest = &repository.keyring.forest;
     let (changes, packed, stored_bytes, (whole, failed)) = thread::scope(|scope| {
+        let dictionary = Awaited::begin(scope, || known.or_else(counted));
         let (line, ends) = Line::start(scope, dictionary);
         let uploads = Uploads::start(scope, &level.stores);
         let (id, inc, state) = (repository.id(), repository.inc(), &repository.state);

@@ -100,9 +100,9 @@ impl<'a, 'scope> Packer<'a, 'scope> {
         for end in ends.iter().cycle() {
             // The first end that is closed when its turn comes is the end of all: batches go round.
             let Ok(batch) = end.recv() else { break };
-            let Batch { items, dictionary } = batch?;
-            self.dictionary = dictionary;
-            for item in items {
+            let batch = batch?;
+            self.dictionary = batch.dictionary;
+            for item in batch.items {
                 self.item(item)?;
             }
         }
