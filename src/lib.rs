@@ -59,6 +59,7 @@ pub mod prune;
 pub mod register;
 pub mod repo;
 pub mod restore;
+pub mod selftest;
 pub mod setup;
 pub mod status;
 pub mod verify;

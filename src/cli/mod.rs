@@ -17,7 +17,7 @@ use clap::error::ErrorKind;
 
 use crate::actions::{Answer, json, text};
 use crate::error::{Failure, FailureKind, Outcome};
-use crate::secret;
+use crate::{secret, selftest};
 
 mod args;
 mod ask;
@@ -46,10 +46,11 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Nothing that this process writes is for others' eyes, and neither is its memory.
+/// Nothing that this process writes is for others' eyes, and neither is its memory; and what it encrypts with works.
 fn hardened() -> Outcome<()> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    Ok(secret::harden_process()?)
+    secret::harden_process()?;
+    selftest::run()
 }
 
 /// The arguments as they are meant; or, once something was printed instead, the exit code.

@@ -38,6 +38,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "register",
             "repo",
             "restore",
+            "selftest",
             "setup",
             "status",
             "verify",
