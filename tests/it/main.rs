@@ -38,4 +38,5 @@ mod status;
 mod stores;
 mod support;
 mod systemd;
+mod threats;
 mod verify;
