@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
+use super::insert::Bound;
 use super::keyspace::{KeySpace, Place};
 use super::late;
 use super::neutral::{Choice, Slot, neutral};
 use super::shaped::shaped;
 use super::sql::{Literal, literals, quote};
 use super::tombstone::{Gone, Key, Tombstones};
-use crate::schema::ParentColumn;
+use crate::schema::{Column, ParentColumn};
 use crate::value::Value;
 
-impl Tombstones<'_> {
+impl<'a> Tombstones<'a> {
     /// Values for a key column that no row of `table` has, best first.
     pub(super) fn free_keys(
         &mut self,
@@ -23,11 +24,7 @@ impl Tombstones<'_> {
             return space.free(self.conn, number);
         }
         let entry = &self.schema.tables[table];
-        let found = match column {
-            ParentColumn::Rowid => entry.rowid_alias.as_ref(),
-            ParentColumn::Column(at) => entry.columns.get(at),
-        };
-        let Some(found) = found else {
+        let Some(found) = self.column(table, column) else {
             return Ok(Vec::new());
         };
         let mut places = vec![Place {
@@ -54,11 +51,7 @@ impl Tombstones<'_> {
         column: ParentColumn,
         number: u64,
     ) -> rusqlite::Result<Vec<Choice>> {
-        let entry = &self.schema.tables[table];
-        let found = match column {
-            ParentColumn::Rowid => entry.rowid_alias.as_ref(),
-            ParentColumn::Column(at) => entry.columns.get(at),
-        };
+        let found = self.column(table, column);
         let declared = found.map_or("INTEGER", |column| column.declared.as_str());
         let values = shaped(declared, number, &self.words(table));
         let Some(space) = self.spaces.get(&(table, column)) else {
@@ -71,6 +64,48 @@ impl Tombstones<'_> {
             })
         };
         values.into_iter().map(choice).collect()
+    }
+
+    fn column(&self, table: usize, column: ParentColumn) -> Option<&'a Column> {
+        let entry = &self.schema.tables[table];
+        match column {
+            ParentColumn::Rowid => entry.rowid_alias.as_ref(),
+            ParentColumn::Column(at) => entry.columns.get(at),
+        }
+    }
+
+    /// Whether a row is there that is meant in place of the one that is gone: where a part of its key is
+    /// known, and the rest is what stands for those to whom it leads on, it can be no other.
+    pub(super) fn is_there(&self, gone: &Gone, fixed: &Key) -> rusqlite::Result<bool> {
+        let is_known = |column: &ParentColumn| gone.known.iter().any(|(own, _)| own == column);
+        let all = self.schema.tables.iter();
+        let all = all.flat_map(|table| &table.references);
+        for reference in all.filter(|reference| reference.parent == gone.table) {
+            let kept = reference.kept.iter().map(|(_, column)| *column);
+            let key: Vec<_> = reference
+                .parent_columns
+                .iter()
+                .copied()
+                .chain(kept)
+                .collect();
+            let pair = |at: &ParentColumn| Some((self.column(gone.table, *at)?, fixed.get(at)?));
+            let pairs: Option<Vec<_>> = key.iter().map(pair).collect();
+            let Some(pairs) = pairs.filter(|_| key.iter().any(is_known)) else {
+                continue;
+            };
+            let test = |(at, (column, _)): (usize, &(&Column, _))| {
+                format!("{} = ?{}", quote(&column.name), at + 1)
+            };
+            let tests: Vec<String> = pairs.iter().enumerate().map(test).collect();
+            let table = quote(&self.schema.tables[gone.table].name);
+            let sql = format!("SELECT 1 FROM {table} WHERE {}", tests.join(" AND "));
+            let bound = pairs.iter().map(|(_, value)| Bound(value.as_ref()));
+            let bound = rusqlite::params_from_iter(bound);
+            if self.conn.prepare_cached(&sql)?.exists(bound)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The literals of a table's own SQL.

@@ -162,6 +162,10 @@ impl<'a> Tombstones<'a> {
         let key: Key = first.chain(fixed.clone()).collect();
         self.keys.insert(gone.clone(), key.clone());
         self.refer_on(&gone, &candidates, &mut fixed)?;
+        if self.is_there(&gone, &fixed)? {
+            self.keys.insert(gone, fixed.clone());
+            return Ok(fixed);
+        }
         let made = self.make(&gone, &fixed, &candidates)?;
         match made {
             Some(_) => {

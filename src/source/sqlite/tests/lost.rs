@@ -403,3 +403,25 @@ fn a_neutral_row_that_leads_nowhere_itself_is_told() {
     let told = "table c: neutral rows that stand for forgotten ones and lead nowhere themselves: 1";
     assert_eq!(built.problems, [told]);
 }
+
+#[test]
+fn a_key_that_names_the_forgotten_leads_to_the_same_row_as_before() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY);
+         CREATE TABLE pairs(c INT NOT NULL REFERENCES c, other INT NOT NULL REFERENCES c, PRIMARY KEY(c, other));
+         CREATE TABLE notes(id INTEGER PRIMARY KEY, a INT NOT NULL, b INT NOT NULL, FOREIGN KEY(a, b) REFERENCES pairs);
+         INSERT INTO c VALUES (1), (2), (3); INSERT INTO pairs VALUES (1, 2), (1, 3), (3, 2);
+         INSERT INTO notes VALUES (1, 1, 2), (2, 3, 2), (3, 1, 3), (4, 1, 2);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![owns("pairs", key(&["c"])), also("pairs", "other")];
+    let (copy, built) = rebuild(&path, &rules, &["2"]);
+    expect_whole(&built);
+    assert_eq!(
+        ask(&copy, "SELECT * FROM pairs ORDER BY c, other"),
+        ["1 -1", "1 3", "3 -1"]
+    );
+    let notes = ["1 1 -1", "2 3 -1", "3 1 3", "4 1 -1"];
+    assert_eq!(ask(&copy, "SELECT * FROM notes"), notes);
+    assert_eq!(built.tombstones, 1);
+}
