@@ -5,38 +5,47 @@
 //! who is known holds that key.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::error::Outcome;
 use crate::ids::{Domain, KeyedHash};
 use crate::piece::Identity;
 use crate::repo::{Recogniser, Repository};
+use crate::source::sqlite::IsKnown;
 use crate::value::{CustomerKey, Value, ValueRef};
 
 /// Knows the keys of the erased.
 pub struct Dangling {
-    recogniser: Recogniser,
-    erased: HashMap<KeyedHash, Domain>,
-    keys: HashMap<KeyedHash, Domain>,
-    /// How many columns the register's key has.
-    columns: usize,
+    forgotten: Arc<Forgotten>,
     /// What was found of tokens that the register does not hold.
     looked_up: HashMap<Value, Option<Domain>>,
     /// The keys of those whose rows were met.
     pub met: Vec<CustomerKey>,
 }
 
+/// The erased, by their keys.
+struct Forgotten {
+    recogniser: Recogniser,
+    erased: HashMap<KeyedHash, Domain>,
+    keys: HashMap<KeyedHash, Domain>,
+    /// How many columns the register's key has.
+    columns: usize,
+}
+
 impl Dangling {
     /// As the catalog has it.
     pub fn new(repository: &Repository) -> Outcome<Self> {
         Ok(Self {
-            recogniser: Recogniser::new(repository)?,
-            erased: repository.catalog.erased()?,
-            keys: repository.catalog.erased_keys()?,
-            columns: repository
-                .config
-                .source(repository.config.register.as_str())
-                .and_then(|source| source.rules.register.as_ref())
-                .map_or(1, |rule| rule.key.len()),
+            forgotten: Arc::new(Forgotten {
+                recogniser: Recogniser::new(repository)?,
+                erased: repository.catalog.erased()?,
+                keys: repository.catalog.erased_keys()?,
+                columns: repository
+                    .config
+                    .source(repository.config.register.as_str())
+                    .and_then(|source| source.rules.register.as_ref())
+                    .map_or(1, |rule| rule.key.len()),
+            }),
             looked_up: HashMap::new(),
             met: Vec::new(),
         })
@@ -44,7 +53,16 @@ impl Dangling {
 
     /// Whether anybody was erased at all.
     pub fn knows_some(&self) -> bool {
-        !self.erased.is_empty()
+        !self.forgotten.erased.is_empty()
+    }
+
+    /// Says of a token whether anybody was erased who had the key that it means.
+    pub fn is_known(&self) -> IsKnown {
+        let forgotten = self.forgotten.clone();
+        Box::new(move |token| {
+            let mut keys = keys(token, forgotten.columns).into_iter();
+            keys.any(|key| forgotten.domain(&key).is_some())
+        })
     }
 
     /// The domain of the erased customer whom a token means that the register does not hold.
@@ -53,14 +71,14 @@ impl Dangling {
         repository: &Repository,
         token: ValueRef<'_>,
     ) -> Outcome<Option<Domain>> {
-        if self.erased.is_empty() {
+        if !self.knows_some() {
             return Ok(None);
         }
         if let Some(found) = self.looked_up.get(&token.to_value()) {
             return Ok(*found);
         }
         let mut found = None;
-        for key in keys(token, self.columns) {
+        for key in keys(token, self.forgotten.columns) {
             if let Some(domain) = self.erased(repository, &key)? {
                 found = Some(domain);
                 if !self.met.contains(&key) {
@@ -75,10 +93,10 @@ impl Dangling {
 
     /// The domain of the one living customer whom a token means, by what is known without the register.
     pub fn living(&self, repository: &Repository, token: ValueRef<'_>) -> Outcome<Option<Domain>> {
-        for key in keys(token, self.columns) {
+        for key in keys(token, self.forgotten.columns) {
             let known = repository
                 .catalog
-                .customers_by_key(&self.recogniser.key(&key))?;
+                .customers_by_key(&self.forgotten.recogniser.key(&key))?;
             if let [one] = &known[..] {
                 return Ok(Some(one.domain));
             }
@@ -88,15 +106,26 @@ impl Dangling {
 
     /// The domain of whoever had this key and was erased, unless it is another's by now.
     fn erased(&self, repository: &Repository, key: &CustomerKey) -> Outcome<Option<Domain>> {
-        let hash = self.recogniser.key(key);
+        let Some(domain) = self.forgotten.domain(key) else {
+            return Ok(None);
+        };
+        let hash = self.forgotten.recogniser.key(key);
+        let free = repository.catalog.customers_by_key(&hash)?.is_empty();
+        Ok(free.then_some(domain))
+    }
+}
+
+impl Forgotten {
+    /// The domain of whoever had this key and was erased.
+    fn domain(&self, key: &CustomerKey) -> Option<Domain> {
         // Where nothing but the key tells who somebody is, those erased by older versions are known.
-        let who = self.recogniser.who(&Identity {
+        let alone = || Identity {
             key: key.clone(),
             since: None,
-        });
-        let domain = self.keys.get(&hash).or_else(|| self.erased.get(&who));
-        let free = repository.catalog.customers_by_key(&hash)?.is_empty();
-        Ok(domain.copied().filter(|_| free))
+        };
+        let by_key = self.keys.get(&self.recogniser.key(key));
+        let found = by_key.or_else(|| self.erased.get(&self.recogniser.who(&alone())));
+        found.copied()
     }
 }
 

@@ -127,7 +127,7 @@ pub fn gather(
     for (_, database) in &mut opened {
         database.take_keys();
         if gatherer.dangling.knows_some() {
-            database.tell_missing();
+            database.tell_missing(gatherer.dangling.is_known())?;
         }
     }
     let (_, first) = opened

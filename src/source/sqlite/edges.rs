@@ -56,6 +56,9 @@ pub(super) struct Owners {
     pub key_is_rowid: bool,
     /// For each table the edges that its owners are found by: none unless it is owned.
     pub edges: Vec<Vec<Edge>>,
+    /// The SQL function that chooses among the keys of several ways, if there is one: see
+    /// [`Database::tell_missing`](super::read::Database::tell_missing).
+    pub choice: Option<&'static str>,
     /// For each table the columns that an index has in an order which is not known here: nothing is found in it.
     pub unordered: Vec<Vec<String>>,
 }
@@ -126,7 +129,11 @@ impl Owners {
         match &found[..] {
             [] => "NULL".into(),
             [one] => one.clone(),
-            _ => format!("coalesce({})", found.join(", ")),
+            _ => format!(
+                "{}({})",
+                self.choice.unwrap_or("coalesce"),
+                found.join(", ")
+            ),
         }
     }
 

@@ -14,6 +14,7 @@ use super::connect::View;
 use super::damage::GoOn;
 use super::error::SqliteError;
 use super::foreign;
+use super::functions::{self, IsKnown};
 use super::long::{self, Limited};
 use super::plan::{Plan, Trouble, settle};
 use super::schema;
@@ -24,6 +25,9 @@ use super::wide::Wide;
 use crate::schema::{Ownership, Schema, Table};
 use crate::source::{Owner, Row, Rules};
 use crate::value::ValueRef;
+
+/// What the function that chooses among keys is called in SQL.
+const CHOICE: &str = "tenure_first_known";
 
 /// How long we wait for a writer that locks us out.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -161,9 +165,17 @@ impl Database {
 
     /// From now on rows tell of owners whom the register does not hold: where there is no owner, but
     /// a way to the register's key over whatever other rows, that key's token is told in the owner's
-    /// place, and so with what owned tables' rows are referred to. It takes further lookups.
-    pub fn tell_missing(&mut self) {
+    /// place, and so with what owned tables' rows are referred to. It takes further lookups. Where
+    /// several ways lead to keys, it is the first one that `is_known`, or else the first.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn tell_missing(&mut self, is_known: IsKnown) -> Result<(), SqliteError> {
+        let made = functions::choose(&self.conn, CHOICE, is_known);
+        made.map_err(SqliteError::reading("the settings"))?;
+        self.plan.owners.choice = Some(CHOICE);
         self.tells_missing = true;
+        Ok(())
     }
 
     /// Holds up to 256 MiB of pages in memory, for looks at all rows that meet others in no order.

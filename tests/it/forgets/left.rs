@@ -38,6 +38,31 @@ fn what_leads_to_the_forgotten_over_other_rows_is_left_out_too() {
 }
 
 #[test]
+fn a_way_to_somebody_unknown_does_not_hide_another_way_to_the_forgotten() {
+    let place = Place::new("table = \"people\"\nkey = \"id\"", "", |db| {
+        let schema = "PRAGMA foreign_keys = OFF; CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE orders (id INTEGER PRIMARY KEY, who REFERENCES people);
+             CREATE TABLE items (id INTEGER PRIMARY KEY, of REFERENCES orders, who REFERENCES people);
+             CREATE TABLE parts (id INTEGER PRIMARY KEY, of REFERENCES items);
+             INSERT INTO people VALUES (1), (2);
+             INSERT INTO orders VALUES (1, 1), (7, 77);
+             INSERT INTO items VALUES (1, 1, 1), (2, 7, 2), (3, 7, NULL), (4, 7, 1), (5, 7, 78);
+             INSERT INTO parts VALUES (1, 1), (2, 2), (3, 3), (4, 4), (5, 5);";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    sql(
+        &place,
+        "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE id = 2",
+    );
+    let taken = place.snapshot(false);
+    assert_eq!(super::texts(&taken.dangling), ["2"]);
+    let gone = "DELETE FROM items WHERE id = 2; DELETE FROM parts WHERE id = 2";
+    same_except(&place.db, &place.restore(2, "a"), gone).unwrap();
+}
+
+#[test]
 fn a_rule_that_does_not_hold_for_a_row_makes_it_nobody_s_who_left() {
     let owns = "[[source.owns]]\ntable = \"calls\"\nby = \"a\"\nwhere = \"kind = 0\"
                 [[source.owns]]\ntable = \"calls\"\nby = \"b\"\nwhere = \"kind = 1\"";
