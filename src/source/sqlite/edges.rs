@@ -56,9 +56,9 @@ pub(super) struct Owners {
     pub key_is_rowid: bool,
     /// For each table the edges that its owners are found by: none unless it is owned.
     pub edges: Vec<Vec<Edge>>,
-    /// The SQL function that chooses among the keys of several ways, if there is one: see
+    /// The SQL function that says which keys are known, if there is one: see
     /// [`Database::tell_missing`](super::read::Database::tell_missing).
-    pub choice: Option<&'static str>,
+    pub is_known: Option<&'static str>,
     /// For each table the columns that an index has in an order which is not known here: nothing is found in it.
     pub unordered: Vec<Vec<String>>,
 }
@@ -112,7 +112,14 @@ impl Owners {
     pub(super) fn along(&self, edge: &Edge, depth: usize) -> String {
         let found = match edge.table() {
             None => token(&edge.columns, depth),
-            Some(table) => self.select(edge, depth, &self.of_row(table, depth + 1)),
+            Some(table) => {
+                let owner = self.of_row(table, depth + 1);
+                match edge.to {
+                    // Those rows that have an owner have the same one.
+                    To::PointedAtBy { .. } => self.select(edge, depth, &format!("max({owner})")),
+                    _ => self.select(edge, depth, &owner),
+                }
+            }
         };
         filtered(edge, found)
     }
@@ -129,12 +136,25 @@ impl Owners {
         match &found[..] {
             [] => "NULL".into(),
             [one] => one.clone(),
-            _ => format!(
-                "{}({})",
-                self.choice.unwrap_or("coalesce"),
-                found.join(", ")
-            ),
+            [first, others @ ..] => {
+                let others = others.iter().map(|way| format!(" UNION ALL SELECT {way}"));
+                self.choose(&format!(
+                    "SELECT {first} AS key{}",
+                    others.collect::<String>()
+                ))
+            }
         }
+    }
+
+    /// SQL for one of several keys that is not NULL: one that is known, if there is one.
+    fn choose(&self, keys: &str) -> String {
+        let order = self
+            .is_known
+            .map(|is_known| format!(" ORDER BY {is_known}(key) DESC"));
+        format!(
+            "(SELECT key FROM ({keys}) WHERE key IS NOT NULL{} LIMIT 1)",
+            order.unwrap_or_default()
+        )
     }
 
     /// The same along one edge.
@@ -152,6 +172,9 @@ impl Owners {
             (To::Row { table, .. } | To::PointedAtBy { table, .. }, _) => {
                 match self.missing(*table, depth + 1) {
                     nothing if nothing == "NULL" => return nothing,
+                    there if matches!(edge.to, To::PointedAtBy { .. }) => {
+                        self.choose(&self.select(edge, depth, &format!("{there} AS key")))
+                    }
                     there => self.select(edge, depth, &there),
                 }
             }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::types::{Value, ValueRef as Stored};
+use rusqlite::types::Value;
 
 use super::read::borrowed;
 use crate::value::ValueRef;
@@ -113,16 +113,11 @@ impl Functions {
 /// Says of a token whether it is somebody's who is known.
 pub type IsKnown = Box<dyn Fn(ValueRef<'_>) -> bool + Send>;
 
-/// Makes the SQL function `name`, which is the first of its arguments that `is_known`, or else the first
-/// that is not NULL.
-pub(super) fn choose(conn: &Connection, name: &str, is_known: IsKnown) -> rusqlite::Result<()> {
+/// Makes the SQL function `name`, which says of its argument whether it `is_known`.
+pub(super) fn ask(conn: &Connection, name: &str, is_known: IsKnown) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    conn.create_scalar_function(name, -1, flags, move |given| {
-        let there = |at: &usize| given.get_raw(*at) != Stored::Null;
-        let there = || (0..given.len()).filter(there);
-        let known = there().find(|at| is_known(borrowed(given.get_raw(*at))));
-        let chosen = known.or_else(|| there().next());
-        Ok(chosen.map(|at| given.get_arg(at)))
+    conn.create_scalar_function(name, 1, flags, move |given| {
+        Ok(is_known(borrowed(given.get_raw(0))))
     })
 }
 

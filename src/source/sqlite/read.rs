@@ -26,8 +26,8 @@ use crate::schema::{Ownership, Schema, Table};
 use crate::source::{Owner, Row, Rules};
 use crate::value::ValueRef;
 
-/// What the function that chooses among keys is called in SQL.
-const CHOICE: &str = "tenure_first_known";
+/// What the function that knows keys is called in SQL.
+const IS_KNOWN: &str = "tenure_is_known";
 
 /// How long we wait for a writer that locks us out.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -166,14 +166,14 @@ impl Database {
     /// From now on rows tell of owners whom the register does not hold: where there is no owner, but
     /// a way to the register's key over whatever other rows, that key's token is told in the owner's
     /// place, and so with what owned tables' rows are referred to. It takes further lookups. Where
-    /// several ways lead to keys, it is the first one that `is_known`, or else the first.
+    /// several ways lead to keys, it is one that `is_known`, if there is one.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn tell_missing(&mut self, is_known: IsKnown) -> Result<(), SqliteError> {
-        let made = functions::choose(&self.conn, CHOICE, is_known);
+        let made = functions::ask(&self.conn, IS_KNOWN, is_known);
         made.map_err(SqliteError::reading("the settings"))?;
-        self.plan.owners.choice = Some(CHOICE);
+        self.plan.owners.is_known = Some(IS_KNOWN);
         self.tells_missing = true;
         Ok(())
     }

@@ -33,7 +33,7 @@ impl<'a> Planner<'a> {
                 register: None,
                 key_is_rowid: false,
                 edges: vec![Vec::new(); tables],
-                choice: None,
+                is_known: None,
                 unordered: shapes.iter().map(|shape| shape.unordered.clone()).collect(),
             },
             references: vec![Vec::new(); tables],

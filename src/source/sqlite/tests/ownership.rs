@@ -248,6 +248,29 @@ fn an_address_of_two_customers_is_ambiguous() {
 }
 
 #[test]
+fn a_row_is_owned_by_whichever_pointing_row_has_an_owner() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(id INTEGER PRIMARY KEY); CREATE TABLE a(id INTEGER PRIMARY KEY);
+         CREATE TABLE o(c REFERENCES c, a REFERENCES a); CREATE INDEX oa ON o(a);
+         INSERT INTO c VALUES (1), (2); INSERT INTO a VALUES (5), (6), (7);
+         INSERT INTO o VALUES (NULL, 5), (99, 5), (1, 5), (2, 6), (NULL, 6), (NULL, 7)",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![owns("a", pointed_at_by("o", &["a"]))];
+    assert_eq!(owners(&open(&path, &rules), "a"), ["1", "2", "orphan"]);
+    // Of the keys that nobody has, the one that somebody had who is known.
+    let more =
+        "INSERT INTO a VALUES (8); INSERT INTO o VALUES (NULL, 8), (97, 8), (98, 8), (99, 8)";
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    conn.execute_batch(more).unwrap();
+    let known = |token: ValueRef<'_>| token == ValueRef::Int(98);
+    let mut db = open(&path, &rules);
+    db.tell_missing(Box::new(known)).unwrap();
+    assert_eq!(owners(&db, "a"), ["1", "2", "orphan", "98"]);
+}
+
+#[test]
 fn shared_wins_over_a_path_and_says_so() {
     let (_dir, path) = database(CRM);
     let mut rules = crm_rules();
