@@ -206,7 +206,8 @@ impl Model {
                     means: Means::Nothing,
                     ..on.clone()
                 };
-                let counts = on.declared || on.means != Means::Nothing;
+                // A condition is on the columns of the other table.
+                let counts = on.declared || matches!(on.means, Means::By(None) | Means::Also);
                 if counts && !all.contains(&new) && all.len() < 64 {
                     all.push(new);
                 }

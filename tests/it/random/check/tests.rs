@@ -171,6 +171,35 @@ fn whoever_is_gone_may_be_gone_and_nothing_else() {
 }
 
 #[test]
+fn a_key_leads_on_unless_under_a_condition() {
+    for (means, leads_on) in [
+        (Means::By(None), true),
+        (Means::Also, true),
+        (Means::By(Some((2, 0))), false),
+        (Means::Nothing, false),
+    ] {
+        let who = ("who", Role::Link);
+        let mut pairs = table("pairs", &[who, who, ("kind", Role::Kind)], Vec::new());
+        pairs.links = vec![link(1, false, means)];
+        let key = Link {
+            columns: vec![0, 1],
+            to: 1,
+            key: vec![0, 1],
+            declared: true,
+            means: Means::Nothing,
+        };
+        let tables = vec![
+            table("customers", &[("id", Role::Key(Keys::Text))], Vec::new()),
+            pairs,
+            table("notes", &[who, who], vec![key]),
+        ];
+        let leading = Model { tables }.leading(2);
+        let on = leading.iter().any(|on| on.to == 0 && on.columns == [1]);
+        assert_eq!((on, leading.len()), (leads_on, 1 + usize::from(leads_on)));
+    }
+}
+
+#[test]
 fn what_is_named_may_lead_nowhere() {
     let change = GONE.replace("about = -1", "about = -7");
     let change = change.replace("INSERT INTO customers VALUES (-1, NULL);", "");
