@@ -11,14 +11,14 @@ use crate::error::Outcome;
 use crate::ids::{Domain, KeyedHash};
 use crate::piece::Identity;
 use crate::repo::{Recogniser, Repository};
-use crate::source::sqlite::IsKnown;
+use crate::source::sqlite::{IsKnown, KeyForm};
 use crate::value::{CustomerKey, Value, ValueRef};
 
 /// Knows the keys of the erased.
 pub struct Dangling {
     forgotten: Arc<Forgotten>,
-    /// What was found of tokens that the register does not hold.
-    looked_up: HashMap<Value, Option<Domain>>,
+    /// What was found of tokens that the register does not hold, in its own source or in another.
+    looked_up: HashMap<(bool, Value), Option<Domain>>,
     /// The keys of those whose rows were met.
     pub met: Vec<CustomerKey>,
 }
@@ -56,11 +56,12 @@ impl Dangling {
         !self.forgotten.erased.is_empty()
     }
 
-    /// Says of a token whether anybody was erased who had the key that it means.
-    pub fn is_known(&self) -> IsKnown {
+    /// Says of a token whether anybody was erased who had the key that it means. Tokens of the register's
+    /// own source have a `form`.
+    pub fn is_known(&self, form: Option<KeyForm>) -> IsKnown {
         let forgotten = self.forgotten.clone();
         Box::new(move |token| {
-            let mut keys = keys(token, forgotten.columns).into_iter();
+            let mut keys = keys(token, forgotten.columns, form.as_ref()).into_iter();
             keys.any(|key| forgotten.domain(&key).is_some())
         })
     }
@@ -70,15 +71,17 @@ impl Dangling {
         &mut self,
         repository: &Repository,
         token: ValueRef<'_>,
+        form: Option<&KeyForm>,
     ) -> Outcome<Option<Domain>> {
         if !self.knows_some() {
             return Ok(None);
         }
-        if let Some(found) = self.looked_up.get(&token.to_value()) {
+        let asked = (form.is_some(), token.to_value());
+        if let Some(found) = self.looked_up.get(&asked) {
             return Ok(*found);
         }
         let mut found = None;
-        for key in keys(token, self.forgotten.columns) {
+        for key in keys(token, self.forgotten.columns, form) {
             if let Some(domain) = self.erased(repository, &key)? {
                 found = Some(domain);
                 if !self.met.contains(&key) {
@@ -87,13 +90,18 @@ impl Dangling {
                 break;
             }
         }
-        self.looked_up.insert(token.to_value(), found);
+        self.looked_up.insert(asked, found);
         Ok(found)
     }
 
     /// The domain of the one living customer whom a token means, by what is known without the register.
-    pub fn living(&self, repository: &Repository, token: ValueRef<'_>) -> Outcome<Option<Domain>> {
-        for key in keys(token, self.forgotten.columns) {
+    pub fn living(
+        &self,
+        repository: &Repository,
+        token: ValueRef<'_>,
+        form: Option<&KeyForm>,
+    ) -> Outcome<Option<Domain>> {
+        for key in keys(token, self.forgotten.columns, form) {
             let known = repository
                 .catalog
                 .customers_by_key(&self.forgotten.recogniser.key(&key))?;
@@ -129,16 +137,24 @@ impl Forgotten {
     }
 }
 
-/// The keys that a token can mean.
-fn keys(token: ValueRef<'_>, columns: usize) -> Vec<CustomerKey> {
-    if columns > 1 {
-        return composite(token).into_iter().collect();
-    }
-    let all = [Some(token.to_value()), other_form(token)];
-    all.into_iter()
-        .flatten()
-        .map(|value| CustomerKey(vec![value]))
-        .collect()
+/// The keys that a token can mean, in the register's own source if there is a `form`.
+fn keys(token: ValueRef<'_>, columns: usize, form: Option<&KeyForm>) -> Vec<CustomerKey> {
+    let values = match columns > 1 {
+        true => composite(token),
+        false => Some(vec![token.to_value()]),
+    };
+    let Some(values) = values else {
+        return Vec::new();
+    };
+    let all = match form {
+        Some(form) => form.keys(values),
+        None if columns > 1 => vec![values],
+        None => {
+            let other = other_form(token).map(|other| vec![other]);
+            [values].into_iter().chain(other).collect()
+        }
+    };
+    all.into_iter().map(CustomerKey).collect()
 }
 
 /// Another database may hold the register's key as text, or as a number.
@@ -151,7 +167,7 @@ pub fn other_form(token: ValueRef<'_>) -> Option<Value> {
 }
 
 /// The key that a composite token was made of: SQL literals with commas between.
-fn composite(token: ValueRef<'_>) -> Option<CustomerKey> {
+fn composite(token: ValueRef<'_>) -> Option<Vec<Value>> {
     let ValueRef::Text(mut rest) = token else {
         return None;
     };
@@ -160,7 +176,7 @@ fn composite(token: ValueRef<'_>) -> Option<CustomerKey> {
         let (value, after) = literal(rest)?;
         values.push(value);
         match after {
-            [] => return Some(CustomerKey(values)),
+            [] => return Some(values),
             [b',', after @ ..] => rest = after,
             _ => return None,
         }
@@ -227,7 +243,7 @@ mod tests {
             Value::Blob(vec![0, 255]),
             Value::Real(2.5),
         ];
-        assert!(key.0 == expected);
+        assert!(key == expected);
         for token in ["", "1,", "'a", "x", "X'0", "'a'b"] {
             assert!(
                 composite(ValueRef::Text(token.as_bytes())).is_none(),
@@ -240,7 +256,7 @@ mod tests {
     fn a_token_means_a_key_as_text_or_as_a_number() {
         let text = |text: &str| Value::Text(text.as_bytes().to_vec());
         let means = |token: &Value, columns, expected: &[&[Value]]| {
-            let found = keys(token.as_ref(), columns);
+            let found = keys(token.as_ref(), columns, None);
             assert!(
                 found
                     .iter()

@@ -18,8 +18,8 @@ use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell};
 use crate::repo::Repository;
 use crate::report::{Report, Unit};
-use crate::schema::{Ownership, Schema, Table};
-use crate::source::sqlite::{Database, SqliteError, Trouble};
+use crate::schema::{Schema, Table};
+use crate::source::sqlite::{Database, KeyForm, SqliteError, Trouble};
 use crate::source::{Owner, Row, class_of};
 use crate::spill::{Sorted, Sorter};
 use crate::value::{CustomerKey, ValueRef};
@@ -127,7 +127,8 @@ pub fn gather(
     for (_, database) in &mut opened {
         database.take_keys();
         if gatherer.dangling.knows_some() {
-            database.tell_missing(gatherer.dangling.is_known())?;
+            let form = database.key_form()?;
+            database.tell_missing(gatherer.dangling.is_known(form))?;
         }
     }
     let (_, first) = opened
@@ -235,8 +236,7 @@ impl Gatherer {
         numbers: &Numbers,
         report: &dyn Report,
     ) -> Outcome<Vec<TableState>> {
-        let tables = schema.tables.iter();
-        let with_register = tables.clone().any(|t| t.ownership == Ownership::Register);
+        let form = database.key_form()?;
         let class = |table: &Table| {
             class_of(table, |name| numbers.by_class.get(name).copied())
                 .ok_or_else(|| Failure::new(format!("table {:?} has no class", table.name)))
@@ -262,7 +262,7 @@ impl Gatherer {
                     classes: &classes,
                     source: numbered.number,
                     index,
-                    with_register,
+                    form: form.as_ref(),
                 };
                 self.row(repository, &place, row, &mut keys)
             })?;
@@ -390,6 +390,6 @@ struct InTable<'a> {
     classes: &'a [Class],
     source: u32,
     index: usize,
-    /// Whether the source holds the register: then tokens are its keys as they stand there.
-    with_register: bool,
+    /// Where the source holds the register: what tokens mean there.
+    form: Option<&'a KeyForm>,
 }

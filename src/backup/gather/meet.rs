@@ -145,21 +145,21 @@ impl Gatherer {
         if let Some(met) = self.people.get(token) {
             return Ok(Some(met));
         }
-        if !place.with_register
+        if place.form.is_none()
             && let Some(other) = other_form(token)
             && let Some(met) = self.people.get(other.as_ref())
         {
             return Ok(Some(met));
         }
         if self.some_unseen
-            && let Some(domain) = self.dangling.living(repository, token)?
+            && let Some(domain) = self.dangling.living(repository, token, place.form)?
         {
             return Ok(Some(Met {
                 domain,
                 erased: false,
             }));
         }
-        let domain = self.dangling.owner(repository, token)?;
+        let domain = self.dangling.owner(repository, token, place.form)?;
         Ok(domain.map(|domain| Met {
             domain,
             erased: true,

@@ -30,6 +30,7 @@ mod foreign;
 mod full_text;
 mod functions;
 mod insert;
+mod keyform;
 mod keyspace;
 mod late;
 mod live;
@@ -67,6 +68,7 @@ pub use advice::{Look, PointedAt, since};
 pub use build::{Builder, Built};
 pub use error::SqliteError;
 pub use functions::IsKnown;
+pub use keyform::KeyForm;
 pub use live::{
     Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow, has_table, roll_back,
 };

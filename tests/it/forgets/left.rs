@@ -145,3 +145,38 @@ fn a_number_is_not_taken_for_the_text_that_is_a_key_beside_it() {
     });
     assert_eq!(orders.unwrap(), "2");
 }
+
+#[test]
+fn a_row_leads_to_the_forgotten_as_the_register_compares_keys() {
+    for (declared, gone) in [
+        ("", "2"),
+        ("TEXT", "2, 3"),
+        ("INT", "2, 3, 4, 5"),
+        ("ANY", "2, 3, 4, 5"),
+    ] {
+        let place = Place::new("table = \"people\"\nkey = \"id\"", "", |db| {
+            let schema = format!(
+                "PRAGMA foreign_keys = OFF; CREATE TABLE people (id {declared} NOT NULL UNIQUE);
+                 CREATE TABLE orders (id INTEGER PRIMARY KEY, who REFERENCES people(id));
+                 INSERT INTO people VALUES ('1'), ('2');
+                 INSERT INTO orders VALUES (1, '1'), (2, '2'), (3, 2), (4, 2.0), (5, '02'), (6, x'32');"
+            );
+            Connection::open(db)
+                .unwrap()
+                .execute_batch(&schema)
+                .unwrap();
+        });
+        place.snapshot(true);
+        forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+        let gone = format!("DELETE FROM orders WHERE id IN ({gone})");
+        let without = format!("DELETE FROM people WHERE id = '2'; {gone}");
+        place.snapshot(false);
+        same_except(&place.db, &place.restore(2, "a"), &without).unwrap();
+        sql(
+            &place,
+            "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE id = '2'",
+        );
+        place.snapshot(false);
+        same_except(&place.db, &place.restore(3, "a"), &gone).unwrap();
+    }
+}

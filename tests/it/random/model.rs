@@ -162,6 +162,16 @@ impl Table {
         }
     }
 
+    /// Whether a column of the key makes numbers of what is compared with it, or text; none where it takes
+    /// things as they are.
+    pub fn takes_numbers(&self, column: usize) -> Option<bool> {
+        match self.columns[column].declared {
+            "INTEGER" | "INT" => Some(true),
+            "TEXT" => Some(false),
+            _ => None,
+        }
+    }
+
     /// The column of [`Role::Since`], if there is one.
     pub fn since(&self) -> Option<usize> {
         self.living()

@@ -212,16 +212,18 @@ impl<'a> Owners<'a> {
     /// Rows whose link holds a key that nobody has.
     fn left(&self, table: usize, link: &Link, key: &[Value]) -> Result<Vec<i64>> {
         let own = self.model.tables[table].names(&link.columns);
-        let on: Vec<String> = own
-            .iter()
-            .enumerate()
-            .map(|(at, own)| {
-                format!(
-                    "CAST(c.{own} AS TEXT) = CAST(?{} AS TEXT) COLLATE BINARY",
-                    at + 1
-                )
-            })
-            .collect();
+        let register = &self.model.tables[0];
+        // A CAST has the affinity of its type, as the register's column has it.
+        let held = |at: usize, value: &Value| match (register.takes_numbers(link.key[at]), value) {
+            (Some(true), Value::Integer(_) | Value::Real(_)) => {
+                format!("CAST(?{} AS NUMERIC)", at + 1)
+            }
+            (Some(false), Value::Text(_)) => format!("CAST(?{} AS TEXT)", at + 1),
+            _ => format!("?{}", at + 1),
+        };
+        let pair = |(at, (own, value))| format!("{} = +c.{own} COLLATE BINARY", held(at, value));
+        let on = own.iter().zip(key).enumerate().map(pair);
+        let on: Vec<String> = on.collect();
         let sql = format!(
             "SELECT c.\"#\" FROM {} AS c WHERE {}{}",
             self.rows(table),
