@@ -118,12 +118,13 @@ struct Kept {
 }
 
 impl Kept {
-    /// Those in the register: their keys, and since when they have them.
+    /// Those in the register: their keys, and since when they have them. A row without a whole key is
+    /// nobody.
     fn people(&self) -> Vec<(Vec<Value>, Value)> {
-        check::people(
-            &Connection::open(&self.path).unwrap(),
-            &self.model.tables[0],
-        )
+        let conn = Connection::open(&self.path).unwrap();
+        let mut all = check::people(&conn, &self.model.tables[0]);
+        all.retain(|(key, _)| !key.contains(&Value::Null));
+        all
     }
 }
 
@@ -273,8 +274,7 @@ impl Run {
     /// Forgets one of those who are in the register; none if nobody is, or the key as it is typed
     /// means somebody else as well.
     fn forget(&mut self, after: usize, who: u32) -> Option<check::Gone> {
-        let mut all = self.kept.last()?.people();
-        all.retain(|(key, _)| !key.contains(&Value::Null));
+        let all = self.kept.last()?.people();
         let (key, since) = all.get(who as usize % all.len().max(1))?.clone();
         let mut repository = self.place.change();
         let meant = label(&repository, (&key, &since))?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::random::Kept;
 use crate::random::model::{Column, Keys, Role, Said};
 use crate::random::values::Takes;
 
@@ -168,6 +169,21 @@ fn whoever_is_gone_may_be_gone_and_nothing_else() {
         nothing.contains("leads to somebody else") || nothing.contains("new row"),
         "{nothing}"
     );
+}
+
+#[test]
+fn a_row_of_the_register_without_a_key_is_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kept");
+    let sql = "CREATE TABLE customers (id INT PRIMARY KEY, name TEXT);
+               INSERT INTO customers VALUES (NULL, 'x'), (3, 'y')";
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    let kept = Kept {
+        path,
+        model: model(),
+        words: Words::default(),
+    };
+    assert_eq!(kept.people(), [(vec![Value::Integer(3)], Value::Null)]);
 }
 
 #[test]
