@@ -7,7 +7,7 @@ use super::neutral::{Choice, Slot};
 use super::shaped::shaped;
 use super::sql::{Literal, quote};
 use super::tombstone::{Gone, Tombstones};
-use crate::schema::{ParentColumn, Reference};
+use crate::schema::{Ownership, ParentColumn, Reference};
 use crate::value::Value;
 
 /// The first number for what several numbers stand for: beyond all that rows come with.
@@ -53,15 +53,52 @@ impl Tombstones<'_> {
             match insert.run(self.conn, row.rowid, values.iter().map(Value::as_ref)) {
                 Ok(()) => {
                     self.nulled += nulled;
-                    return Ok(());
+                    return self.follow(table, row, &values);
                 }
                 Err(error) if is_refusal(&error) => {}
                 Err(error) => return Err(error),
             }
         }
-        let values = values.iter().map(Value::as_ref);
-        unchecked(self.conn, || insert.run(self.conn, row.rowid, values))?;
+        let run = || insert.run(self.conn, row.rowid, values.iter().map(Value::as_ref));
+        unchecked(self.conn, run)?;
         self.note(table, Misfit::Unchecked);
+        self.follow(table, row, &values)
+    }
+
+    /// Makes neutral rows in tables of nobody to which a row leads that has been put, where it led by what
+    /// is lost: a row there that named the forgotten in its key has another key by now.
+    fn follow(&mut self, table: usize, row: &Late, values: &[Value]) -> rusqlite::Result<()> {
+        let (schema, shapes) = (self.schema, self.shapes);
+        for key in &shapes[table].keys {
+            let owned = [Ownership::Register, Ownership::Owned];
+            if owned.contains(&schema.tables[key.parent].ownership) {
+                continue;
+            }
+            let (mut known, mut number) = (Vec::new(), None);
+            for (own, other) in key.columns.iter().zip(&key.parent_columns) {
+                let places = self.place(table, own).zip(self.place(key.parent, other));
+                let Some((ParentColumn::Column(at), other)) = places else {
+                    break;
+                };
+                if let LateCell::Lost(lost) = row.cells[at] {
+                    number = Some(lost);
+                }
+                if values[at] != Value::Null {
+                    known.push((other, values[at].clone()));
+                }
+            }
+            let whole = known.len() == key.columns.len();
+            let Some(number) = number.filter(|_| whole) else {
+                continue;
+            };
+            if !self.has_row(key.parent, &known)? {
+                self.key(Gone {
+                    table: key.parent,
+                    number,
+                    known,
+                })?;
+            }
+        }
         Ok(())
     }
 

@@ -88,24 +88,33 @@ impl<'a> Tombstones<'a> {
                 .copied()
                 .chain(kept)
                 .collect();
-            let pair = |at: &ParentColumn| Some((self.column(gone.table, *at)?, fixed.get(at)?));
+            let pair = |at: &ParentColumn| Some((*at, fixed.get(at)?.clone()));
             let pairs: Option<Vec<_>> = key.iter().map(pair).collect();
             let Some(pairs) = pairs.filter(|_| key.iter().any(is_known)) else {
                 continue;
             };
-            let test = |(at, (column, _)): (usize, &(&Column, _))| {
-                format!("{} = ?{}", quote(&column.name), at + 1)
-            };
-            let tests: Vec<String> = pairs.iter().enumerate().map(test).collect();
-            let table = quote(&self.schema.tables[gone.table].name);
-            let sql = format!("SELECT 1 FROM {table} WHERE {}", tests.join(" AND "));
-            let bound = pairs.iter().map(|(_, value)| Bound(value.as_ref()));
-            let bound = rusqlite::params_from_iter(bound);
-            if self.conn.prepare_cached(&sql)?.exists(bound)? {
+            if self.has_row(gone.table, &pairs)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether `table` has a row with these values.
+    pub(super) fn has_row(
+        &self,
+        table: usize,
+        values: &[(ParentColumn, Value)],
+    ) -> rusqlite::Result<bool> {
+        let columns = values.iter().map(|(at, _)| self.column(table, *at));
+        let tests = columns.flatten().enumerate();
+        let tests = tests.map(|(at, column)| format!("{} = ?{}", quote(&column.name), at + 1));
+        let tests = tests.collect::<Vec<_>>().join(" AND ");
+        let table = quote(&self.schema.tables[table].name);
+        let sql = format!("SELECT 1 FROM {table} WHERE {tests}");
+        let bound = values.iter().map(|(_, value)| Bound(value.as_ref()));
+        let bound = rusqlite::params_from_iter(bound);
+        self.conn.prepare_cached(&sql)?.exists(bound)
     }
 
     /// The literals of a table's own SQL.

@@ -252,7 +252,7 @@ impl<'a> Tombstones<'a> {
         Ok(found)
     }
 
-    fn place(&self, table: usize, name: &str) -> Option<ParentColumn> {
+    pub(super) fn place(&self, table: usize, name: &str) -> Option<ParentColumn> {
         match place(&self.schema.tables[table], &self.shapes[table], name)? {
             Kept::Stored(column) => Some(column),
             Kept::Generated => None,

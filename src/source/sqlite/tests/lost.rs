@@ -425,3 +425,25 @@ fn a_key_that_names_the_forgotten_leads_to_the_same_row_as_before() {
     assert_eq!(ask(&copy, "SELECT * FROM notes"), notes);
     assert_eq!(built.tombstones, 1);
 }
+
+#[test]
+fn a_shared_row_that_names_the_forgotten_in_its_key_leaves_nobody_leading_nowhere() {
+    let (_dir, path) = database(
+        "CREATE TABLE c(a INT, b TEXT, PRIMARY KEY(a, b));
+         CREATE TABLE s(a NOT NULL, b NOT NULL, x, PRIMARY KEY(a, b), FOREIGN KEY(a, b) REFERENCES c);
+         CREATE TABLE t(a NOT NULL, b NOT NULL, d NOT NULL, PRIMARY KEY(a, b, d),
+            FOREIGN KEY(a, b) REFERENCES s, FOREIGN KEY(a, d) REFERENCES s);
+         INSERT INTO c VALUES (0, 'x'), (0, 'y'), (1, 'z');
+         INSERT INTO s VALUES (0, 'x', 'p'), (0, 'y', 'q'), (1, 'z', 'r');
+         INSERT INTO t VALUES (0, 'x', 'x'), (0, 'x', 'y'), (0, 'y', 'x'), (0, 'y', 'y'), (1, 'z', 'z');",
+    );
+    let mut rules = register("c", &["a", "b"]);
+    rules.shared = strings(&["s", "t"]);
+    let (copy, built) = rebuild(&path, &rules, &["'0,'x''"]);
+    expect_whole(&built);
+    assert_eq!(ask(&copy, "SELECT count(*) FROM t"), ["5"]);
+    let named = "SELECT count(*) FROM t WHERE 'x' IN (b, d)";
+    assert_eq!(ask(&copy, named), ["0"]);
+    let shared = "SELECT x FROM s WHERE x IS NOT NULL ORDER BY x";
+    assert_eq!(ask(&copy, shared), ["'p'", "'q'", "'r'"]);
+}
