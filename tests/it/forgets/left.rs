@@ -180,3 +180,21 @@ fn a_row_leads_to_the_forgotten_as_the_register_compares_keys() {
         same_except(&place.db, &place.restore(3, "a"), &gone).unwrap();
     }
 }
+
+#[test]
+fn what_led_nowhere_leads_to_somebody_who_came_and_was_forgotten() {
+    for full in [true, false] {
+        let place = Place::new("table = \"people\"\nkey = \"id\"", "", |db| {
+            let schema = "PRAGMA foreign_keys = OFF; CREATE TABLE people (id INTEGER PRIMARY KEY DESC, back INT REFERENCES cards(who));
+                 CREATE TABLE cards (who INTEGER PRIMARY KEY REFERENCES people(id));
+                 INSERT INTO people VALUES (-9223372036854775808, 2), (3, 2), (4, NULL);";
+            Connection::open(db).unwrap().execute_batch(schema).unwrap();
+        });
+        place.snapshot(true);
+        sql(&place, "INSERT INTO people VALUES (2, NULL)");
+        place.snapshot(full);
+        forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+        let gone = "DELETE FROM people WHERE id = 2; UPDATE people SET back = NULL";
+        same_except(&place.db, &place.restore(2, "a"), gone).unwrap();
+    }
+}

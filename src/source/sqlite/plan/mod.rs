@@ -93,6 +93,8 @@ struct Planner<'a> {
     distance: Vec<usize>,
     owners: Owners,
     references: Vec<Vec<Edge>>,
+    /// For each table the edges to owned rows that are no references: by the rowid, or by what is computed.
+    unsaid: Vec<Vec<Edge>>,
     trouble: Trouble,
     unexamined: Vec<usize>,
     unmet: Vec<String>,

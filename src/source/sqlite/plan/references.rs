@@ -27,6 +27,8 @@ impl Planner<'_> {
                     continue;
                 }
                 let Some(reference) = self.reference(table, &edge, *parent, columns) else {
+                    // What is no cell of this table may be one of those that lead here.
+                    self.unsaid[table].push(edge);
                     continue;
                 };
                 // A rule that follows a foreign key says nothing new, unless under a condition.
@@ -51,7 +53,9 @@ impl Planner<'_> {
             changed = false;
             for table in 0..self.shapes.len() {
                 for key in self.shapes[table].keys.clone() {
-                    for edge in self.references[key.parent].clone() {
+                    let said = self.references[key.parent].iter();
+                    let edges: Vec<Edge> = said.chain(&self.unsaid[key.parent]).cloned().collect();
+                    for edge in edges {
                         changed |= self.refer_through(table, &key, &edge);
                     }
                 }
@@ -83,11 +87,14 @@ impl Planner<'_> {
             to: edge.to.clone(),
             filter: None,
         };
-        if (table == *to && edge.columns == *theirs) || self.references[table].contains(&edge) {
+        let known = [&self.references[table], &self.unsaid[table]];
+        let known = known.iter().any(|edges| edges.contains(&edge));
+        if (table == *to && edge.columns == *theirs) || known {
             return false;
         }
         let Some(reference) = self.reference(table, &edge, *to, theirs) else {
-            return false;
+            self.unsaid[table].push(edge);
+            return true;
         };
         self.references[table].push(edge);
         self.table(table).references.push(reference);

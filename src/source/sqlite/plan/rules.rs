@@ -37,6 +37,7 @@ impl<'a> Planner<'a> {
                 unordered: shapes.iter().map(|shape| shape.unordered.clone()).collect(),
             },
             references: vec![Vec::new(); tables],
+            unsaid: vec![Vec::new(); tables],
             trouble,
             unexamined: Vec::new(),
             unmet: Vec::new(),
