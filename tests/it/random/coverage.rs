@@ -13,6 +13,7 @@ use super::case::case;
 use super::model::{Means, Said};
 use super::owners::Owners;
 use super::world::World;
+use super::world::links::all_columns;
 
 /// What the script of a case must hold in some case, as SQL that SQLite took.
 const WORDS: [(&str, f64); 66] = [
@@ -206,13 +207,7 @@ fn the_generator_makes_some_of_everything() {
             note("itself", table.links.iter().any(|l| l.to == at));
             note(
                 "many to many",
-                table.links.len() > 1
-                    && table.key
-                        == table
-                            .links
-                            .iter()
-                            .flat_map(|l| l.columns.clone())
-                            .collect::<Vec<_>>(),
+                table.links.len() > 1 && table.key == all_columns(&table.links),
             );
             note(
                 "a composite link",

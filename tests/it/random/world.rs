@@ -13,7 +13,7 @@ use super::model::Model;
 mod changes;
 mod extras;
 mod fulltext;
-mod links;
+pub mod links;
 mod names;
 mod rows;
 mod tables;

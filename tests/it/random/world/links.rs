@@ -11,6 +11,17 @@ pub(super) fn fits_also(name: &str) -> bool {
     !name.contains(',') && name.trim() == name
 }
 
+/// The columns of some links, each once: SQLite drops the second from a key, and a rule with both fits none.
+pub fn all_columns(links: &[Link]) -> Vec<usize> {
+    let mut all = Vec::new();
+    for at in links.iter().flat_map(|link| &link.columns) {
+        if !all.contains(at) {
+            all.push(*at);
+        }
+    }
+    all
+}
+
 impl World {
     /// Where the rows lead.
     pub(super) fn links(&mut self, draft: &mut Draft, dice: &mut Dice<'_>) {
@@ -71,12 +82,7 @@ impl World {
 
     /// Many-to-many: what it leads to is its key.
     fn key_of_links(&mut self, draft: &mut Draft, dice: &mut Dice<'_>) {
-        let columns: Vec<usize> = draft
-            .table
-            .links
-            .iter()
-            .flat_map(|l| l.columns.clone())
-            .collect();
+        let columns = all_columns(&draft.table.links);
         if !self.model.tables.is_empty()
             && draft.table.key.is_empty()
             && !columns.is_empty()
@@ -236,5 +242,28 @@ impl World {
             declared: false,
             means: Means::Nothing,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_two_links_in_one_tenant_names_it_once() {
+        let link = |columns: &[usize]| Link {
+            columns: columns.to_vec(),
+            to: 0,
+            key: vec![0, 1],
+            declared: false,
+            means: Means::Nothing,
+        };
+        assert_eq!(all_columns(&[link(&[0, 1]), link(&[0, 2])]), [0, 1, 2]);
+        let sql = "CREATE TABLE t(a, b, c, PRIMARY KEY (a, b, a, c)) WITHOUT ROWID";
+        let conn = rusqlite::Connection::open_in_memory().unwrap();
+        conn.execute_batch(sql).unwrap();
+        let key = "SELECT max(pk) FROM pragma_table_info('t')";
+        let key = conn.query_row(key, [], |row| row.get::<_, i64>(0));
+        assert_eq!(key.unwrap(), 3);
     }
 }
