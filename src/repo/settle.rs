@@ -383,22 +383,6 @@ fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
         store.read_back(path, age)?;
     }
     store.sweep("keyring")?;
-    let others = |store: &Store| -> Outcome<Vec<String>> {
-        let listed = store.list("keyring")?.into_keys();
-        Ok(listed
-            .filter(|found| !store.holds_keys() || found != path)
-            .collect())
-    };
-    for other in others(store)? {
-        store.destroy(&other)?;
-    }
-    match others(store)?.first() {
-        None => Ok(()),
-        Some(left) => {
-            let name = store.name().as_str();
-            Err(Failure::new(format!(
-                "store {name:?} still has {left} after it was deleted"
-            )))
-        }
-    }
+    // Whoever may hold it holds nothing else there, and whoever may not holds nothing.
+    Ok(store.purge("keyring", store.holds_keys().then_some(path))?)
 }

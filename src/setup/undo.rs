@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::certificate;
-use crate::config::Config;
+use crate::config::{Config, Store};
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
 
@@ -34,7 +34,7 @@ impl Undo {
     /// and neither does any store.
     pub(super) fn new(config: &Config, path: &Path) -> Self {
         let mut undo = Self { new: Vec::new() };
-        let folders = config.stores.iter().map(|store| store.path.as_path());
+        let folders = config.stores.iter().filter_map(Store::directory);
         for folder in folders.chain([config.state_dir.as_path()]) {
             undo.made(folder);
             for name in OURS {

@@ -166,7 +166,7 @@ shared = ["country", "product"]
         self.config()
             .stores
             .into_iter()
-            .map(|store| store.path)
+            .filter_map(|store| store.directory().map(Path::to_owned))
             .collect()
     }
 
