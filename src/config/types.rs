@@ -158,6 +158,8 @@ pub struct Schedule {
     pub full: Option<Cron>,
     /// Retention.
     pub retention: Option<Cron>,
+    /// Stores that are behind are brought up to date.
+    pub replicate: Option<Cron>,
     /// What the keep rules let go is deleted.
     pub prune: Option<Cron>,
     /// The stores are looked through.

@@ -107,6 +107,7 @@ keep = { daily = 14, weekly = 5, monthly = 12 }
 incremental = \"0 0 2 * * Mon-Sat\"
 full        = \"0 0 2 * * Sun\"
 retention   = \"0 30 3 * * *\"
+replicate   = \"0 0 12 * * *\"
 prune       = \"0 30 4 * * Sun\"
 verify      = \"0 0 5 * * Sun\"
 ";
