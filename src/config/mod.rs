@@ -36,8 +36,8 @@ pub mod write;
 
 pub use cron::{BadCron, Cron};
 pub use period::{BadPeriod, Period};
-pub use store_options::holds_secret;
 pub use problem::{ConfigError, Problem};
+pub use store_options::holds_secret;
 pub use types::{
     Admin, AtEnd, Changes, Full, Fuse, Hide, Keep, Member, Retention, RetentionRule, Role,
     Schedule, Snapshots, Source, Store, StorePlace, Vanished,

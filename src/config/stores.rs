@@ -91,6 +91,7 @@ pub(super) fn stores(
         .map(|written| store(check, written, places))
         .collect();
     let stores: Vec<Store> = stores.into_iter().collect::<Option<_>>()?;
+    apart(check, file, &stores);
     if !stores.is_empty() && !stores.iter().any(|store| store.keys) {
         let hint = "leave `keys` out, or set it to true, at one store at least";
         let what = "no store may hold the keyring: this host's disk would be its only place";
@@ -147,8 +148,39 @@ fn store(
     })
 }
 
-const URL_HINT: &str =
-    "write \"file:///…\" with an absolute path, or \"s3://BUCKET/FOLDER\"";
+/// That no store in a bucket lies in another one. The same bucket behind another server is another.
+fn apart(check: &mut Check<'_, '_>, file: &raw::File, stores: &[Store]) {
+    let server = |store: &Store| {
+        let option = |name: &str| store.options.get(name).cloned();
+        option("endpoint").or_else(|| option("aws_endpoint"))
+    };
+    let place = |store: &Store| match &store.place {
+        StorePlace::S3 { bucket, prefix } => Some(match prefix.as_str() {
+            "" => format!("{bucket}/"),
+            prefix => format!("{bucket}/{prefix}/"),
+        }),
+        _ => None,
+    };
+    for (at, inner) in stores.iter().enumerate() {
+        let within = |(other, outer): &(usize, &Store)| {
+            let (Some(inside), Some(outside)) = (place(inner), place(outer)) else {
+                return false;
+            };
+            let nested = inside.starts_with(&outside) && (inside != outside || at > *other);
+            at != *other && nested && server(inner) == server(outer)
+        };
+        let Some((_, outer)) = stores.iter().enumerate().find(within) else {
+            continue;
+        };
+        let span = file.stores.get(at).map(Spanned::span);
+        let (inner, outer) = (inner.name.as_str(), outer.name.as_str());
+        let what = format!("the store {inner:?} lies in the same place as the store {outer:?}");
+        let hint = "give each of them a folder of its own";
+        check.problems.missing(span.as_ref(), what, hint);
+    }
+}
+
+const URL_HINT: &str = "write \"file:///…\" with an absolute path, or \"s3://BUCKET/FOLDER\"";
 
 /// Reads a store's URL.
 fn location(check: &mut Check<'_, '_>, text: &Text) -> Option<(Url, StorePlace)> {
@@ -164,7 +196,8 @@ fn location(check: &mut Check<'_, '_>, text: &Text) -> Option<(Url, StorePlace)>
             Some(place) => return Some((url.clone(), place)),
             None => (
                 format!("{written:?} does not name a bucket"),
-                "write \"s3://BUCKET/FOLDER\"; the server is named by the option `endpoint`".to_owned(),
+                "write \"s3://BUCKET/FOLDER\"; the server is named by the option `endpoint`"
+                    .to_owned(),
             ),
         },
         Some(url) if url.scheme() == "memory" => {
@@ -207,7 +240,10 @@ fn other_scheme(scheme: &str) -> (String, String) {
 fn bucket(url: &Url) -> Option<StorePlace> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let prefix = url.path().trim_matches('/');
-    let folders = prefix.is_empty() || !prefix.split('/').any(|part| part.trim_matches('.').is_empty());
+    let folders = prefix.is_empty()
+        || !prefix
+            .split('/')
+            .any(|part| part.trim_matches('.').is_empty());
     let fits = folders && prefix.chars().all(plain);
     let rest = url.query().is_none() && url.fragment().is_none() && url.port().is_none();
     let bucket = url.host_str().filter(|host| !host.is_empty())?;

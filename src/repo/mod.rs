@@ -250,7 +250,13 @@ impl Repository {
     /// take the entry, and get it when they are brought level.
     pub fn decide(&mut self, event: crate::journal::Event) -> Outcome<Vec<StoreName>> {
         let meta = self.meta()?;
-        self.log.append(event, &meta, &self.writer, &self.stores)
+        let appended = self.log.append(event, &meta, &self.writer, &self.stores);
+        appended.map_err(|failure| match self.absent.values().next() {
+            Some(why) if self.stores.is_empty() => {
+                Failure::of(failure.kind(), failure.to_string()).because(why.again())
+            }
+            _ => failure,
+        })
     }
 
     /// One entry of the journal, by its number.

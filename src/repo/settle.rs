@@ -334,7 +334,9 @@ impl Repository {
             let Some(url) = places.get(name.as_str()).map(|place| place.url.clone()) else {
                 continue;
             };
-            if placed.is_err() {
+            if let Err(failure) = placed {
+                let what = format!("store {name} may still hold an older keyring");
+                self.notes.push(Failure::new(what).because(failure));
                 continue;
             }
             // A store that was renamed in the configuration is the place that it was before.

@@ -18,13 +18,19 @@ pub enum BadSpec {
     #[error("sources of kind {0:?} cannot be used in this version; only \"sqlite\" can")]
     Kind(String),
     /// Not of the form that a store is named in.
-    #[error("{0:?} does not name a store: write [NAME=]file:///PATH, [NAME=]s3://BUCKET/FOLDER, or an absolute path")]
+    #[error(
+        "{0:?} does not name a store: write [NAME=]file:///PATH, [NAME=]s3://BUCKET/FOLDER, or an absolute path"
+    )]
     Store(String),
     /// A kind of store that this version cannot use.
-    #[error("stores at \"{0}://\" cannot be used in this version; only \"file://\" and \"s3://\" can")]
+    #[error(
+        "stores at \"{0}://\" cannot be used in this version; only \"file://\" and \"s3://\" can"
+    )]
     Scheme(String),
     /// Everybody on the host can read the command line.
-    #[error("`{0}` is a secret, and everybody can read the command line: put it into the environment")]
+    #[error(
+        "`{0}` is a secret, and everybody can read the command line: put it into the environment"
+    )]
     Secret(String),
 }
 
@@ -239,7 +245,11 @@ mod tests {
             ("file:///srv/a=b", "a-b", "file:///srv/a=b"),
             ("x=file:///srv/b", "x", "file:///srv/b"),
             ("file:///", "store", "file:///"),
-            ("s3://acme-backup/tenure", "acme-backup", "s3://acme-backup/tenure"),
+            (
+                "s3://acme-backup/tenure",
+                "acme-backup",
+                "s3://acme-backup/tenure",
+            ),
             ("off=s3://acme?region=x", "off", "s3://acme"),
         ] {
             let spec: StoreSpec = text.parse().unwrap();

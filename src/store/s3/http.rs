@@ -3,7 +3,7 @@
 //!
 //! All of ours may: objects are put whole, deleting twice is deleting, and what is put only where
 //! nothing stands is read back when something does. So a connection that was cut, or an answer that
-//! never came, is tried again like one that could not be opened.
+//! never came or came in part, is tried again like one that could not be opened.
 //!
 //! A large object takes its time on a slow line. So a put is waited for by its size, down to
 //! [`SLOWEST`], and a get for as long as bytes come.
@@ -27,6 +27,8 @@ use crate::store::error::Cause;
 
 /// Bytes a second that an upload must reach.
 const SLOWEST: u64 = 8 << 10;
+/// Bytes of an answer that is waited for as a whole.
+const SHORT: u64 = 256 << 10;
 /// How often a request that is waited for shows that it is.
 const TICK: Duration = Duration::from_secs(10);
 
@@ -75,15 +77,19 @@ impl Line {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let length = request.body().content_length() as u64;
         let limit = self.patience + Duration::from_secs(length / SLOWEST);
-        let client = if length == 0 { &self.reading } else { &self.writing };
+        let client = if length == 0 {
+            &self.reading
+        } else {
+            &self.writing
+        };
         let deadline = Instant::now() + limit;
-        let mut call = HttpService::call(client, request);
+        let mut call = Box::pin(answer(client, request));
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match timeout(left.min(TICK), &mut call).await {
                 Ok(Ok(response)) => {
                     tick();
-                    return Ok(response.map(alive));
+                    return Ok(response);
                 }
                 Ok(Err(error)) => return Err(again(error)),
                 Err(_) if left > TICK => tick(),
@@ -95,6 +101,21 @@ impl Line {
             }
         }
     }
+}
+
+/// What a client answers. A body that is short, or of which nobody says how long it is (as of lists), is
+/// here as a whole, so that one which is cut off is no answer.
+async fn answer(client: &Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let response = HttpService::call(client, request).await?;
+    let length = response.headers().get("content-length");
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > SHORT) {
+        return Ok(response.map(alive));
+    }
+    let (head, body) = response.into_parts();
+    let whole = body.collect().await;
+    let whole = whole.map_err(|error| HttpError::new(HttpErrorKind::Request, error))?;
+    Ok(HttpResponse::from_parts(head, whole.to_bytes().into()))
 }
 
 /// Marks what the library would not send again as what may be.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use object_store::ObjectStore;
 use object_store::aws::AmazonS3;
 use object_store::path::Path as Location;
 use object_store::prefix::PrefixStore;
@@ -14,8 +15,8 @@ mod options;
 mod refusal;
 mod versions;
 
-pub use http::pulse;
 use http::Line;
+pub use http::pulse;
 use options::Options;
 pub use refusal::Refusal;
 pub use versions::{Lock, Version, Versioning};
@@ -32,6 +33,8 @@ pub struct Address {
 /// A bucket, and the folder in it.
 pub(super) struct Bucket {
     s3: AmazonS3,
+    /// The same, which says of each request that it has a checksum: for puts alone.
+    putting: AmazonS3,
     line: Line,
     prefix: String,
     retries: usize,
@@ -46,23 +49,32 @@ impl Bucket {
     ) -> Result<Self, Cause> {
         let (options, builder) = Options::read(store, options)?;
         let line = Line::new(&options)?;
-        let s3 = builder
+        let builder = builder
             .with_bucket_name(&address.bucket)
-            .with_http_connector(line.clone())
-            .build()?;
+            .with_http_connector(line.clone());
         Ok(Self {
-            s3,
+            putting: options::saying_checksum(builder.clone())?.build()?,
+            s3: builder.build()?,
             line,
             prefix: address.prefix.clone(),
             retries: options.retry.max_retries,
         })
     }
 
-    /// What lies in the folder.
-    pub(super) fn objects(&self) -> Arc<dyn object_store::ObjectStore> {
+    /// What lies in the folder, for all but puts.
+    pub(super) fn objects(&self) -> Arc<dyn ObjectStore> {
+        self.in_folder(&self.s3)
+    }
+
+    /// The same, for puts.
+    pub(super) fn putting(&self) -> Arc<dyn ObjectStore> {
+        self.in_folder(&self.putting)
+    }
+
+    fn in_folder(&self, s3: &AmazonS3) -> Arc<dyn ObjectStore> {
         match self.prefix.as_str() {
-            "" => Arc::new(self.s3.clone()),
-            prefix => Arc::new(PrefixStore::new(self.s3.clone(), prefix)),
+            "" => Arc::new(s3.clone()),
+            prefix => Arc::new(PrefixStore::new(s3.clone(), prefix)),
         }
     }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs};
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
-use object_store::{BackoffConfig, RetryConfig};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut};
+use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, HeaderMap, RetryConfig};
 use zeroize::Zeroizing;
 
 use crate::store::error::Cause;
@@ -44,7 +44,14 @@ impl Options {
         store: &str,
         options: &BTreeMap<String, String>,
     ) -> Result<(Self, AmazonS3Builder), Cause> {
+        // Buckets with locks take nothing without a checksum. The environment may name another one.
         let mut builder = AmazonS3Builder::from_env();
+        if builder
+            .get_config_value(&AmazonS3ConfigKey::Checksum)
+            .is_none()
+        {
+            builder = builder.with_checksum_algorithm(Checksum::SHA256);
+        }
         for key in CREDENTIALS {
             if let Some(secret) = credential(store, key.as_ref())? {
                 builder = builder.with_config(key, secret.as_str());
@@ -88,6 +95,24 @@ impl Options {
             .with_retry(own.retry.clone());
         Ok((own, builder))
     }
+}
+
+/// The same with a header on every request that says how checksums are made: buckets with locks take
+/// nothing without it, and the library does not send it.
+pub(super) fn saying_checksum(builder: AmazonS3Builder) -> Result<AmazonS3Builder, Cause> {
+    let algorithm = builder.get_config_value(&AmazonS3ConfigKey::Checksum);
+    let algorithm = algorithm.unwrap_or_default().to_uppercase();
+    let value = algorithm
+        .parse()
+        .map_err(|_| bad("checksum_algorithm", &algorithm))?;
+    let mut headers = HeaderMap::new();
+    headers.insert("x-amz-sdk-checksum-algorithm", value);
+    let http = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+    let http = builder.get_config_value(&http).as_deref() == Some("true");
+    let options = ClientOptions::new()
+        .with_allow_http(http)
+        .with_default_headers(headers);
+    Ok(builder.with_client_options(options))
 }
 
 /// Without credentials the library would look for those of a machine in a cloud, for minutes.

@@ -33,7 +33,8 @@ pub enum Refusal {
 impl Refusal {
     /// What a server answered, out of an error of the library; none if no server is behind it.
     pub fn of(error: &object_store::Error) -> Option<Self> {
-        let library = chain(error).any(|cause| cause.is::<object_store::client::HttpError>());
+        let of_http = |cause: &(dyn Error + 'static)| cause.is::<object_store::client::HttpError>();
+        let library = chain(error).any(of_http);
         let text = error.to_string();
         match Self::read(&text) {
             Some(answer) => Some(answer),
@@ -107,12 +108,17 @@ impl Refusal {
         match self {
             Self::Answer { code, status, .. } => match code.as_str() {
                 "NoSuchBucket" => Some("make the bucket first, or mend the store's `url`"),
-                "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken"
-                | "ExpiredToken" | "AuthFailure" => Some(
+                "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "InvalidToken"
+                | "ExpiredToken"
+                | "AuthFailure" => Some(
                     "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or at the systemd \
                      credentials of the same names",
                 ),
-                "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+                "PermanentRedirect"
+                | "AuthorizationHeaderMalformed"
+                | "IllegalLocationConstraintException" => {
                     Some("name the bucket's region: options = { region = \"…\" }")
                 }
                 "RequestTimeTooSkewed" => Some("set this host's clock right"),
@@ -123,7 +129,10 @@ impl Refusal {
                 _ => None,
             },
             // ENETUNREACH, EAFNOSUPPORT, EPERM
-            Self::Silence { os: Some(101 | 97 | 1), .. } => Some(
+            Self::Silence {
+                os: Some(101 | 97 | 1),
+                ..
+            } => Some(
                 "this process may not use the network; under systemd put PrivateNetwork=no, \
                  RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 and IPAddressAllow=any into a \
                  drop-in (`systemctl edit tenured.service`)",

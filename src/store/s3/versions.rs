@@ -175,7 +175,8 @@ impl Bucket {
             Err(Cause::Server(refusal)) if refusal.is_unknown() => return Ok(Versioning::Never),
             answer => answer?,
         };
-        let state: VersioningState = parse(&text, "VersioningConfiguration")?;
+        // Its root has another name where it is not Amazon's.
+        let state: VersioningState = parse(&text, "Versioning")?;
         match state.status {
             None => Ok(Versioning::Never),
             Some(_) => Ok(Versioning::Kept {
@@ -267,11 +268,11 @@ impl Bucket {
     }
 }
 
-/// Reads an answer whose root must be of this name: some servers leave out of a request what they do
+/// Reads an answer whose root has this in its name: some servers leave out of a request what they do
 /// not know, and answer another one.
 fn parse<'t, T: Deserialize<'t>>(text: &'t str, root: &str) -> Result<T, Cause> {
-    let wrong = |what: String| Cause::Address(format!("the server's answer is no {root}: {what}"));
-    if !text.contains(&format!("<{root}")) {
+    let wrong = |what: String| Cause::Address(format!("the server's answer has no {root}: {what}"));
+    if !text.contains(root) {
         return Err(wrong("it answers another request".into()));
     }
     quick_xml::de::from_str(text).map_err(|error| wrong(error.to_string()))
