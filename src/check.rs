@@ -61,12 +61,20 @@ impl Checked {
     }
 
     fn failed(&mut self, context: &str, failure: &Failure) {
+        self.tell(Severity::Error, context, failure);
+    }
+
+    fn failed_with(&mut self, severity: Severity, failure: &Failure) {
+        self.tell(severity, "", failure);
+    }
+
+    fn tell(&mut self, severity: Severity, context: &str, failure: &Failure) {
         let mut what = format!("{context}{failure}");
         for cause in failure.causes() {
             what.push_str(": ");
             what.push_str(&cause);
         }
-        self.push(Severity::Error, what, failure.next_step());
+        self.push(severity, what, failure.next_step());
     }
 }
 
@@ -214,8 +222,10 @@ fn opened(checked: &mut Checked, repository: &Repository) -> Outcome<()> {
             None => {}
         }
     }
+    let retention = repository.config.retention.as_ref();
+    let deadline = retention.map(|retention| retention.deadline.fewest_days());
     for store in &repository.stores {
-        probe::run(store).unwrap_or_else(|failure| checked.failed("", &failure));
+        probe::run(checked, store, deadline);
     }
     memory(checked, repository);
     clock(checked, repository)?;
