@@ -10,9 +10,9 @@ use crate::config::{Config, ConfigError};
 use crate::error::{Failure, Outcome};
 use crate::inspect;
 use crate::repo::Repository;
+use crate::repo::places::open_store;
 use crate::schema::Ownership;
 use crate::source::sqlite::{Database, SqliteError};
-use crate::store::Store;
 
 mod probe;
 
@@ -61,12 +61,20 @@ impl Checked {
     }
 
     fn failed(&mut self, context: &str, failure: &Failure) {
+        self.tell(Severity::Error, context, failure);
+    }
+
+    fn failed_with(&mut self, severity: Severity, failure: &Failure) {
+        self.tell(severity, "", failure);
+    }
+
+    fn tell(&mut self, severity: Severity, context: &str, failure: &Failure) {
         let mut what = format!("{context}{failure}");
         for cause in failure.causes() {
             what.push_str(": ");
             what.push_str(&cause);
         }
-        self.push(Severity::Error, what, failure.next_step());
+        self.push(severity, what, failure.next_step());
     }
 }
 
@@ -171,7 +179,7 @@ fn repository(checked: &mut Checked, config: Config, runtime: &Handle) {
             checked.failed("", &failure);
             // Whether these are this repository's cannot be told, so nothing is written to them.
             for store in configured {
-                let opened = Store::open_dir(&store.name, &store.path, store.keys, false, runtime);
+                let opened = open_store(&store, false, runtime);
                 if let Err(error) = opened.and_then(|opened| opened.list("writer").map(drop)) {
                     checked.failed("", &error.into());
                 }
@@ -202,19 +210,22 @@ fn opened(checked: &mut Checked, repository: &Repository) -> Outcome<()> {
     for store in &repository.config.stores {
         let name = store.name.as_str();
         match repository.absent.get(&store.name) {
-            Some(_) if !known.contains_key(name) && !store.path.exists() => {
-                let what = format!(
-                    "store {name:?} is new, and {} does not exist yet",
-                    store.path.display()
-                );
-                checked.push(Severity::Warning, what, Some("the next snapshot makes it"));
-            }
+            Some(failure) if !known.contains_key(name) => match store.directory() {
+                Some(path) if !path.exists() => {
+                    let path = path.display();
+                    let what = format!("store {name:?} is new, and {path} does not exist yet");
+                    checked.push(Severity::Warning, what, Some("the next snapshot makes it"));
+                }
+                _ => checked.failed("", failure),
+            },
             Some(failure) => checked.failed("", failure),
             None => {}
         }
     }
+    let retention = repository.config.retention.as_ref();
+    let deadline = retention.map(|retention| retention.deadline.fewest_days());
     for store in &repository.stores {
-        probe::run(store).unwrap_or_else(|failure| checked.failed("", &failure));
+        probe::run(checked, store, deadline);
     }
     memory(checked, repository);
     clock(checked, repository)?;

@@ -3,6 +3,8 @@
 //! Stores are not touched here beyond a look: what makes them stores of the repository is put into
 //! them by [`Repository::settle`], as for any store that is added later.
 
+use std::path::Path;
+
 use tokio::runtime::Handle;
 
 use crate::catalog::Catalog;
@@ -15,10 +17,10 @@ use crate::keyring::recovery::{self, Recipient};
 use crate::keyring::tree::{Forest, Tree};
 use crate::keyring::{HostKeyring, Keyring, host};
 use crate::repo::Repository;
+use crate::repo::places::open_store;
 use crate::repo::state::StateDir;
 use crate::secret::{self, Seed};
 use crate::sign::{SigningKey, VerifyKey};
-use crate::store::Store;
 
 /// The root's private key, for as long as `init` runs. It never reaches the host's disk in plain.
 pub struct Root {
@@ -48,8 +50,9 @@ pub fn check_vacant(config: &Config, runtime: &Handle) -> Outcome<()> {
         return Err(Failure::of(FailureKind::Refused, what)
             .hint("--force replaces the configuration alone, never keys"));
     }
-    for store in config.stores.iter().filter(|store| store.path.exists()) {
-        let opened = Store::open_dir(&store.name, &store.path, store.keys, false, runtime)?;
+    let is_there = |store: &&crate::config::Store| store.directory().is_none_or(Path::exists);
+    for store in config.stores.iter().filter(is_there) {
+        let opened = open_store(store, false, runtime)?;
         let used = [
             "writer",
             "keyring",
@@ -62,7 +65,7 @@ pub fn check_vacant(config: &Config, runtime: &Handle) -> Outcome<()> {
             if !opened.list(folder)?.is_empty() {
                 let what = format!("store {:?} holds a repository already", store.name.as_str());
                 return Err(Failure::of(FailureKind::Refused, what)
-                    .hint("give it a directory of its own, or `tenure recover` from it"));
+                    .hint("give it a place of its own, or `tenure recover` from it"));
             }
         }
     }

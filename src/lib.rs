@@ -57,6 +57,7 @@ pub mod keys;
 pub mod lifecycle;
 pub mod prune;
 pub mod register;
+pub mod replicate;
 pub mod repo;
 pub mod restore;
 pub mod selftest;

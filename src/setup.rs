@@ -104,6 +104,7 @@ fn make(wanted: &Wanted, path: &Path, mut planned: Planned, runtime: &Handle) ->
     let root = Root::make()?;
     undo::clear(&config.state_dir)?;
     let mut undo = Undo::new(&config, path);
+    let planned_for = config.clone();
     let made = || -> Outcome<Repository> {
         for file in [path, &config.host_key] {
             fsx::create_dir(file.parent().unwrap_or(Path::new("/")))?;
@@ -125,6 +126,7 @@ fn make(wanted: &Wanted, path: &Path, mut planned: Planned, runtime: &Handle) ->
             Ok(told(path, planned, &repository, recovery_key, true))
         }
         Err(failure) => {
+            undo::withdraw(&planned_for, runtime);
             undo.run();
             Err(failure)
         }

@@ -202,7 +202,10 @@ impl Problems {
         for store in stores {
             let name = &store.name;
             if let Some(failure) = repository.absent.get(name) {
-                let what = format!("store {name} is out of reach: {failure}");
+                let mut what = format!("store {name} is out of reach: {failure}");
+                for cause in failure.causes() {
+                    what += &format!(": {cause}");
+                }
                 let hint = failure
                     .next_step()
                     .unwrap_or("is it mounted? `tenure check` tells more");
@@ -213,7 +216,7 @@ impl Problems {
                 let what = format!("store {name} is behind by {} snapshot{s}", store.behind);
                 self.add(
                     what,
-                    "the next `tenure snapshot` brings it up to date if it can be reached",
+                    "`tenure replicate` brings it up to date if it can be reached, and so does the next snapshot",
                 );
             }
         }

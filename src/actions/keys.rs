@@ -13,6 +13,7 @@ use crate::{forget, keys};
 pub fn forget(context: &Context, wanted: &Forget) -> Outcome<Answer> {
     let mut repository = context.change()?;
     let forgotten = forget::run(&mut repository, &wanted.ids, &wanted.tables)?;
+    context.heed(&repository);
     let value = || {
         json!({
             "epoch": forgotten.epoch,

@@ -107,6 +107,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
         vacuum: wanted.vacuum,
     };
     let erased = erase::on_request(&mut repository, &wanted.id, &how)?;
+    context.heed(&repository);
     let certificate = shown(&repository, erased.entry)?;
     // What only keeps the certificate from being final does not keep the erasure from being done.
     let is_part = erased.pending.iter().any(Pending::is_work);

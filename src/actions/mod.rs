@@ -29,6 +29,7 @@ mod lives;
 pub mod params;
 mod prune;
 mod records;
+mod replicate;
 mod restore;
 mod retention;
 mod snapshots;
@@ -185,6 +186,7 @@ pub fn perform(context: &Context, action: &Action) -> Outcome<Answer> {
         Action::Snapshots(_) => snapshots::list(context),
         Action::Snapshot(wanted) => snapshots::take(context, wanted.full),
         Action::Verify(wanted) => status::verify(context, wanted.store.as_ref(), wanted.data),
+        Action::Replicate(_) => replicate::run(context),
         Action::Prune(wanted) => prune::run(context, wanted),
         Action::Restore(wanted) => restore::whole(context, wanted),
         Action::CustomerList(wanted) => customer::list(context, wanted),

@@ -150,6 +150,8 @@ actions! {
     Verify(params::Verify) "verify" POST "/v1/verify" OPERATE Change true
         [store: string, data: boolean]
         "sees that every object is there and whole";
+    Replicate(Nothing) "replicate" POST "/v1/replicate" OPERATE Change true []
+        "brings stores that are behind up to date";
     Prune(params::Prune) "prune" POST "/v1/prune" OPERATE Destroy true
         [confirm: string, dry_run: boolean]
         "deletes the snapshots that the keep rules let go";

@@ -26,6 +26,17 @@ pub struct Level {
     pub behind: Vec<(StoreName, Failure)>,
     /// Packs that every one of the stores has.
     pub packs: HashSet<ObjectName>,
+    /// What was copied to each store that lacked something.
+    pub copied: BTreeMap<StoreName, Copied>,
+}
+
+/// How much was copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Looks at every store, and copies what it lacks if another store has it.
@@ -36,6 +47,7 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
         stores: Vec::new(),
         behind: Vec::new(),
         packs: HashSet::new(),
+        copied: BTreeMap::new(),
     };
     let mut listed = Vec::new();
     for (store, listing) in repository.stores.iter().zip(listings) {
@@ -48,7 +60,8 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
         level.behind.push((name.clone(), failure.again()));
     }
     let damaged = Damaged::look_again(repository, &mut listed)?;
-    let failed = fill(repository, &snapshots, &mut listed, report);
+    let copied = &mut level.copied;
+    let failed = fill(repository, &snapshots, &mut listed, copied, report);
     let mended: Vec<_> = damaged.mended(&listed).cloned().collect();
     let mut complete = Vec::new();
     for (store, listing) in listed {
@@ -111,6 +124,7 @@ fn fill(
     repository: &Repository,
     snapshots: &[(SnapshotId, Manifest)],
     listed: &mut [(Store, Listing)],
+    copied: &mut BTreeMap<StoreName, Copied>,
     report: &dyn Report,
 ) -> BTreeMap<StoreName, Failure> {
     let mut failed = BTreeMap::new();
@@ -132,9 +146,10 @@ fn fill(
             to: &to,
             has,
             listed,
+            copied: Copied::default(),
             report,
         };
-        report.begin("copying", None, Unit::Bytes);
+        report.begin("copying", Some(copier.lacking(&lacking)), Unit::Bytes);
         let mut skipped = HashSet::new();
         for (id, manifest) in lacking {
             // What builds upon a snapshot that stays lacking gets no name here either.
@@ -148,6 +163,7 @@ fn fill(
             }
         }
         report.end();
+        copied.insert(to.name().clone(), copier.copied);
         listed[at].1 = copier.has;
     }
     failed
@@ -161,10 +177,28 @@ struct Copier<'a> {
     has: Listing,
     /// What all stores had.
     listed: &'a [(Store, Listing)],
+    /// What was copied so far.
+    copied: Copied,
     report: &'a dyn Report,
 }
 
 impl Copier<'_> {
+    /// Bytes of the packs and pages that these snapshots name and the store lacks.
+    fn lacking(&self, snapshots: &[&(SnapshotId, Manifest)]) -> u64 {
+        let named = snapshots.iter().flat_map(|(_, manifest)| named(manifest));
+        let lacking = named.filter(|(path, size)| self.has.get(path) != Some(size));
+        lacking.collect::<BTreeMap<_, _>>().into_values().sum()
+    }
+
+    fn put(&mut self, path: String, bytes: Bytes) -> Outcome<()> {
+        let size = bytes.len() as u64;
+        self.to.put_new(&path, bytes)?;
+        self.has.insert(path, size);
+        self.copied.objects += 1;
+        self.copied.bytes += size;
+        Ok(())
+    }
+
     fn snapshot(&mut self, id: SnapshotId, manifest: &Manifest) -> Outcome<()> {
         for (path, size) in named(manifest) {
             if self.has.get(&path) == Some(&size) {
@@ -176,8 +210,7 @@ impl Copier<'_> {
                 self.to.delete(&path)?;
                 self.has.remove(&path);
             }
-            self.to.put_new(&path, bytes)?;
-            self.has.insert(path, size);
+            self.put(path, bytes)?;
             self.report.advance(size);
         }
         let path = Chain::Manifest.path(id.inc, id.number);
@@ -193,9 +226,7 @@ impl Copier<'_> {
                     fetcher.object(&path, object::MAX)?
                 }
             };
-            let size = own.len() as u64;
-            self.to.put_new(&path, own)?;
-            self.has.insert(path, size);
+            self.put(path, own)?;
         }
         Ok(())
     }

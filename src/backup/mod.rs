@@ -38,8 +38,7 @@ mod uploads;
 pub use admission::{New, admit};
 use compare::{Changes, Comparer, Sources};
 use dictionary::Sample;
-use fill::Level;
-pub use fill::kept;
+pub use fill::{Copied, Level, kept, level};
 use gather::{Gathered, gather};
 use line::{Awaited, Line};
 use packing::{Packed, Packer};
@@ -82,7 +81,7 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
     resume(repository)?;
     // A store that cannot be swept is found behind when it is looked at next.
     sweep(repository)?;
-    let mut level = fill::level(repository, report)?;
+    let mut level = level(repository, report)?;
     let mut basis = Basis::choose(repository, &mut level, full)?;
     let before = basis
         .view
@@ -93,6 +92,11 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
     // What stays as it was is read in no snapshot but the one before.
     basis.full &= gathered.carried.is_empty();
     let written = write(repository, gathered, &basis, &level, report)?;
+    if written.whole.is_empty()
+        && let Some((_, why)) = written.failed.first()
+    {
+        return Err(Failure::new("no store took the snapshot").because(why.again()));
+    }
     level.behind.extend(written.failed);
     let manifest = Manifest {
         kind: basis.kind(),

@@ -83,6 +83,11 @@ pub(super) enum Cmd {
     /// See that every object is there and whole
     #[command(after_help = "Example:\n  tenure verify --store offsite --data")]
     Verify(params::Verify),
+    /// Bring stores that are behind up to date, byte for byte
+    #[command(after_help = "Example:\n  tenure replicate\n\n\
+        What a kept snapshot names and a store lacks is copied there from another one. A store that \
+        stays behind makes the exit code 3.")]
+    Replicate,
     /// Delete the snapshots that the keep rules let go, and what only those held
     #[command(after_help = "Example:\n  tenure prune --dry-run && tenure prune\n\n\
         The newest snapshot stays, and so do the newest that `verify --data` has found whole with all \

@@ -82,6 +82,7 @@ fn action(command: &Cmd) -> Outcome<Action> {
         Cmd::Snapshots => Action::Snapshots(nothing()),
         Cmd::Restore(wanted) => Action::Restore(wanted.clone()),
         Cmd::Verify(wanted) => Action::Verify(wanted.clone()),
+        Cmd::Replicate => Action::Replicate(nothing()),
         Cmd::Prune(wanted) => Action::Prune(wanted.clone()),
         Cmd::Schedule => Action::Schedule(nothing()),
         Cmd::Roles => Action::Roles(nothing()),

@@ -86,6 +86,7 @@ pub(super) fn schedule(check: &mut Check<'_, '_>, file: &raw::File) -> Schedule 
         incremental: check.cron(raw.incremental.as_ref()),
         full: check.cron(raw.full.as_ref()),
         retention: check.cron(raw.retention.as_ref()),
+        replicate: check.cron(raw.replicate.as_ref()),
         prune: check.cron(raw.prune.as_ref()),
         verify: check.cron(raw.verify.as_ref()),
         jitter: jitter.map_or(Duration::ZERO, |text| {

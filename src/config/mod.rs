@@ -29,6 +29,7 @@ mod raw;
 mod recipients;
 mod shape;
 mod sources;
+mod store_options;
 mod stores;
 mod types;
 pub mod write;
@@ -36,9 +37,10 @@ pub mod write;
 pub use cron::{BadCron, Cron};
 pub use period::{BadPeriod, Period};
 pub use problem::{ConfigError, Problem};
+pub use store_options::holds_secret;
 pub use types::{
     Admin, AtEnd, Changes, Full, Fuse, Hide, Keep, Member, Retention, RetentionRule, Role,
-    Schedule, Snapshots, Source, Store, Vanished,
+    Schedule, Snapshots, Source, Store, StorePlace, Vanished,
 };
 
 use check::Check;
@@ -207,7 +209,7 @@ fn understand<'a>(
     let schedule = duties::schedule(&mut check, &file);
     let admin = duties::admin(&mut check, &file);
     let retention = duties::retention(&mut check, &file);
-    places.secret = stores::secret(&file);
+    places.secret = store_options::secret(&file);
     let (keys, (register, sources)) = (keys?, sources?);
     let config = Config {
         path: path.to_owned(),

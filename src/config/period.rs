@@ -32,6 +32,11 @@ impl Period {
         self == Self::default()
     }
 
+    /// How many days it is at least: a month may be February.
+    pub fn fewest_days(self) -> u64 {
+        u64::from(self.months) * 28 + u64::from(self.days) + u64::from(self.minutes) / (24 * 60)
+    }
+
     /// The moment that lies this long after `start`, on a clock that is never changed; none beyond
     /// the end of the calendar. A month after 31 January ends on the last day of February.
     pub fn after(self, start: NaiveDateTime) -> Option<NaiveDateTime> {

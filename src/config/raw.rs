@@ -123,6 +123,7 @@ pub(super) struct Schedule {
     pub incremental: Option<Text>,
     pub full: Option<Text>,
     pub retention: Option<Text>,
+    pub replicate: Option<Text>,
     pub prune: Option<Text>,
     pub verify: Option<Text>,
     pub jitter: Option<Text>,

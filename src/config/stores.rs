@@ -1,16 +1,16 @@
 //! Checks `[keys]` and `[[store]]`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use toml::Spanned;
 use url::Url;
 
-use super::Store;
 use super::check::{Check, names, section};
 use super::places::{Kind, Place};
 use super::problem::nearest;
 use super::raw::{self, Text};
+use super::store_options;
+use super::{Store, StorePlace};
 use crate::ids::StoreName;
 
 /// Who can recover, and where the host's half of the local key lies.
@@ -91,6 +91,7 @@ pub(super) fn stores(
         .map(|written| store(check, written, places))
         .collect();
     let stores: Vec<Store> = stores.into_iter().collect::<Option<_>>()?;
+    apart(check, file, &stores);
     if !stores.is_empty() && !stores.iter().any(|store| store.keys) {
         let hint = "leave `keys` out, or set it to true, at one store at least";
         let what = "no store may hold the keyring: this host's disk would be its only place";
@@ -119,38 +120,70 @@ fn store(
         "add `url = \"file:///…\"`",
     );
     let place = text.and_then(|text| {
-        let (url, path) = location(check, text)?;
-        places.push(Place::new(
-            Kind::Store,
-            raw.name.as_ref(),
-            &path,
-            Some(text.span()),
-        ));
-        Some((url, path))
+        let (url, place) = location(check, text)?;
+        if let StorePlace::Directory(path) = &place {
+            let span = Some(text.span());
+            places.push(Place::new(Kind::Store, raw.name.as_ref(), path, span));
+        }
+        Some((url, place))
     });
-    let options = options(check, raw);
+    let takes_options = matches!(place, Some((_, StorePlace::S3 { .. })));
     if let Some(written) = raw.options.as_ref().filter(|_| place.is_some())
+        && !takes_options
         && !written.get_ref().is_empty()
     {
-        let what = "a store in a directory takes no options";
+        let what = "only a store in S3 takes options";
         check
             .problems
             .at(&written.span(), what, "take `options` out");
     }
-    let (url, path) = place?;
+    let options = store_options::options(check, raw, takes_options);
+    let (url, place) = place?;
     Some(Store {
         name: name?,
         url,
-        path,
+        place,
         keys: raw.keys.unwrap_or(true),
         options: options?,
     })
 }
 
-const URL_HINT: &str = "write \"file:///…\" with an absolute path";
+/// That no store in a bucket lies in another one. The same bucket behind another server is another.
+fn apart(check: &mut Check<'_, '_>, file: &raw::File, stores: &[Store]) {
+    let server = |store: &Store| {
+        let option = |name: &str| store.options.get(name).cloned();
+        option("endpoint").or_else(|| option("aws_endpoint"))
+    };
+    let place = |store: &Store| match &store.place {
+        StorePlace::S3 { bucket, prefix } => Some(match prefix.as_str() {
+            "" => format!("{bucket}/"),
+            prefix => format!("{bucket}/{prefix}/"),
+        }),
+        _ => None,
+    };
+    for (at, inner) in stores.iter().enumerate() {
+        let within = |(other, outer): &(usize, &Store)| {
+            let (Some(inside), Some(outside)) = (place(inner), place(outer)) else {
+                return false;
+            };
+            let nested = inside.starts_with(&outside) && (inside != outside || at > *other);
+            at != *other && nested && server(inner) == server(outer)
+        };
+        let Some((_, outer)) = stores.iter().enumerate().find(within) else {
+            continue;
+        };
+        let span = file.stores.get(at).map(Spanned::span);
+        let (inner, outer) = (inner.name.as_str(), outer.name.as_str());
+        let what = format!("the store {inner:?} lies in the same place as the store {outer:?}");
+        let hint = "give each of them a folder of its own";
+        check.problems.missing(span.as_ref(), what, hint);
+    }
+}
 
-/// Reads a store's URL, of which only those of directories can be used.
-fn location(check: &mut Check<'_, '_>, text: &Text) -> Option<(Url, PathBuf)> {
+const URL_HINT: &str = "write \"file:///…\" with an absolute path, or \"s3://BUCKET/FOLDER\"";
+
+/// Reads a store's URL.
+fn location(check: &mut Check<'_, '_>, text: &Text) -> Option<(Url, StorePlace)> {
     let written = text.get_ref();
     let url = Url::parse(written).ok();
     let (what, hint) = match &url {
@@ -159,13 +192,24 @@ fn location(check: &mut Check<'_, '_>, text: &Text) -> Option<(Url, PathBuf)> {
             "a store's URL holds credentials".to_owned(),
             "take them out; they come from the environment or a systemd credential".to_owned(),
         ),
+        Some(url) if url.scheme() == "s3" => match bucket(url) {
+            Some(place) => return Some((url.clone(), place)),
+            None => (
+                format!("{written:?} does not name a bucket"),
+                "write \"s3://BUCKET/FOLDER\"; the server is named by the option `endpoint`"
+                    .to_owned(),
+            ),
+        },
+        Some(url) if url.scheme() == "memory" => {
+            return Some((url.clone(), StorePlace::Memory(url.to_string())));
+        }
         Some(url) if url.scheme() != "file" => other_scheme(url.scheme()),
         Some(_) if !written.starts_with("file:///") => (
             format!("{written:?} does not name a directory by an absolute path"),
             URL_HINT.to_owned(),
         ),
         Some(url) => match directory(url) {
-            Some(path) => return Some((url.clone(), path)),
+            Some(path) => return Some((url.clone(), StorePlace::Directory(path))),
             None => (
                 format!("{written:?} does not name a directory"),
                 "write `?` as `%3F` and `#` as `%23` in a URL".to_owned(),
@@ -176,20 +220,37 @@ fn location(check: &mut Check<'_, '_>, text: &Text) -> Option<(Url, PathBuf)> {
     None
 }
 
-/// What is wrong with any scheme but `file`, and what to write.
+/// What is wrong with any other scheme, and what to write.
 fn other_scheme(scheme: &str) -> (String, String) {
-    const LATER: [&str; 4] = ["s3", "az", "gs", "memory"];
+    const LATER: [&str; 2] = ["az", "gs"];
     if LATER.contains(&scheme) {
         return (
             format!("stores at \"{scheme}://\" cannot be used in this version"),
-            "only \"file://\" can; take this store out until then".to_owned(),
+            "only \"file://\" and \"s3://\" can; take this store out until then".to_owned(),
         );
     }
-    let hint = match nearest(scheme, &["file", "memory"]) {
+    let hint = match nearest(scheme, &["file", "s3"]) {
         Some(meant) => format!("did you mean \"{meant}://\"?"),
         None => URL_HINT.to_owned(),
     };
     (format!("unknown kind of store \"{scheme}:\""), hint)
+}
+
+/// The bucket and the folder that an `s3` URL names, in letters that need no escape.
+fn bucket(url: &Url) -> Option<StorePlace> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let prefix = url.path().trim_matches('/');
+    let folders = prefix.is_empty()
+        || !prefix
+            .split('/')
+            .any(|part| part.trim_matches('.').is_empty());
+    let fits = folders && prefix.chars().all(plain);
+    let rest = url.query().is_none() && url.fragment().is_none() && url.port().is_none();
+    let bucket = url.host_str().filter(|host| !host.is_empty())?;
+    (fits && rest).then(|| StorePlace::S3 {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+    })
 }
 
 /// The directory that a `file` URL names. With a query or a fragment it would name another one
@@ -197,51 +258,4 @@ fn other_scheme(scheme: &str) -> (String, String) {
 fn directory(url: &Url) -> Option<PathBuf> {
     let plain = url.query().is_none() && url.fragment().is_none();
     url.to_file_path().ok().filter(|_| plain)
-}
-
-fn options(check: &mut Check<'_, '_>, raw: &raw::Store) -> Option<BTreeMap<String, String>> {
-    let Some(written) = &raw.options else {
-        return Some(BTreeMap::new());
-    };
-    let mut options = Some(BTreeMap::new());
-    for (key, value) in written.get_ref() {
-        let text = match value.get_ref() {
-            toml::Value::String(text) => text.clone(),
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(yes) => yes.to_string(),
-            other => {
-                let what = format!("the option `{key}` cannot be a {}", other.type_str());
-                check
-                    .problems
-                    .at(&value.span(), what, "write a text, a number, true or false");
-                options = None;
-                continue;
-            }
-        };
-        if let Some(options) = &mut options {
-            options.insert(key.clone(), text);
-        }
-    }
-    options
-}
-
-/// Where in the text an option stands that holds a secret, so that others must not read the file.
-pub(super) fn secret(file: &raw::File) -> Option<std::ops::Range<usize>> {
-    const SECRET: [&str; 6] = [
-        "secret",
-        "password",
-        "token",
-        "access_key",
-        "sas",
-        "credential",
-    ];
-    file.stores
-        .iter()
-        .filter_map(|store| store.get_ref().options.as_ref())
-        .flat_map(Spanned::get_ref)
-        .find(|(key, _)| {
-            let key = key.to_ascii_lowercase();
-            SECRET.iter().any(|word| key.contains(word))
-        })
-        .map(|(_, value)| value.span())
 }

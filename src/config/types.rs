@@ -1,7 +1,7 @@
 //! What a configuration means: the checked types of each section.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use url::Url;
@@ -59,19 +59,46 @@ pub(super) enum HideMode {
     Vault,
 }
 
-/// One `[[store]]`: a directory.
+/// Where a store lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorePlace {
+    /// In a directory, absolute.
+    Directory(PathBuf),
+    /// In a bucket of S3, or of a server that speaks its language, and there in a folder, which is
+    /// empty for the whole bucket.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The folder, without slashes at its ends.
+        prefix: String,
+    },
+    /// In the memory of one process, under this name: for tests.
+    Memory(String),
+}
+
+/// One `[[store]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     /// Its name.
     pub name: StoreName,
     /// Its URL, as written.
     pub url: Url,
-    /// The directory, absolute.
-    pub path: PathBuf,
+    /// Where it lies.
+    pub place: StorePlace,
     /// Whether it may hold a copy of the keyring.
     pub keys: bool,
-    /// Options under the names that object_store gives them; none for a directory.
+    /// Options under the names that object_store gives them, and a few of ours; none but for S3.
     pub options: BTreeMap<String, String>,
+}
+
+impl Store {
+    /// The directory, if it lies in one.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.place {
+            StorePlace::Directory(path) => Some(path),
+            StorePlace::S3 { .. } | StorePlace::Memory(_) => None,
+        }
+    }
 }
 
 /// `[snapshots]`: what is kept, and for how long what is dead stays.
@@ -131,6 +158,8 @@ pub struct Schedule {
     pub full: Option<Cron>,
     /// Retention.
     pub retention: Option<Cron>,
+    /// Stores that are behind are brought up to date.
+    pub replicate: Option<Cron>,
     /// What the keep rules let go is deleted.
     pub prune: Option<Cron>,
     /// The stores are looked through.

@@ -68,6 +68,8 @@ pub struct DraftStore {
     pub name: StoreName,
     /// Its URL.
     pub url: String,
+    /// Its options by name, none of them secret.
+    pub options: Vec<(String, String)>,
 }
 
 /// Writes a configuration, with comments that tell a person what to look at.
@@ -84,6 +86,12 @@ pub fn render(draft: &Draft) -> String {
             quoted(store.name.as_str()),
             quoted(&store.url),
         );
+        let options = store.options.iter();
+        let options = options.map(|(key, value)| format!("{} = {}", quoted(key), quoted(value)));
+        let options: Vec<_> = options.collect();
+        if !options.is_empty() {
+            let _ = writeln!(out, "options = {{ {} }}", options.join(", "));
+        }
     }
     out.push_str(TAIL);
     admin(&mut out, draft);
@@ -99,6 +107,7 @@ keep = { daily = 14, weekly = 5, monthly = 12 }
 incremental = \"0 0 2 * * Mon-Sat\"
 full        = \"0 0 2 * * Sun\"
 retention   = \"0 30 3 * * *\"
+replicate   = \"0 0 12 * * *\"
 prune       = \"0 30 4 * * Sun\"
 verify      = \"0 0 5 * * Sun\"
 ";
@@ -262,6 +271,7 @@ mod tests {
             stores: vec![DraftStore {
                 name: "local".parse().unwrap(),
                 url: "file:///srv/backup".into(),
+                options: Vec::new(),
             }],
             socket: "/run/tenure/admin.sock".into(),
             admin: None,
@@ -291,7 +301,7 @@ mod tests {
             1,
             "no name in the database can add a store"
         );
-        assert_eq!(config.stores[0].path, Path::new("/srv/backup"));
+        assert_eq!(config.stores[0].directory(), Some(Path::new("/srv/backup")));
         assert!(config.stores[0].keys);
         assert_eq!(config.snapshots, super::super::Snapshots::default());
         assert!(text.contains("# READ THIS LIST."));

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use super::job::pulse;
+use super::job;
 use super::worker::Worker;
+use crate::store;
 
 /// How long a job may show no progress before it counts as hanging.
 const SILENCE: Duration = Duration::from_secs(30 * 60);
@@ -78,4 +79,9 @@ impl Watchdog {
             tracing::error!("what runs has shown no progress for half an hour");
         }
     }
+}
+
+/// Every sign of life: of jobs, and of requests to stores, of which a single one may take long.
+fn pulse() -> u64 {
+    job::pulse().wrapping_add(store::pulse())
 }

@@ -11,7 +11,7 @@ use super::service::Admin;
 use super::worker::Rank;
 use crate::actions::answer::{IN_PART, WRONG};
 use crate::actions::audited::{Caller, perform_for};
-use crate::actions::params::{Prune, Run, Snapshot, Verify};
+use crate::actions::params::{Nothing, Prune, Run, Snapshot, Verify};
 use crate::actions::{Action, Answer};
 use crate::catalog::{Catalog, Ending, TaskRecord, TaskResult};
 use crate::clock::Timestamp;
@@ -195,6 +195,7 @@ fn action(task: Task) -> Action {
         Task::Incremental => Action::Snapshot(Snapshot { full: false }),
         Task::Full => Action::Snapshot(Snapshot { full: true }),
         Task::Retention => Action::RetentionRun(Run::default()),
+        Task::Replicate => Action::Replicate(Nothing::default()),
         Task::Prune => Action::Prune(Prune::default()),
         Task::Verify => Action::Verify(Verify {
             store: None,

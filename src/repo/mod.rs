@@ -31,6 +31,7 @@ pub mod listing;
 pub mod log;
 pub mod objects;
 mod own_rows;
+pub mod places;
 mod pruned;
 mod settle;
 pub mod sole;
@@ -38,6 +39,7 @@ pub mod state;
 pub mod view;
 
 use log::Log;
+use places::open_store;
 pub use settle::{ROOT_HASH, Settled};
 use state::StateDir;
 
@@ -144,13 +146,7 @@ impl Repository {
                 continue;
             }
             let is_new = place.is_none();
-            let opened = Store::open_dir(
-                &store.name,
-                &store.path,
-                store.keys,
-                is_new && self.lock.is_some(),
-                &self.runtime,
-            );
+            let opened = open_store(&store, is_new && self.lock.is_some(), &self.runtime);
             let checked = opened
                 .map_err(Failure::from)
                 .and_then(|opened| self.check_store(&opened, is_new).map(|()| opened));
@@ -167,13 +163,7 @@ impl Repository {
 
     /// Opens a configured store without a look at what it holds: for those who look themselves.
     pub fn open_unchecked(&self, store: &crate::config::Store) -> Outcome<Store> {
-        Ok(Store::open_dir(
-            &store.name,
-            &store.path,
-            store.keys,
-            false,
-            &self.runtime,
-        )?)
+        Ok(open_store(store, false, &self.runtime)?)
     }
 
     /// That a store holds this repository, or nothing yet.
@@ -192,7 +182,7 @@ impl Repository {
                 if let Some(path) = store.list(folder)?.keys().next() {
                     let what =
                         format!("store {name:?} holds {path}, which is not of this repository");
-                    return Err(Failure::new(what).hint("give it a directory of its own"));
+                    return Err(Failure::new(what).hint("give it a place of its own"));
                 }
             }
             return Ok(());
@@ -260,7 +250,13 @@ impl Repository {
     /// take the entry, and get it when they are brought level.
     pub fn decide(&mut self, event: crate::journal::Event) -> Outcome<Vec<StoreName>> {
         let meta = self.meta()?;
-        self.log.append(event, &meta, &self.writer, &self.stores)
+        let appended = self.log.append(event, &meta, &self.writer, &self.stores);
+        appended.map_err(|failure| match self.absent.values().next() {
+            Some(why) if self.stores.is_empty() => {
+                Failure::of(failure.kind(), failure.to_string()).because(why.again())
+            }
+            _ => failure,
+        })
     }
 
     /// One entry of the journal, by its number.

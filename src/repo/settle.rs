@@ -334,7 +334,9 @@ impl Repository {
             let Some(url) = places.get(name.as_str()).map(|place| place.url.clone()) else {
                 continue;
             };
-            if placed.is_err() {
+            if let Err(failure) = placed {
+                let what = format!("store {name} may still hold an older keyring");
+                self.notes.push(Failure::new(what).because(failure));
                 continue;
             }
             // A store that was renamed in the configuration is the place that it was before.
@@ -383,22 +385,6 @@ fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
         store.read_back(path, age)?;
     }
     store.sweep("keyring")?;
-    let others = |store: &Store| -> Outcome<Vec<String>> {
-        let listed = store.list("keyring")?.into_keys();
-        Ok(listed
-            .filter(|found| !store.holds_keys() || found != path)
-            .collect())
-    };
-    for other in others(store)? {
-        store.destroy(&other)?;
-    }
-    match others(store)?.first() {
-        None => Ok(()),
-        Some(left) => {
-            let name = store.name().as_str();
-            Err(Failure::new(format!(
-                "store {name:?} still has {left} after it was deleted"
-            )))
-        }
-    }
+    // Whoever may hold it holds nothing else there, and whoever may not holds nothing.
+    Ok(store.purge("keyring", store.holds_keys().then_some(path))?)
 }

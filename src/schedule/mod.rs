@@ -30,6 +30,8 @@ pub enum Task {
     Full,
     /// What the retention rules ask for.
     Retention,
+    /// Brings stores that are behind up to date.
+    Replicate,
     /// Deletes what the keep rules let go.
     Prune,
     /// Looks through the stores.
@@ -38,10 +40,11 @@ pub enum Task {
 
 impl Task {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Incremental,
         Self::Full,
         Self::Retention,
+        Self::Replicate,
         Self::Prune,
         Self::Verify,
     ];
@@ -52,6 +55,7 @@ impl Task {
             Self::Incremental => "incremental",
             Self::Full => "full",
             Self::Retention => "retention",
+            Self::Replicate => "replicate",
             Self::Prune => "prune",
             Self::Verify => "verify",
         }
@@ -63,6 +67,7 @@ impl Task {
             Self::Incremental => schedule.incremental.as_ref(),
             Self::Full => schedule.full.as_ref(),
             Self::Retention => schedule.retention.as_ref(),
+            Self::Replicate => schedule.replicate.as_ref(),
             Self::Prune => schedule.prune.as_ref(),
             Self::Verify => schedule.verify.as_ref(),
         }

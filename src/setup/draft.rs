@@ -226,6 +226,7 @@ fn stores(wanted: &Wanted) -> Outcome<Vec<DraftStore>> {
         stores.push(DraftStore {
             name,
             url: spec.url.to_string(),
+            options: spec.options.clone(),
         });
     }
     Ok(stores)

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::config::holds_secret;
 use crate::ids::{SourceName, StoreName};
 
 /// What is wrong with such a text.
@@ -17,11 +18,20 @@ pub enum BadSpec {
     #[error("sources of kind {0:?} cannot be used in this version; only \"sqlite\" can")]
     Kind(String),
     /// Not of the form that a store is named in.
-    #[error("{0:?} does not name a store: write [NAME=]file:///PATH, or an absolute path")]
+    #[error(
+        "{0:?} does not name a store: write [NAME=]file:///PATH, [NAME=]s3://BUCKET/FOLDER, or an absolute path"
+    )]
     Store(String),
     /// A kind of store that this version cannot use.
-    #[error("stores at \"{0}://\" cannot be used in this version; only \"file://\" can")]
+    #[error(
+        "stores at \"{0}://\" cannot be used in this version; only \"file://\" and \"s3://\" can"
+    )]
     Scheme(String),
+    /// Everybody on the host can read the command line.
+    #[error(
+        "`{0}` is a secret, and everybody can read the command line: put it into the environment"
+    )]
+    Secret(String),
 }
 
 /// A database, and its register.
@@ -78,13 +88,17 @@ pub struct StoreSpec {
     pub name: Option<StoreName>,
     /// Its URL.
     pub url: Url,
+    /// Options of a store in S3: what stands behind `?`, as `region=…&endpoint=…`.
+    pub options: Vec<(String, String)>,
 }
 
 impl StoreSpec {
-    /// What the store shall be called: as was said, or after its directory.
+    /// What the store shall be called: as was said, or after its directory or bucket.
     pub fn name(&self) -> StoreName {
-        let path = self.url.to_file_path().unwrap_or_default();
-        let after = || after(&path.to_string_lossy(), "store");
+        let after = || match self.url.to_file_path() {
+            Ok(path) => after(&path.to_string_lossy(), "store"),
+            Err(()) => after(self.url.host_str().unwrap_or_default(), "store"),
+        };
         self.name.clone().unwrap_or_else(after)
     }
 }
@@ -97,12 +111,24 @@ impl FromStr for StoreSpec {
         let (name, place) = named::<StoreName>(text);
         if place.starts_with('/') {
             let url = Url::from_file_path(place.trim_end_matches('/')).map_err(|()| bad())?;
-            return Ok(Self { name, url });
+            let options = Vec::new();
+            return Ok(Self { name, url, options });
         }
-        let url = Url::parse(place).map_err(|_| bad())?;
+        let mut url = Url::parse(place).map_err(|_| bad())?;
         match url.scheme() {
-            "file" if place.starts_with("file:///") => Ok(Self { name, url }),
-            "s3" | "az" | "gs" | "memory" => Err(BadSpec::Scheme(url.scheme().to_owned())),
+            "file" if place.starts_with("file:///") => {
+                let options = Vec::new();
+                Ok(Self { name, url, options })
+            }
+            "s3" if url.host_str().is_some_and(|bucket| !bucket.is_empty()) => {
+                let options: Vec<_> = url.query_pairs().into_owned().collect();
+                if let Some((key, _)) = options.iter().find(|(key, _)| holds_secret(key)) {
+                    return Err(BadSpec::Secret(key.clone()));
+                }
+                url.set_query(None);
+                Ok(Self { name, url, options })
+            }
+            "az" | "gs" | "memory" => Err(BadSpec::Scheme(url.scheme().to_owned())),
             _ => Err(bad()),
         }
     }
@@ -219,6 +245,12 @@ mod tests {
             ("file:///srv/a=b", "a-b", "file:///srv/a=b"),
             ("x=file:///srv/b", "x", "file:///srv/b"),
             ("file:///", "store", "file:///"),
+            (
+                "s3://acme-backup/tenure",
+                "acme-backup",
+                "s3://acme-backup/tenure",
+            ),
+            ("off=s3://acme?region=x", "off", "s3://acme"),
         ] {
             let spec: StoreSpec = text.parse().unwrap();
             assert_eq!(
@@ -226,7 +258,6 @@ mod tests {
                 (name, url),
                 "{text}"
             );
-            assert!(spec.url.to_file_path().is_ok());
         }
         for text in [
             "",
@@ -236,6 +267,7 @@ mod tests {
             "file://host/x",
             "file:x",
             "ftp://x/y",
+            "s3:///x",
         ] {
             assert_eq!(
                 text.parse::<StoreSpec>().unwrap_err(),
@@ -243,9 +275,19 @@ mod tests {
                 "{text}"
             );
         }
+        let options = "s3://b/x?endpoint=https://h:1/&region=r".parse::<StoreSpec>();
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(
-            "s3://b/x".parse::<StoreSpec>().unwrap_err(),
-            BadSpec::Scheme("s3".into())
+            options.unwrap().options,
+            [pair("endpoint", "https://h:1/"), pair("region", "r")]
+        );
+        assert_eq!(
+            "s3://b/x?aws_secret_access_key=1".parse::<StoreSpec>(),
+            Err(BadSpec::Secret("aws_secret_access_key".into()))
+        );
+        assert_eq!(
+            "gs://b/x".parse::<StoreSpec>().unwrap_err(),
+            BadSpec::Scheme("gs".into())
         );
     }
 }

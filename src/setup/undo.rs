@@ -3,10 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tokio::runtime::Handle;
+
 use crate::certificate;
-use crate::config::Config;
+use crate::config::{Config, Store};
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
+use crate::repo::places::open_store;
+use crate::repo::state::StateDir;
 
 /// What `init` makes in a state directory or a store.
 const OURS: [&str; 12] = [
@@ -34,7 +38,7 @@ impl Undo {
     /// and neither does any store.
     pub(super) fn new(config: &Config, path: &Path) -> Self {
         let mut undo = Self { new: Vec::new() };
-        let folders = config.stores.iter().map(|store| store.path.as_path());
+        let folders = config.stores.iter().filter_map(Store::directory);
         for folder in folders.chain([config.state_dir.as_path()]) {
             undo.made(folder);
             for name in OURS {
@@ -62,6 +66,35 @@ impl Undo {
                 true => drop(fs::remove_dir_all(path)),
                 false => drop(fsx::destroy(path)),
             }
+        }
+    }
+}
+
+/// Takes out of stores that are no directories what this `init` has put there: what bears the number of
+/// its incarnation, and the root's file if it is its own.
+pub(super) fn withdraw(config: &Config, runtime: &Handle) {
+    let state = StateDir::new(&config.state_dir);
+    let numbers = fsx::names(&config.state_dir.join("writer")).unwrap_or_default();
+    let root = fsx::read(&state.root(), 1 << 20).unwrap_or_default();
+    for store in config
+        .stores
+        .iter()
+        .filter(|store| store.directory().is_none())
+    {
+        let Ok(opened) = open_store(store, false, runtime) else {
+            continue;
+        };
+        let own_root = opened
+            .get(certificate::ROOT, 1 << 20)
+            .is_ok_and(|found| found == root);
+        for number in &numbers {
+            for folder in ["keyring", "journal"] {
+                drop(opened.purge(&format!("{folder}/{number}"), None));
+            }
+            drop(opened.delete(&format!("writer/{number}")));
+        }
+        if own_root {
+            drop(opened.delete(certificate::ROOT));
         }
     }
 }

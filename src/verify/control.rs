@@ -151,6 +151,7 @@ impl Look<'_> {
             self.newest_keyring(&path);
         }
         let keep = self.store.holds_keys().then_some(path);
+        self.older_keyrings();
         for (found, _) in listed {
             if Some(&found) == keep.as_ref() {
                 continue;
@@ -165,6 +166,25 @@ impl Look<'_> {
             self.problem(&found, what);
         }
         Ok(())
+    }
+
+    /// What was deleted may still be there as an older version.
+    fn older_keyrings(&mut self) {
+        match self.store.versions("keyring") {
+            Ok(versions) => {
+                for version in versions.into_iter().flatten() {
+                    if !version.newest || version.marker {
+                        let what =
+                            format!("an older version of it is still there ({})", version.id);
+                        self.problem(&version.path, what);
+                    }
+                }
+            }
+            Err(error) => {
+                let why = told(&error.into());
+                self.problem("keyring", format!("older versions cannot be listed: {why}"));
+            }
+        }
     }
 
     fn newest_keyring(&mut self, path: &str) {

@@ -36,6 +36,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "prune",
             "lifecycle",
             "register",
+            "replicate",
             "repo",
             "restore",
             "selftest",

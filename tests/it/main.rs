@@ -14,6 +14,7 @@ mod admin;
 mod ahead;
 mod catalog;
 mod cli;
+mod cloud;
 mod config;
 mod crashes;
 mod daemon;

@@ -20,6 +20,7 @@ use crate::support::raw::files;
 mod adopted;
 mod failing;
 mod interrupted;
+mod memory;
 mod size;
 mod writers;
 
@@ -100,9 +101,8 @@ impl World {
         let repository = self.place.read();
         let meta = repository.meta().unwrap();
         for store in &repository.config.stores {
-            let path = self
-                .place
-                .path(store.path.file_name().unwrap().to_str().unwrap());
+            let name = store.directory().unwrap().file_name().unwrap();
+            let path = self.place.path(name.to_str().unwrap());
             if !path.join("snapshots").is_dir() {
                 continue;
             }

@@ -17,6 +17,7 @@ fn schedule() -> Schedule {
         incremental: cron("0 0 2 * * *"),
         full: cron("0 0 2 * * Sun"),
         retention: cron("0 0 2 * * *"),
+        replicate: None,
         prune: cron("0 0 2 * * *"),
         verify: cron("0 0 2 * * *"),
         jitter: Duration::ZERO,

@@ -174,7 +174,7 @@ fn wrong_input_is_found_before_anything_is_written() {
         ("crm.db".to_owned(), &near, 2, "sqlite:PATH#TABLE.KEY"),
         ("postgres://h/d#t.k".to_owned(), &near, 2, "this version"),
         (good.clone(), "near", 2, "absolute path"),
-        (good.clone(), "s3://bucket/x", 2, "this version"),
+        (good.clone(), "gs://bucket/x", 2, "this version"),
         (good.clone(), &used, 4, "holds a repository"),
         (good.clone(), &crm, 2, "the store"),
         (good.clone(), &around, 2, "lies inside the store"),

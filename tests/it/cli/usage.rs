@@ -64,7 +64,6 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
     let place = Place::with_snapshot();
     let before = place.tree();
     let cases: &[&[&str]] = &[
-        &["replicate"],
         &[
             "recover",
             "--store",
@@ -95,7 +94,7 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
         &["history", "1"],
         &["watch"],
         &["drill"],
-        &["replicate", "--config", "x"],
+        &["watch", "--config", "x"],
     ];
     for arguments in cases {
         let (code, said) = place.failure(arguments);
@@ -156,7 +155,7 @@ fn every_command_has_a_page_and_its_help_an_example() {
         );
     }
     assert!(
-        !pages.iter().any(|page| page.contains("replicate")),
+        !pages.iter().any(|page| page.contains("recover")),
         "what cannot be done has no page"
     );
     assert!(place.run(&["man"]).out.contains(".TH tenure 1"));
@@ -171,7 +170,7 @@ fn shells_complete_what_works() {
             ran.code == 0 && ran.out.contains("snapshot") && ran.out.contains("recipients"),
             "{shell}"
         );
-        assert!(!ran.out.contains("replicate"), "{shell}");
+        assert!(!ran.out.contains("shred"), "{shell}");
     }
     assert!(place.json(&["completions", "bash"]).1["script"].is_string());
 }

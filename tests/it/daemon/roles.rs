@@ -34,6 +34,7 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/snapshots", "", "dora oli audrey vic"),
     ("POST", "/v1/snapshots", "{}", "oli"),
     ("POST", "/v1/verify", "{}", "oli"),
+    ("POST", "/v1/replicate", "{}", "oli"),
     ("POST", "/v1/prune", r#"{"dry_run":true}"#, "oli"),
     (
         "POST",

@@ -18,12 +18,13 @@ const YEAR: i64 = 365 * DAY;
 const QUIET: i64 = 30;
 const DELAYS: [i64; 3] = [0, 0, 437];
 
-/// Schedules of incremental, full, retention, prune and verify; an empty one is none.
-const PLANS: [[&str; 5]; 4] = [
+/// Schedules of incremental, full, retention, replicate, prune and verify; an empty one is none.
+const PLANS: [[&str; 6]; 4] = [
     [
         "0 30 2 * * Mon-Sat",
         "0 30 2 * * Sun",
         "0 30 3 * * *",
+        "0 0 12 * * *",
         "0 0 4 * * Sun",
         "0 0 5 1 * *",
     ],
@@ -31,6 +32,7 @@ const PLANS: [[&str; 5]; 4] = [
         "0 */15 * * * *",
         "0 0 1,13 * * *",
         "30 15 2 * * *",
+        "0 */20 * * * *",
         "0 0 2 * * *",
         "0 0 0 * * Sat",
     ],
@@ -40,8 +42,16 @@ const PLANS: [[&str; 5]; 4] = [
         "0 0 0 * * *",
         "0 0 0 * * *",
         "0 0 0 * * *",
+        "0 0 0 * * *",
     ],
-    ["", "0 0 2 * * *", "0 0 2 * * *", "", "0 59 23 28-31 * *"],
+    [
+        "",
+        "0 0 2 * * *",
+        "0 0 2 * * *",
+        "",
+        "",
+        "0 59 23 28-31 * *",
+    ],
 ];
 
 /// The planner, in processes that come and go; only what it gives to be kept outlives them.
@@ -270,14 +280,15 @@ impl Seen {
 }
 
 impl Planned {
-    fn new(zone: Tz, plan: [&str; 5], delay: i64) -> Self {
+    fn new(zone: Tz, plan: [&str; 6], delay: i64) -> Self {
         let cron = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
-        let [incremental, full, retention, prune, verify] = plan.map(cron);
+        let [incremental, full, retention, replicate, prune, verify] = plan.map(cron);
         Self {
             schedule: Schedule {
                 incremental,
                 full,
                 retention,
+                replicate,
                 prune,
                 verify,
                 jitter: Duration::ZERO,
@@ -291,7 +302,7 @@ impl Planned {
 }
 
 impl Expected {
-    fn new(clocks: &Clocks, plan: [&str; 5], delay: i64) -> Self {
+    fn new(clocks: &Clocks, plan: [&str; 6], delay: i64) -> Self {
         let list = |text: &str| {
             let due = if text.is_empty() {
                 Vec::new()

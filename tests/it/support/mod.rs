@@ -13,5 +13,7 @@ pub mod history;
 pub mod measure;
 pub mod place;
 pub mod programs;
+pub mod proxy;
 pub mod raw;
+pub mod s3;
 pub mod world;

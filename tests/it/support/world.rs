@@ -44,6 +44,12 @@ impl World {
         Self::made(stores, "")
     }
 
+    /// The same, with one store in this process's memory.
+    pub fn in_memory(store: &str) -> Self {
+        let store = format!("\n[[store]]\nname = \"{store}\"\nurl = \"memory://{store}\"\n");
+        Self::made(&[], &store)
+    }
+
     /// One whose customers can be hidden, with `more` at the end of the configuration, such as
     /// `[retention]`.
     pub fn with_lives(more: &str) -> Self {
@@ -166,7 +172,7 @@ shared = ["country", "product"]
         self.config()
             .stores
             .into_iter()
-            .map(|store| store.path)
+            .filter_map(|store| store.directory().map(Path::to_owned))
             .collect()
     }
 
