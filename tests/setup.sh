@@ -1,8 +1,14 @@
 #!/bin/sh
-# Installs the programs that the tests need, where they are missing. Does nothing, and needs no
-# rights, where they are there. Without the rights to install it says what is missing: tests that
-# need it are skipped on a laptop, and fail in CI (CI=true).
+# Installs the programs that the tests need, where they are missing, and makes the place that
+# `tests/reader` runs in, `target/reader`. Does nothing, and needs no rights, where all is there. Without
+# the rights to install it says what is missing: tests that need it are skipped on a laptop, and
+# fail in CI (CI=true).
 set -eu
+cd "$(dirname "$0")/.."
+
+# Debian's packages for Python are of Debian's own.
+python=/usr/bin/python3
+place=target/reader
 
 missing=
 command -v sqlite3 >/dev/null || missing="$missing sqlite3"
@@ -10,16 +16,31 @@ command -v curl >/dev/null || missing="$missing curl"
 command -v systemd-analyze >/dev/null || missing="$missing systemd"
 command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
-[ -n "$missing" ] || exit 0
+command -v age >/dev/null || missing="$missing age"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+for module in cbor2 zstandard cryptography; do
+    "$python" -c "import $module" 2>/dev/null || missing="$missing python3-$module"
+done
 
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "setup: missing:$missing (as root: apt-get install$missing)" >&2
+        [ "${CI:-}" != true ]
+        exit
+    fi
     echo "setup: installing$missing"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     # shellcheck disable=SC2086  # several names
     apt-get install -y -qq --no-install-recommends $missing
-    exit 0
 fi
 
-echo "setup: missing:$missing (as root: apt-get install$missing)" >&2
-[ "${CI:-}" != true ]
+if ! "$place/bin/python" -c 'import blake3' 2>/dev/null; then
+    echo "setup: making $place"
+    rm -rf "$place"
+    "$python" -m venv --system-site-packages "$place"
+    if ! "$place/bin/pip" install --quiet --require-hashes -r tests/reader/requirements.txt; then
+        echo "setup: the packages of tests/reader/requirements.txt cannot be installed" >&2
+        [ "${CI:-}" != true ]
+    fi
+fi
