@@ -111,6 +111,17 @@ def record(*shapes: Shape[Any]) -> Shape[list[Any]]:
     return shape
 
 
+def exact(*shapes: Shape[Any], least: int | None = None) -> Shape[list[Any]]:
+    """An array of just these; of at least so many if the last ones may be missing."""
+
+    def shape(item: Any) -> list[Any]:
+        if not (len(shapes) if least is None else least) <= len(array(item)) <= len(shapes):
+            raise Refused(f"{len(item)} items where {len(shapes)} should be")
+        return record(*shapes)(item)
+
+    return shape
+
+
 def made(make: Callable[..., T], *shapes: Shape[Any]) -> Shape[T]:
     """What `make` makes of such a record's fields."""
     fields = record(*shapes)
@@ -124,4 +135,6 @@ def leaf(item: Any) -> int:
     return item
 
 
-domain: Shape[Domain] = made(Domain, data(8), leaf)
+def domain(item: Any) -> Domain:
+    """A domain."""
+    return Domain(*exact(data(8), leaf)(item))

@@ -24,7 +24,8 @@ def decrypted(data: bytes, identity: Path) -> bytes:
     age = ["age", "--decrypt", "--identity", str(identity)]
     done = subprocess.run(age, input=data, capture_output=True, check=False)
     if done.returncode:
-        raise Refused(f"age does not open it: {done.stderr.decode(errors='replace').strip()}")
+        told = done.stderr.decode(errors="replace").partition("\n")[0]
+        raise Refused(f"it does not open: {told}")
     return done.stdout
 
 

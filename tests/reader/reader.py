@@ -2,13 +2,16 @@
 
 import argparse
 import json
+import sqlite3
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from database import Database
+from pieces import told
 from refused import Refused
-from repository import Repository
+from repository import Repository, source_of
 from store import Store
 
 COMMENT = "# fingerprint: "
@@ -36,19 +39,51 @@ def _list(repository: Repository) -> None:
     ], indent=1))
 
 
-def _fingerprint(arguments: argparse.Namespace) -> bytes:
-    """The root's public key: as given, or as the identity file has it."""
-    given = arguments.fingerprint
-    if given is None:
-        lines = arguments.identity.read_text().splitlines()
-        given = next((line[len(COMMENT) :] for line in lines if line.startswith(COMMENT)), "")
+def _restore(repository: Repository, called: str, name: str, to: Path) -> None:
+    """Makes a source's database again as it was at a snapshot, without the forgotten."""
+    snapshot = repository.snapshot(called)
+    source = source_of(snapshot.manifest, name)
+    places = {number: at for at, number in enumerate(source.table_numbers)}
+    database = Database(to, source.schema)
     try:
-        key = bytes.fromhex(given)
-    except ValueError:
-        key = b""
-    if len(key) != 32:
+        for entry, row in repository.rows(snapshot, source.number):
+            if row.table not in places:
+                raise Refused(f"a row of {entry.domain} is of table {row.table}, which is unknown")
+            database.put(places[row.table], row.rowid, row.values)
+        database.finish()
+    except (Refused, sqlite3.Error):
+        to.unlink()
+        raise
+    for what in source.schema.not_restorable + database.problems:
+        print(f"not as it was: {what}", file=sys.stderr)
+    if database.stand_ins:
+        count = len(database.stand_ins)
+        print(f"{count} negative numbers stand for whom nobody knows any more", file=sys.stderr)
+
+
+def _dump(repository: Repository, called: str) -> None:
+    """Prints every row that can be read of a snapshot, one JSON document a line, without its schema."""
+    for entry, row in repository.rows(repository.snapshot(called), None):
+        print(json.dumps({
+            "source": entry.source,
+            "domain": str(entry.domain),
+            "table": row.table,
+            "rowid": row.rowid,
+            "values": [told(value) for value in row.values],
+        }))
+
+
+def fingerprint_in(text: str) -> bytes:
+    """The fingerprint that an identity file carries as a comment."""
+    lines = text.splitlines()
+    return _fingerprint(next((line[len(COMMENT) :] for line in lines if line.startswith(COMMENT)), ""))
+
+
+def _fingerprint(digits: str) -> bytes:
+    """The root's public key."""
+    if len(digits) != 64 or set(digits) - set("0123456789abcdef"):
         raise Refused("a fingerprint is 64 hexadecimal digits: give it with --fingerprint")
-    return key
+    return bytes.fromhex(digits)
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
@@ -58,6 +93,14 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--fingerprint", metavar="F")
     commands = parser.add_subparsers(required=True)
     commands.add_parser("list", help=_list.__doc__).set_defaults(run=_list, takes=())
+    restore = commands.add_parser("restore", help=_restore.__doc__)
+    restore.add_argument("snapshot")
+    restore.add_argument("--source", required=True, metavar="NAME")
+    restore.add_argument("--to", type=Path, required=True, metavar="FILE")
+    restore.set_defaults(run=_restore, takes=("snapshot", "source", "to"))
+    dump = commands.add_parser("dump", help=_dump.__doc__)
+    dump.add_argument("snapshot")
+    dump.set_defaults(run=_dump, takes=("snapshot",))
     return parser.parse_args(arguments)
 
 
@@ -65,10 +108,15 @@ def main(arguments: list[str]) -> int:
     """Does what is asked: 0 if it is done, 1 if something is refused or missing."""
     asked = _parsed(arguments)
     try:
-        repository = Repository(Store(asked.store), asked.identity, _fingerprint(asked))
+        given = asked.fingerprint
+        root = _fingerprint(given) if given else fingerprint_in(asked.identity.read_text())
+        repository = Repository(Store(asked.store), asked.identity, root)
         asked.run(repository, *(getattr(asked, name) for name in asked.takes))
     except Refused as why:
         print(f"refused: {why}", file=sys.stderr)
+        return 1
+    except sqlite3.Error as why:
+        print(f"the database cannot be made: {why}", file=sys.stderr)
         return 1
     for snapshot in repository.missing:
         print(f"snapshot {snapshot} is missing, and was not pruned", file=sys.stderr)

@@ -1,12 +1,16 @@
 """A repository, opened from one store, a recovery identity and the fingerprint."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from journal import Journal
 from keyring import Keyring, decrypted, keyring
-from manifest import Manifest, manifest
+from ids import Domain
+from manifest import Manifest, Source, manifest
 from objects import MANIFESTS, Numbered, Writer, certificate, numbered
+from packs import Packs
+from pages import Entry, entries_of
+from pieces import Reference, Row, resolved, rows
 from refused import Refused
 from store import Store
 
@@ -85,6 +89,35 @@ class Repository:
             if number not in here:
                 raise Refused(f"snapshot {newest.number} builds upon {number}, which is not here")
         return [here[number] for number in numbers]
+
+    def rows(self, snapshot: Snapshot, source: int | None) -> "Iterator[tuple[Entry, Row]]":
+        """The rows of all who can be read, of one source or all, with what references stand for."""
+        packs = Packs(self.store, self.repo, self.forest)
+        for entry in entries_of(self.store, self.repo, self.forest, self.chain(snapshot)):
+            if source not in (None, entry.source) or not self._can_be_read(entry.domain):
+                continue
+            for row in rows(packs.piece(entry.domain, ref) for ref in entry.pieces or ()):
+                yield entry, row._replace(values=[self._resolved(v) for v in row.values])
+
+    def _can_be_read(self, domain: Domain) -> bool:
+        """Whether nobody has decided otherwise: what has no key must stand in the ledger."""
+        if self.forest.key(domain) is not None:
+            return True
+        if domain not in self.ledger:
+            raise Refused(f"the keyring lacks the key of {domain}, which no journal has erased")
+        return False
+
+    def _resolved(self, value: object) -> object:
+        is_reference = isinstance(value, Reference)
+        return resolved(value, self.repo, self.forest) if is_reference else value
+
+
+def source_of(manifest: Manifest, name: str) -> Source:
+    """A snapshot's source by its name."""
+    for source in manifest.sources:
+        if source.name == name:
+            return source
+    raise Refused(f"the snapshot has no source {name}")
 
 
 def _writers(store: Store, fingerprint: bytes) -> list[Writer]:

@@ -74,6 +74,15 @@ pub fn odd_counters(kept: &Path) -> bool {
         .is_ok_and(|odd| odd > 0)
 }
 
+/// Whether there is a full-text index in a UTF-16 database: which words a blob has there differs from one
+/// version of SQLite to another.
+pub fn has_wide_words(kept: &Path) -> bool {
+    let sql = "SELECT 1 FROM sqlite_schema, pragma_encoding \
+               WHERE sql LIKE 'CREATE VIRTUAL TABLE%' AND encoding <> 'UTF-8'";
+    let conn = Connection::open(kept).unwrap();
+    conn.prepare(sql).unwrap().exists([]).unwrap()
+}
+
 fn open(path: &Path) -> Result<Connection, String> {
     let told = |error| format!("cannot open {}: {error}", path.display());
     let conn = Connection::open(path).map_err(told)?;

@@ -29,14 +29,33 @@ impl Reader {
         whole.then_some(Self(python))
     }
 
-    /// Runs it on a store with an identity and a fingerprint.
-    pub fn run(&self, store: &Path, identity: &Path, fingerprint: &str, asked: &[&str]) -> Output {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reader/reader.py");
-        let mut command = Command::new(&self.0);
-        command.args(["-B", script, "--store"]).arg(store);
+    /// Runs it on a store with an identity, and with a fingerprint if that is not the one in the identity's file.
+    pub fn run(
+        &self,
+        store: &Path,
+        identity: &Path,
+        fingerprint: Option<&str>,
+        asked: &[&str],
+    ) -> Output {
+        let mut command = self.command("reader.py");
+        command.arg("--store").arg(store);
         command.arg("--identity").arg(identity);
-        command.args(["--fingerprint", fingerprint]).args(asked);
-        command.output().unwrap()
+        if let Some(fingerprint) = fingerprint {
+            command.args(["--fingerprint", fingerprint]);
+        }
+        command.args(asked).output().unwrap()
+    }
+
+    /// Runs another script that stands beside it.
+    pub fn script(&self, name: &str, arguments: &[&str]) -> Output {
+        self.command(name).args(arguments).output().unwrap()
+    }
+
+    fn command(&self, script: &str) -> Command {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reader");
+        let mut command = Command::new(&self.0);
+        command.arg("-B").arg(scripts.join(script));
+        command
     }
 
     /// Runs it on one of a place's stores.
@@ -45,13 +64,41 @@ impl Reader {
         let identity = place.path("offline.key");
         fs::write(&identity, place.identity.to_file(&fingerprint).as_bytes()).unwrap();
         let store = place.path(store);
-        self.run(&store, &identity, &fingerprint.to_string(), asked)
+        self.run(&store, &identity, Some(&fingerprint.to_string()), asked)
     }
 
     /// What it lists in one of a place's stores.
     pub fn list(&self, place: &Place, store: &str) -> Vec<Json> {
         serde_json::from_str(&done(self.at(place, store, &["list"]))).unwrap()
     }
+
+    /// Restores a source of a snapshot from one of a place's stores; what it tells of that.
+    pub fn restore(
+        &self,
+        place: &Place,
+        store: &str,
+        number: usize,
+        source: &str,
+        to: &Path,
+    ) -> String {
+        let (number, to) = (number.to_string(), to.to_str().unwrap());
+        let output = self.at(
+            place,
+            store,
+            &["restore", &number, "--source", source, "--to", to],
+        );
+        let told = String::from_utf8(output.stderr.clone()).unwrap();
+        done(output);
+        told
+    }
+}
+
+/// Why a run was refused.
+pub fn refused(output: &Output) -> String {
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let why = told.strip_prefix("refused: ");
+    why.unwrap_or_else(|| panic!("{told}")).to_owned()
 }
 
 /// What a run that succeeded has printed.
