@@ -6,7 +6,7 @@ A *shape* takes a decoded item and gives what it stands for, or refuses it.
 from io import BytesIO
 from typing import Any, Callable, TypeVar
 
-import cbor2
+import cbor2  # type: ignore[import-untyped]
 
 from ids import Domain
 from refused import Refused
@@ -77,9 +77,10 @@ def one_of(*names: str) -> Shape[str]:
     """One of several, by its place among them."""
 
     def shape(item: Any) -> str:
-        if uint(item) >= len(names):
+        place = uint(item)
+        if place >= len(names):
             raise Refused(f"{item} where one of {names} is meant")
-        return names[item]
+        return names[place]
 
     return shape
 
@@ -102,7 +103,7 @@ def array(item: Any) -> list[Any]:
 
 
 def record(*shapes: Shape[Any]) -> Shape[list[Any]]:
-    """An array with these at its beginning; missing ones at its end are null, further ones nobody's."""
+    """An array that begins with these; missing ones at its end are null, further ones nobody's."""
 
     def shape(item: Any) -> list[Any]:
         items = array(item) + [None] * len(shapes)
@@ -130,9 +131,10 @@ def made(make: Callable[..., T], *shapes: Shape[Any]) -> Shape[T]:
 
 def leaf(item: Any) -> int:
     """A leaf's number, of 40 bits."""
-    if uint(item) >= 1 << 40:
+    number = uint(item)
+    if number >= 1 << 40:
         raise Refused("a leaf of more than 40 bits")
-    return item
+    return number
 
 
 def domain(item: Any) -> Domain:

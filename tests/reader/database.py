@@ -24,14 +24,12 @@ def quoted(name: str) -> str:
 class Database:
     """A database that is being made.
 
-    Where a row refers to somebody who is forgotten stands NULL; where the schema refuses that, a negative
-    number that nobody has, the same one for the same row: `stand_ins`. What could not be made is told
-    in `problems`.
+    Where a row refers to somebody who is forgotten stands NULL; where the schema refuses that, a
+    negative number that nobody has, the same one for the same row: `stand_ins`. What could not be
+    made is told in `problems`.
     """
 
     def __init__(self, path: Path, schema: Schema) -> None:
-        if path.exists():
-            raise Refused(f"{path} is there already")
         self.stand_ins: dict[Reference, int] = {}
         self.problems: list[str] = []
         self._schema = schema
@@ -100,13 +98,16 @@ class Database:
                 raise Refused(f"a row of table {table.name!r} is not taken: {why}") from why
             for reference in lost:
                 self.stand_ins.setdefault(reference, -1 - len(self.stand_ins))
-            kept = [self.stand_ins.get(value, value) for value in values]
+            kept = [
+                self.stand_ins[value] if isinstance(value, Reference) else value
+                for value in values
+            ]
             self._insert(at, rowid, kept)
 
     def _insert(self, at: int, rowid: int | None, values: list[Value]) -> None:
         table, named = self._schema.tables[at], self._rowids[at]
         columns = [quoted(column.name) for column in table.columns]
-        placed = [self._placed(value) for value in values]
+        placed: list[tuple[str, list[Value]]] = [self._placed(value) for value in values]
         if named is not None:
             columns, placed = [named, *columns], [("?", [rowid]), *placed]
         into = f"{quoted(table.name)}({', '.join(columns)})"
@@ -115,7 +116,7 @@ class Database:
         self._db.execute(f"INSERT OR ABORT INTO {into} VALUES ({marks})", bound)
 
     def _placed(self, value: Value) -> tuple[str, list[Value]]:
-        """A value in SQL, and what is bound for it: text by a way on which SQLite does not change it."""
+        """A value in SQL, and what is bound for it: text in a way that leaves it as it is."""
         if not isinstance(value, (str, OddText)):
             return "?", [value]
         data = value.encode() if isinstance(value, str) else value.data
@@ -125,7 +126,8 @@ class Database:
         if not ODD.search(wide):
             return "?", [wide]
         # What is bound as bytes would be taken for UTF-8, and a literal is not.
-        return f"CAST(X'{wide.encode(self._codec, 'surrogatepass').hex()}' AS TEXT)", []
+        literal = wide.encode(self._codec, "surrogatepass").hex()
+        return f"CAST(X'{literal}' AS TEXT)", []
 
     def finish(self) -> None:
         """Makes what stands upon the rows, and closes the file."""
@@ -157,7 +159,7 @@ class Database:
             self.problems.append(f"the full-text table {index} was not built: {why}")
 
     def _order(self) -> None:
-        """Lists the schema in its order; what it does not list stays behind what it was made with."""
+        """Lists the schema in its order; what that does not list stays behind its maker."""
         places = {(entry.kind, entry.name): at for at, entry in enumerate(self._schema.statements)}
         listed, place = [], 0
         entries = "SELECT rowid, type, name FROM sqlite_schema ORDER BY rowid"

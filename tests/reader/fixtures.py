@@ -1,4 +1,4 @@
-"""Reads the bad fixtures of the formats: says, as JSON, why each is refused, or null where it is taken."""
+"""Reads the formats' bad fixtures: tells, as JSON, why each is refused; null where it is not."""
 
 import json
 import sys
@@ -8,6 +8,7 @@ from blake3 import blake3
 
 from journal import Journal
 from keyring import decrypted, keyring
+from keys import Forest
 from manifest import manifest
 from objects import JOURNAL, MANIFESTS, certificate, numbered
 from pages import Page
@@ -17,8 +18,16 @@ from refused import Refused
 from store import Store
 
 
-KINDS = ("certificate/*", "keyring/*.bin", "keyring/*.age", "journal/*", "manifest/*", "page/*", "piece/*")
-"""What the reader reads by itself: neither the host's copies of keyrings, nor packs without their pages."""
+KINDS = (
+    "certificate/*",
+    "journal/*",
+    "keyring/*.age",
+    "keyring/*.bin",
+    "manifest/*",
+    "page/*",
+    "piece/*",
+)
+"""What is read by itself: neither the host's copies of keyrings, nor packs without their pages."""
 
 
 class Objects(Store):
@@ -45,7 +54,7 @@ class Fixtures:
         self.writer = certificate((good / "certificate/writer.bin").read_bytes(), self.root)
         self.forest = self._keyring((good / "keyring/keyring.bin").read_bytes())
 
-    def _keyring(self, data: bytes):
+    def _keyring(self, data: bytes) -> Forest:
         return keyring(data, self.writer, 5, self.root).forest
 
     def read(self, path: Path, good: Path) -> None:
@@ -76,7 +85,8 @@ class Fixtures:
 
 def main(root: Path) -> None:
     """Tells of every bad fixture of every version."""
-    fixtures, told = Fixtures(root / "v1/good"), {}
+    fixtures = Fixtures(root / "v1/good")
+    told: dict[str, str | None] = {}
     for path in sorted(path for kind in KINDS for path in root.glob(f"v*/bad/{kind}")):
         name = str(path.relative_to(root))
         try:

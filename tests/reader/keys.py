@@ -105,7 +105,9 @@ class Tree:
         at = self._covering(leaf)
         if at is None:
             return
-        node, left, right = self._cover[at], [], []
+        node = self._cover[at]
+        left: list[Node] = []
+        right: list[Node] = []
         while node.depth < DEPTH:
             lower, upper = node.children()
             if leaf < upper.first:

@@ -1,4 +1,4 @@
-"""What makes a snapshot exist, and all that is needed to read it (`src/manifest.rs`, `src/schema.rs`)."""
+"""What a snapshot consists of, and its databases (`src/manifest.rs`, `src/schema.rs`)."""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +6,7 @@ import cbor
 from cbor import data, domain, flag, integer, made, many, one_of, optional, record, text, uint
 from ids import Domain
 from journal import Position, position
+from refused import Refused
 
 
 class ObjectRef(NamedTuple):
@@ -114,7 +115,7 @@ def _setting(item: Any) -> int | str:
 
 
 def _unknown(kind: int) -> str:
-    raise cbor.Refused(f"a setting of kind {kind}")
+    raise Refused(f"a setting of kind {kind}")
 
 
 def _pair(second: cbor.Shape[Any]) -> cbor.Shape[Any]:

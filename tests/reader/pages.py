@@ -37,7 +37,7 @@ class PieceRef(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """All that a snapshot has of one domain in one source; no pieces if there is nothing any more."""
+    """All that a snapshot has of one domain in one source; none if there is nothing any more."""
 
     domain: Domain
     source: int
@@ -94,14 +94,15 @@ class Page:
     def _block(self, plain: bytes) -> list[Entry]:
         entries, end = [], 0
         for inc, leaf_, source, _, refs in map(_entry, cbor.sequence(plain)):
-            pieces = None if refs is None else []
+            pieces: list[PieceRef] = []
             for pack, place_, stored, length, _, name in refs or ():
                 offset = place_ if self._version == 1 else end + place_
                 end = offset + stored
                 if not 0 <= offset <= end < 1 << 32:
                     raise Refused("a piece that lies in no pack")
                 pieces.append(PieceRef(_at(self._packs, pack), offset, stored, length, name))
-            entries.append(Entry(Domain(_at(self._incs, inc), leaf_), source, pieces))
+            domain = Domain(_at(self._incs, inc), leaf_)
+            entries.append(Entry(domain, source, None if refs is None else pieces))
         return entries
 
 

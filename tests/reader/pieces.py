@@ -104,7 +104,7 @@ def _day(days: int) -> str:
 
 def value(item: Any) -> Value:
     """A value that is neither a date nor a reference."""
-    if item is None or type(item) in (float, str, bytes):
+    if item is None or isinstance(item, (float, str, bytes)):
         return item
     if type(item) is list and _is_odd_text(item):
         return OddText(item[0])
@@ -129,7 +129,7 @@ def told(cell: Value | Reference) -> Any:
 
 
 def resolved(reference: Reference, repo: bytes, forest: Forest) -> Value | Reference:
-    """The value that a reference stands for; the reference itself if whom it leads to is forgotten."""
+    """What a reference stands for; itself, if whom it leads to is forgotten."""
     domain, sealed = reference.domain, reference.sealed
     key = forest.key(domain)
     if key is None or not sealed:

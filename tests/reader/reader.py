@@ -1,4 +1,24 @@
-"""Reads a Tenure repository: a second reader, written from the text of the format modules alone."""
+"""Reads a Tenure repository: a second reader, written from the text of the format modules alone.
+
+It needs one store, a recovery identity and the fingerprint, and shares no code with the program, so
+where both read the same, the text is right. From the outside in:
+
+    reader      what is asked, and what is told
+    database    an SQLite database made again
+    repository  one store, opened: who wrote, what was erased, which snapshots there are
+    pages       what a snapshot has of each domain
+    packs       the pieces of it
+    pieces      the rows of those
+    manifest, journal, keyring, objects    control data and its envelopes
+    seal, keys  decrypting, and the keys for it
+    store, cbor, ids, refused
+
+It reads all that a restore needs, and no more: not the audit log, the host's own copies, customers'
+ids in pages or packs' tables of contents. It takes CBOR of unknown length and short reals, which no
+writer makes. Whoever was hidden since a snapshot is told and not hidden in what it restores; nobody
+stands in for the forgotten but NULL or a number; what an application has added to SQLite is unknown
+to it, and it holds each row in memory.
+"""
 
 import argparse
 import json
@@ -44,25 +64,29 @@ def _restore(repository: Repository, called: str, name: str, to: Path) -> None:
     snapshot = repository.snapshot(called)
     source = source_of(snapshot.manifest, name)
     places = {number: at for at, number in enumerate(source.table_numbers)}
-    database = Database(to, source.schema)
+    if to.exists():
+        raise Refused(f"{to} is there already")
     try:
+        database = Database(to, source.schema)
         for entry, row in repository.rows(snapshot, source.number):
             if row.table not in places:
                 raise Refused(f"a row of {entry.domain} is of table {row.table}, which is unknown")
             database.put(places[row.table], row.rowid, row.values)
         database.finish()
     except (Refused, sqlite3.Error):
-        to.unlink()
+        to.unlink(missing_ok=True)
         raise
     for what in source.schema.not_restorable + database.problems:
         print(f"not as it was: {what}", file=sys.stderr)
     if database.stand_ins:
         count = len(database.stand_ins)
         print(f"{count} negative numbers stand for whom nobody knows any more", file=sys.stderr)
+    if repository.hidden():
+        print(f"hidden by now, and not so here: {repository.hidden()} customers", file=sys.stderr)
 
 
 def _dump(repository: Repository, called: str) -> None:
-    """Prints every row that can be read of a snapshot, one JSON document a line, without its schema."""
+    """Prints every row that can be read of a snapshot, one JSON document a line."""
     for entry, row in repository.rows(repository.snapshot(called), None):
         print(json.dumps({
             "source": entry.source,
@@ -75,8 +99,8 @@ def _dump(repository: Repository, called: str) -> None:
 
 def fingerprint_in(text: str) -> bytes:
     """The fingerprint that an identity file carries as a comment."""
-    lines = text.splitlines()
-    return _fingerprint(next((line[len(COMMENT) :] for line in lines if line.startswith(COMMENT)), ""))
+    told = [line[len(COMMENT) :] for line in text.splitlines() if line.startswith(COMMENT)]
+    return _fingerprint(told[0] if told else "")
 
 
 def _fingerprint(digits: str) -> bytes:
@@ -87,7 +111,7 @@ def _fingerprint(digits: str) -> bytes:
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--store", type=Path, required=True, metavar="DIR")
     parser.add_argument("--identity", type=Path, required=True, metavar="FILE")
     parser.add_argument("--fingerprint", metavar="F")

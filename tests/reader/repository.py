@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
-from journal import Journal
+from journal import HIDDEN, UNHIDDEN, Journal, Position
 from keyring import Keyring, decrypted, keyring
 from ids import Domain
 from manifest import Manifest, Source, manifest
 from objects import MANIFESTS, Numbered, Writer, certificate, numbered
 from packs import Packs
 from pages import Entry, entries_of
-from pieces import Reference, Row, resolved, rows
+from pieces import Reference, Row, Value, resolved, rows
 from refused import Refused
 from store import Store
 
@@ -24,7 +24,7 @@ class Snapshot(NamedTuple):
 
 
 class Repository:
-    """What one store has, as far as it verifies: the journal is applied before anything is opened."""
+    """What one store has, as far as it verifies. The journal comes before all else is opened."""
 
     def __init__(self, store: Store, identity: Path, fingerprint: bytes) -> None:
         self.store = store
@@ -43,7 +43,7 @@ class Repository:
         for writer in self.writers:
             self._read_snapshots(writer)
 
-    def _reached(self, known: list, who: str) -> None:
+    def _reached(self, known: list[Position], who: str) -> None:
         """That the journals are as long as somebody knows them to be."""
         for position in known:
             if position.inc not in self.journals:
@@ -107,9 +107,19 @@ class Repository:
             raise Refused(f"the keyring lacks the key of {domain}, which no journal has erased")
         return False
 
-    def _resolved(self, value: object) -> object:
-        is_reference = isinstance(value, Reference)
-        return resolved(value, self.repo, self.forest) if is_reference else value
+    def _resolved(self, value: Value | Reference) -> Value | Reference:
+        if not isinstance(value, Reference):
+            return value
+        return resolved(value, self.repo, self.forest)
+
+    def hidden(self) -> int:
+        """How many customers are out of everyday sight by now."""
+        last: dict[Domain, int] = {}
+        for journal in self.journals.values():
+            for event in journal.events:
+                if event.kind in (HIDDEN, UNHIDDEN):
+                    last[event.fields[0]] = event.kind
+        return sum(kind == HIDDEN for domain, kind in last.items() if domain not in self.ledger)
 
 
 def source_of(manifest: Manifest, name: str) -> Source:
