@@ -1,4 +1,8 @@
 //! Names of things: one type per word of the glossary, so that mixing two up does not compile.
+//!
+//! In CBOR an id is a byte string, and a [`Domain`] is `[incarnation: bytes(8), leaf: uint]`, where the leaf is
+//! `class (8 bits) | arrival (32)`. In paths and texts ids are lower-case hexadecimal digits. Of class 0,
+//! Tenure's own, arrival 0 is `meta` and arrival 1 is `common`; both are never punctured.
 
 use std::fmt;
 use std::str::FromStr;

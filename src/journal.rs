@@ -1,12 +1,41 @@
 //! The journal: what was decided about customers' lives, in an order that nobody can alter.
 //!
 //! One object per entry, `journal/<incarnation>/<number>`, in the envelope of [`crate::object`].
-//! The body is the CBOR of [`Entry`]: arrays whose positions are the `n` numbers below; an event is
-//! `[kind: uint, [fields]]`. A reader that meets an event it does not know must stop: it may be an
-//! erasure.
+//!
+//! # Body
+//!
+//! In CDDL (RFC 8610), with optional fields as in [`crate::manifest`], where `time` is described too:
+//!
+//! ```text
+//! entry      = [time, event]
+//! event      = [1, [recipients: [* tstr]]]                                       ; opened
+//!            / [2, [domains: [* domain], recognised: [* recognised], ? order]]   ; erased
+//!            / [3, [who: hash, domain, identity: bstr, reason: bstr]]            ; readmitted
+//!            / [4, [recipients: [* tstr]]]                                       ; recipients
+//!            / [5, [name: tstr, url: tstr]]                                      ; store opened
+//!            / [6, [domain, former: bstr, restricted: bool, reason: bstr]]       ; hidden
+//!            / [7, [domain, reason: bstr]]                                       ; unhidden
+//!            / [8, [domain, until: time / null, reason: bstr]]                   ; held
+//!            / [9, [domain, reason: bstr]]                                       ; released
+//!            / [10, [erasure: uint, certificate: tstr, is_final: bool]]          ; certified
+//!            / [11, [snapshots: [* uint]]]                                       ; pruned
+//! recognised = [who: hash, domain, ? key: hash]
+//! order      = [cause, ground: tstr / null, reasons: [* [domain, bstr]], vacuum: bool]
+//! cause      = 0 / 1                                                             ; request / retention
+//! hash       = bstr .size 16
+//! position   = [inc: bstr .size 8, len: uint, hash: bstr .size 32]               ; also in keyrings, manifests
+//! ```
+//!
+//! `domain` is described in [`crate::ids`]. What the fields mean stands at the types below. A reader that
+//! meets an event it does not know must stop: it may be an erasure.
+//!
+//! # What a journal says
 //!
 //! All erasure entries together, of all incarnations, are the **ledger**. What may be read is the
 //! keyring's forest minus the ledger, whatever keyring was found.
+//!
+//! Keyrings and manifests carry the [`Position`]s up to which the journals had come. A journal that has fewer
+//! entries than that, or another one in the last place, may lack erasures: a reader must stop.
 //!
 //! An erasure entry is the commit point: once it stands in one store, the erasure is finished by
 //! whoever comes next, and never undone.

@@ -1,14 +1,38 @@
 //! A manifest: what makes a snapshot exist, and all that is needed to read it.
 //!
 //! One object per snapshot, `snapshots/<incarnation>/<number>`, in the envelope of
-//! [`crate::object`]. The body is the CBOR of [`Manifest`]: nested arrays whose positions are the
-//! `n` numbers below; a missing optional field is null or left out at the end, and readers pass over
-//! items behind those that they know.
+//! [`crate::object`].
+//!
+//! # Body
+//!
+//! Nested arrays, here in CDDL (RFC 8610). An optional field that is missing is null, or left out at the
+//! end of its array, and readers pass over items behind those that they know. What the fields mean stands at
+//! the types below.
+//!
+//! ```text
+//! manifest = [kind, base: uint, started: time, finished: time, pages: [* page], packs: [* object],
+//!             sources: [* source], classes: [* tstr], totals, journal: [* position],
+//!             next_customer: uint, next_own: uint, config: tstr]
+//! kind     = 0 / 1                      ; full / incremental
+//! time     = int                        ; milliseconds since 1970 in UTC
+//! object   = [name: bstr .size 32, size: uint]
+//! page     = [object, tail: uint, first: domain, last: domain, entries: uint]
+//! source   = [number: uint, name: tstr, file_name: tstr, schema, tables: [* table]]
+//! table    = [number: uint, whole: domain / null, orphans: domain / null, rows: uint]
+//! totals   = [customers: uint, rows: uint, plain_bytes: uint, changed: uint, removed: uint,
+//!             read_bytes: uint, stored_bytes: uint]
+//! ```
+//!
+//! `domain` is described in [`crate::ids`], `position` in [`crate::journal`], `schema` in [`crate::schema`].
+//!
+//! # Reading
 //!
 //! A **full** snapshot's pages hold every domain. An **incremental**'s hold the domains that have
 //! changed since the snapshot before it, and those that are gone. A snapshot is read by taking its
 //! full and all incrementals from there on, newest first: for each (domain, source) the first entry
-//! met counts.
+//! met counts. The chain of `number` is every number from `base` to it, in its own incarnation. What rows
+//! mean is told by the sources of the newest manifest alone; a source that could not be read stands in it as
+//! it stood in the one before.
 //!
 //! Numbers have gaps where snapshots were pruned: the journal names each of those
 //! ([`crate::journal::Event::Pruned`]), and the newest is never among them. The chain of hashes goes on

@@ -14,7 +14,8 @@
 //! | | n | table of contents, sealed |
 //! | end − 4 | 4 | n, little endian |
 //!
-//! A pack's name is the BLAKE3 of all its bytes: any copy can be checked without a key.
+//! A pack's name is the BLAKE3 of all its bytes: any copy can be checked without a key. In a store it is
+//! `packs/<name>`, in hexadecimal digits.
 //!
 //! A **blob** is the frame of a piece (see [`crate::seal`]), encrypted under
 //! `blob_key(salt, offset)` of its domain, where `offset` is the blob's first byte in the pack.
@@ -23,8 +24,8 @@
 //! be moved within its pack or into another.
 //!
 //! The **dictionary** is what frames by codec 2 were compressed with, see [`Dictionary`]: a frame of its bytes,
-//! encrypted like a blob's under the `common` domain of the incarnation that wrote the pack. Each pack has its own
-//! copy, so that a damaged pack takes nothing with it that stands elsewhere.
+//! encrypted like a blob's (its offset is 37) under the `common` domain of the incarnation that wrote the pack.
+//! Each pack has its own copy, so that a damaged pack takes nothing with it that stands elsewhere.
 //!
 //! The **table of contents** is sealed under `field_key(salt, "pack contents")` of the writer's
 //! `meta` domain. Its plain text is a CBOR sequence with one array per blob, in order:

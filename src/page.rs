@@ -15,7 +15,7 @@
 //! Version 1, which is read and not written any more, knows no dictionaries, and gives each piece's offset in place of
 //! the gap.
 //!
-//! A page's name is the BLAKE3 of all its bytes. Blocks and index are sealed frames (see
+//! A page's name is the BLAKE3 of all its bytes, and it is `pages/<name>` in a store. Blocks and index are sealed frames (see
 //! [`crate::seal`]) under `field_key(salt, "page block" ‖ number as u64 big endian)` and
 //! `field_key(salt, "page index")` of the writer's `meta` domain.
 //!

@@ -21,7 +21,7 @@
 //! | float, always 64 bits | a real |
 //! | text | text in UTF-8 |
 //! | bytes | a blob |
-//! | `[bytes]` | text that is not UTF-8 |
+//! | `[bytes]` | text that is not UTF-8: the bytes as they are; of a UTF-16 database in WTF-8, which is UTF-8 but that a lone surrogate is three bytes like any other unit |
 //! | `[int]` | the text `YYYY-MM-DD HH:MM:SS`: seconds since 1970, see [`Stamp`] |
 //! | `[int, null]` | the text `YYYY-MM-DD`: days since 1970 |
 //! | `[incarnation: bytes(8), leaf: uint, sealed: bytes]` | a reference |

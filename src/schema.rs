@@ -1,6 +1,32 @@
 //! What a snapshot must know of a database to make it again, and how its tables are owned.
 //!
-//! These types stand in every manifest as CBOR; a field's number is never used again for another.
+//! These types stand in every manifest as CBOR: arrays, here in CDDL (RFC 8610), with optional fields as in
+//! [`crate::manifest`]. A field's place is never used again for another.
+//!
+//! ```text
+//! schema    = [engine: tstr, pragmas: [* [tstr, tstr]], statements: [* statement], tables: [* table],
+//!              sequences: [* [tstr, int]], not_restorable: [* tstr], ? full_text: [* full_text]]
+//! statement = [kind: tstr, name: tstr, sql: tstr]
+//! table     = [name: tstr, columns: [* column], rowid_alias: column / null, has_rowid: bool, ownership,
+//!              class: tstr / null, path: tstr, references: [* reference], warnings: [* tstr]]
+//! column    = [name: tstr, declared: tstr, not_null: bool]
+//! ownership = 0 / 1 / 2 / 3 / 4      ; register / owned / shared / ambiguous / unsettled
+//! reference = [columns: [* uint], parent: uint, parent_columns: [* parent], kept: [* [uint, parent]]]
+//! parent    = [0, []] / [1, [uint]]  ; rowid / column
+//! full_text = [name: tstr, external: bool, settings: [* [tstr, setting]]]
+//! setting   = [0, [int]] / [1, [tstr]]
+//! ```
+//!
+//! # Making a database again
+//!
+//! The pragmas up to `auto_vacuum` first; then the statements of kind `table`; settings of full-text indexes; the
+//! rows, in any order; indexes; `sequences`; views and triggers; full-text indexes over other tables, by their
+//! command `rebuild`; the rest of the pragmas. At no time are foreign keys or CHECKs looked at: rows are as they
+//! were. What the engine makes for itself is not listed, neither the indexes that are part of a table nor shadow
+//! tables; but `sqlite_sequence` is, which SQLite makes with the first AUTOINCREMENT table, and which may have
+//! outlived it. A row's rowid is set by whichever of SQLite's names for it (`rowid`, `_rowid_`, `oid`) is no
+//! column's; where columns have all three it was not kept, and the row has none. A file of zero bytes has no
+//! pragmas and no statements.
 
 use minicbor::{Decode, Encode};
 

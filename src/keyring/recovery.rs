@@ -1,4 +1,7 @@
 //! Recovery recipients and identities: the age keys that are kept offline and open everything.
+//!
+//! An identity file is one of age's, with a line `AGE-SECRET-KEY-1…` for each identity. One that `init` has made
+//! holds the repository's fingerprint as well, in a line `# fingerprint: ` and 64 hexadecimal digits.
 
 use std::io::Read;
 use std::iter;

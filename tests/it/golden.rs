@@ -6,9 +6,9 @@ mod audit;
 mod bad;
 mod craft;
 mod damage;
-mod expected;
+pub mod expected;
 mod good;
-mod keys;
+pub mod keys;
 mod packs;
 mod read;
 

@@ -33,6 +33,7 @@ mod live;
 mod living;
 mod prune;
 mod random;
+mod reader;
 mod schedule;
 mod settle;
 mod status;

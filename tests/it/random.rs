@@ -19,6 +19,7 @@ use tenure::repo::Repository;
 use tenure::value::CustomerKey;
 use tenure::{forget, register};
 
+use crate::reader::python::Reader;
 use crate::support::place::Place;
 use case::Case;
 use dice::Dice;
@@ -230,6 +231,24 @@ fn all_come_back(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The same, by the reader that knows the formats' text alone.
+fn all_come_back_to_the_reader(case: &Case) -> Result<(), TestCaseError> {
+    let Some(reader) = Reader::found() else {
+        return Ok(());
+    };
+    let mut run = Run::new(case);
+    for _ in 0..=case.rounds.len() {
+        prop_assert!(run.step(case)?, "refused, and nobody was forgotten");
+    }
+    run.world.close();
+    for (number, kept) in (1..).zip(&run.kept) {
+        let back = run.place.path(&format!("read-{number}"));
+        reader.restore(&run.place, "a", number, "crm", &back);
+        check::exact_by_another_version(&kept.path, &back).map_err(|why| failed(number, &why))?;
+    }
+    Ok(())
+}
+
 /// Somebody is forgotten between two of seven snapshots: in all of them everybody else is exact.
 fn all_but_one_come_back(case: &Case) -> Result<(), TestCaseError> {
     let mut run = Run::new(case);
@@ -361,4 +380,9 @@ parts! {
     one_is_forgotten_and_all_else_comes_back_8: 108, all_but_one_come_back;
     one_is_forgotten_and_all_else_comes_back_9: 109, all_but_one_come_back;
     one_is_forgotten_and_all_else_comes_back_10: 110, all_but_one_come_back;
+}
+
+#[test]
+fn whatever_sqlite_takes_comes_back_to_the_independent_reader() {
+    try_cases(201, 6, all_come_back_to_the_reader);
 }
