@@ -44,7 +44,10 @@ pub fn run() -> Outcome<()> {
     ])
 }
 
-fn all_right(checks: &[(&str, fn() -> bool)]) -> Outcome<()> {
+/// An algorithm, and whether its answers are right.
+type Check = (&'static str, fn() -> bool);
+
+fn all_right(checks: &[Check]) -> Outcome<()> {
     match checks.iter().find(|(_, is_right)| !is_right()) {
         None => Ok(()),
         Some((wrong, _)) => {
