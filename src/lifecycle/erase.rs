@@ -233,7 +233,7 @@ fn decide(
 
 /// Does what the newest entry has decided, and says what is pending.
 fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erased> {
-    let entry = repository.log().position().len;
+    let entry = repository.last_entry();
     repository.apply_to_catalog()?;
     let mut pending = Vec::new();
     if let Some(erasure) = repository.catalog.erasure(entry)? {

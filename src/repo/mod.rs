@@ -23,20 +23,25 @@ use crate::value::CustomerKey;
 
 mod ahead;
 mod apply;
+pub mod arrivals;
 mod catch_up;
 mod changing;
 mod failures;
+mod former;
 pub mod identity;
 pub mod listing;
 pub mod log;
 pub mod objects;
 mod own_rows;
 mod pruned;
+mod read_in;
+mod refind;
 mod settle;
 pub mod sole;
 pub mod state;
 pub mod view;
 
+pub use former::{Former, Placed};
 use log::Log;
 pub use settle::{ROOT_HASH, Settled};
 use state::StateDir;
@@ -57,11 +62,14 @@ pub struct Repository {
     pub fingerprint: VerifyKey,
     /// The certificate of the incarnation that writes here.
     pub certificate: Certificate,
+    /// The certificates of all incarnations that are known.
+    pub writers: BTreeMap<Incarnation, Certificate>,
     /// Where the state lies.
     pub state: StateDir,
     /// What was found on opening, and somebody should see to, though the command can go on.
     pub notes: Vec<Failure>,
     log: Log,
+    former: Vec<Former>,
     host: HostKeyring,
     writer: SigningKey,
     runtime: Handle,
@@ -77,6 +85,7 @@ impl Repository {
     fn open(config: Config, runtime: &Handle, lock: Option<File>) -> Outcome<Self> {
         let state = StateDir::new(&config.state_dir);
         let (fingerprint, certificate) = state.identity()?;
+        let writers = state.writers()?;
         let host = HostKeyring::open(&state.keyring(), &config.host_key)?;
         let (repo, inc) = (certificate.repo, certificate.inc);
         let (writer, mut keyring) = host.load(repo, inc, &fingerprint, &certificate.verify)?;
@@ -84,6 +93,7 @@ impl Repository {
         let known = keyring.journal.iter().find(|position| position.inc == inc);
         let log = Log::open(&state, repo, inc, certificate.verify, known, &meta)?;
         keyring.forest.puncture(&log.erased_recently());
+        let former = Former::all(&state, &writers, &keyring)?;
         let catalog = open_catalog(&state)?;
         let mut repository = Self {
             config,
@@ -93,9 +103,11 @@ impl Repository {
             absent: BTreeMap::new(),
             fingerprint,
             certificate,
+            writers,
             state,
             notes: Vec::new(),
             log,
+            former,
             host,
             writer,
             runtime: runtime.clone(),
@@ -235,6 +247,19 @@ impl Repository {
         meta(&self.keyring)
     }
 
+    /// The same of any incarnation, whose control data it opens.
+    pub fn meta_of(&self, inc: Incarnation) -> Outcome<DomainKey> {
+        let key = self.keyring.forest.key(Domain::meta(inc));
+        key.ok_or_else(|| Failure::new(format!("the keyring lacks incarnation {inc}")))
+    }
+
+    /// The incarnation that `init` has made. Customers and names are recognised under its key for
+    /// the repository's whole life.
+    fn first_inc(&self) -> Incarnation {
+        let first = self.writers.values().min_by_key(|writer| writer.ordinal);
+        first.map_or(self.inc(), |writer| writer.inc)
+    }
+
     /// The incarnation's signing key.
     pub fn writer(&self) -> &SigningKey {
         &self.writer
@@ -261,12 +286,6 @@ impl Repository {
     pub fn decide(&mut self, event: crate::journal::Event) -> Outcome<Vec<StoreName>> {
         let meta = self.meta()?;
         self.log.append(event, &meta, &self.writer, &self.stores)
-    }
-
-    /// One entry of the journal, by its number.
-    pub fn entry(&self, number: u64) -> Outcome<crate::journal::Entry> {
-        let found = self.log.entries(number..number + 1, &self.meta()?)?.pop();
-        found.ok_or_else(|| Failure::new(format!("there is no journal entry {number}")))
     }
 
     /// By what a customer is found who is asked for by key.
@@ -319,7 +338,8 @@ pub struct Recogniser(crate::secret::Seed);
 impl Recogniser {
     /// With the key of the repository's own control data.
     pub fn new(repository: &Repository) -> Outcome<Self> {
-        Ok(Self(repository.meta()?.recognise_key()))
+        let meta = repository.meta_of(repository.first_inc())?;
+        Ok(Self(meta.recognise_key()))
     }
 
     fn hash(&self, kind: &[u8], bytes: &[u8]) -> KeyedHash {

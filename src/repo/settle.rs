@@ -6,6 +6,7 @@
 //! every store, read back; then the end of all older ones, seen by listing again; then the manifests
 //! of snapshots that were pruned. Each step may be repeated, and none is undone.
 
+use std::ops::Range;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -13,14 +14,14 @@ use bytes::Bytes;
 use super::apply::Applying;
 use super::log::on_all;
 use super::sole::SoleWriter;
-use super::{Recogniser, Repository};
-use crate::catalog::{Change, KeyPlace};
+use super::{Placed, Recogniser, Repository};
+use crate::catalog::{Change, KeyPlace, Snapshot};
 use crate::certificate;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{ObjectName, StoreName};
-use crate::journal::Event;
+use crate::journal::{Event, Voided};
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
 use crate::store::Store;
@@ -204,11 +205,37 @@ impl Repository {
 
     /// The number of the newest snapshot of this incarnation; 0 if there is none.
     pub fn last_snapshot_number(&self) -> Outcome<u64> {
-        let snapshots = self.catalog.snapshots()?;
-        let own = snapshots
-            .iter()
-            .filter(|snapshot| snapshot.id.inc == self.inc());
-        Ok(own.map(|snapshot| snapshot.id.number).max().unwrap_or(0))
+        let last = self.last_snapshot()?;
+        Ok(last.map_or(0, |snapshot| snapshot.id.number))
+    }
+
+    /// The newest snapshot of this incarnation.
+    pub fn last_snapshot(&self) -> Outcome<Option<Snapshot>> {
+        let snapshots = self.catalog.snapshots()?.into_iter();
+        let own = snapshots.filter(|snapshot| snapshot.id.inc == self.inc());
+        Ok(own.max_by_key(|snapshot| snapshot.id.number))
+    }
+
+    /// Entries by number, counted through, without those that a recovery has declared void.
+    pub(super) fn entries_that_count(&self, numbers: Range<u64>) -> Outcome<Vec<Placed>> {
+        let mut entries = self.entries(numbers)?;
+        if self.former.is_empty() {
+            return Ok(entries);
+        }
+        let voided = self.voided()?;
+        let is_void = |placed: &Placed| {
+            let before = self.former.iter().find(|f| f.writer.inc == placed.inc);
+            let own = placed.number - before.map_or(self.entries_before(), |f| f.before);
+            let hits = |void: &Voided| void.inc == placed.inc && void.from <= own;
+            voided.iter().any(hits)
+        };
+        entries.retain(|placed| !is_void(placed));
+        for placed in &mut entries {
+            if let Event::Certified { erasure, .. } = &mut placed.entry.event {
+                *erasure = self.renumbered(placed.inc, *erasure)?;
+            }
+        }
+        Ok(entries)
     }
 
     /// How many entries of the journal the catalog has taken in.
@@ -219,11 +246,8 @@ impl Repository {
 
     /// Brings the catalog up to the journal.
     pub fn apply_to_catalog(&mut self) -> Outcome<()> {
-        let position = self.log.position();
-        let done = self.journal_applied()?;
-        let entries = self
-            .log
-            .entries(done + 1..position.len + 1, &self.meta()?)?;
+        let (last, done) = (self.last_entry(), self.journal_applied()?);
+        let entries = self.entries_that_count(done + 1..last + 1)?;
         let recogniser = Recogniser::new(self)?;
         let applying = Applying {
             repo: self.id(),
@@ -232,10 +256,10 @@ impl Repository {
             recogniser: &recogniser,
         };
         self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
-            for (number, entry) in (done + 1..).zip(&entries) {
-                applying.apply(change, number, entry)?;
+            for placed in &entries {
+                applying.apply(change, placed)?;
             }
-            Ok(change.set_note("journal_applied", &position.len.to_string())?)
+            Ok(change.set_note("journal_applied", &last.to_string())?)
         })
     }
 
@@ -266,11 +290,9 @@ impl Repository {
 
     /// Whether the journal has decided something that the keyring's file does not show.
     fn begins_new_epoch(&self) -> bool {
-        let known = self
-            .keyring
-            .journal
-            .first()
-            .map_or(0, |position| position.len);
+        let own = self.keyring.journal.iter();
+        let mut own = own.filter(|position| position.inc == self.inc());
+        let known = own.next().map_or(0, |position| position.len);
         let first = self.log.position().len - self.log.recent().len() as u64 + 1;
         let news = (first..)
             .zip(self.log.recent())
@@ -284,7 +306,7 @@ impl Repository {
     fn begin_epoch(&mut self) -> Outcome<()> {
         self.keyring.forest.puncture(&self.log.erased_recently());
         self.keyring.epoch += 1;
-        self.keyring.journal = vec![self.log.position()];
+        self.keyring.journal = self.positions();
         let recipients = self.recipients()?;
         let age = recovery::encrypt(&recipients, &self.keyring.encode(&self.writer))?;
         self.host.write(&self.keyring, &self.writer, &age)?;

@@ -88,7 +88,6 @@ pub(super) fn find(
     fetcher: &Fetcher,
     id: &str,
 ) -> Outcome<(Customer, Vec<Entry>)> {
-    let meta = repository.meta()?;
     let classes = view.manifest().classes.len() as u8;
     let holders = register::holders(repository, id)?;
     only_one_key(repository, id, &holders)?;
@@ -99,7 +98,7 @@ pub(super) fn find(
                 class: Class(class),
                 ..holder.domain
             };
-            entries.append(&mut view.find(fetcher, &meta, domain)?);
+            entries.append(&mut view.find(fetcher, domain)?);
         }
         if !entries.is_empty() {
             return Ok((holder, entries));

@@ -90,7 +90,7 @@ impl Look<'_> {
                     }
                 }
             }
-            if let Some(Event::Pruned { snapshots }) = entry.map(|entry| entry.event) {
+            if let Some(Event::Pruned { snapshots, .. }) = entry.map(|entry| entry.event) {
                 self.pruned.extend(snapshots);
             }
             // The next one is held against the good copy of this one.
