@@ -268,6 +268,28 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What it is, in words that name nobody.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "the repository was made",
+            Self::Erased { .. } => "an erasure",
+            Self::Readmitted { .. } => "somebody was let in again",
+            Self::Recipients { .. } => "other recovery recipients",
+            Self::StoreOpened { .. } => "a store was added",
+            Self::Hidden { .. } => "somebody was hidden",
+            Self::Unhidden { .. } => "somebody was brought back",
+            Self::Held { .. } => "a legal hold",
+            Self::Released { .. } => "a hold was lifted",
+            Self::Certified { .. } => "the certificate of an erasure",
+            Self::Pruned { .. } => "snapshots were pruned",
+            Self::Recovered { .. } => "a recovery",
+            Self::Read { .. } => "a store was read after a recovery",
+            Self::GivenUp { .. } => "a store was given up",
+        }
+    }
+}
+
 /// Entries of a former journal that a recovery has declared void: forged in a break-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Voided {

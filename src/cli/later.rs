@@ -8,9 +8,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::error::Failure;
 
 /// Commands of their own.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 10] = [
     "replicate",
-    "recover",
     "track",
     "shred",
     "ls",

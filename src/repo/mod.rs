@@ -14,6 +14,7 @@ use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Domain, Incarnation, KeyedHash, RepoId, StoreName};
+use crate::journal::Event;
 use crate::keyring::{HostKeyring, Keyring};
 use crate::piece::{self, Identity};
 use crate::secret::DomainKey;
@@ -140,6 +141,12 @@ impl Repository {
         Ok((repository, settled))
     }
 
+    /// Opens for changing what lies on this host alone: nothing is written to any store.
+    pub fn rehearse(config: Config, runtime: &Handle) -> Outcome<Self> {
+        let lock = StateDir::new(&config.state_dir).lock()?;
+        Self::open(config, runtime, Some(lock))
+    }
+
     /// Opens every configured store that is there and belongs to this repository.
     fn open_stores(&mut self) -> Outcome<()> {
         let known = self.catalog.key_places()?;
@@ -209,7 +216,6 @@ impl Repository {
             }
             return Ok(());
         }
-        let mut mine = false;
         for path in certificates.keys() {
             let bytes = store.get(path, 4096)?;
             let found = Certificate::read(&bytes, &self.fingerprint).map_err(|error| {
@@ -217,19 +223,33 @@ impl Repository {
                 let failure = Failure::new(what).because(Failure::from(error));
                 failure.hint("give each repository a place of its own in the store")
             })?;
-            mine |= found == self.certificate;
-            if found.ordinal > self.certificate.ordinal {
-                let what = format!("store {name:?} says that this host was retired by a recovery");
-                return Err(Failure::of(FailureKind::Refused, what)
-                    .hint("go on with the host that was recovered; this one may only be read"));
-            }
+            self.check_writer(name, &found)?;
         }
-        if mine {
+        Ok(())
+    }
+
+    /// That an incarnation whose certificate stands in a store is this one, or one that it goes on from.
+    fn check_writer(&self, store: &str, found: &Certificate) -> Outcome<()> {
+        let (own, refused) = (&self.certificate, |what| {
+            Failure::of(FailureKind::Refused, what)
+        });
+        if found.ordinal > own.ordinal {
+            let what = format!("store {store:?} says that this host was retired by a recovery");
+            return Err(refused(what).hint(
+                "go on with the host that was recovered, and switch this one off; whatever it has that the \
+                 stores have not, a `tenure recover` from them does not find",
+            ));
+        }
+        if self.writers.get(&found.inc) == Some(found) {
             return Ok(());
         }
-        Err(Failure::new(format!(
-            "store {name:?} lacks this writer's certificate"
-        )))
+        let what = format!(
+            "store {store:?} was gone on with by another recovery, apart from this one: neither knows what the \
+             other has erased"
+        );
+        Err(refused(what).hint(
+            "run `tenure recover` with --store for a store of each: it goes on from both, and retires both",
+        ))
     }
 
     /// The repository's id.
@@ -283,7 +303,18 @@ impl Repository {
 
     /// Decides something: when this returns, the journal has it. Returns the stores that did not
     /// take the entry, and get it when they are brought level.
-    pub fn decide(&mut self, event: crate::journal::Event) -> Outcome<Vec<StoreName>> {
+    ///
+    /// # Errors
+    /// `Refused` when something would be destroyed while a store was not read since the recovery.
+    pub fn decide(&mut self, event: Event) -> Outcome<Vec<StoreName>> {
+        if matches!(event, Event::Erased { .. } | Event::Pruned { .. }) {
+            self.check_all_read()?;
+        }
+        self.record(event)
+    }
+
+    /// The same for what was decided before, and only comes to be known here.
+    fn record(&mut self, event: Event) -> Outcome<Vec<StoreName>> {
         let meta = self.meta()?;
         self.log.append(event, &meta, &self.writer, &self.stores)
     }

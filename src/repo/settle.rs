@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::apply::Applying;
 use super::log::on_all;
 use super::sole::SoleWriter;
+use super::state::StateDir;
 use super::{Placed, Recogniser, Repository};
 use crate::catalog::{Change, KeyPlace, Snapshot};
 use crate::certificate;
@@ -21,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{ObjectName, StoreName};
-use crate::journal::{Event, Voided};
+use crate::journal::{Event, Position, Voided};
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
 use crate::store::Store;
@@ -125,15 +126,28 @@ impl Repository {
     fn level_stores(&mut self) -> Outcome<Vec<Store>> {
         let known = self.catalog.key_places()?;
         let is_new = |store: &Store| !known.contains_key(store.name().as_str());
-        let own = certificate::path(self.inc());
         let read = |path: &Path| fsx::read(path, 1 << 20).map(Bytes::from);
         let root = read(&self.state.root())?;
-        let certificate = read(&self.state.certificate(self.inc()))?;
-        let (log, sole) = (&self.log, self.sole_writer()?);
+        let incs = self.writers.keys();
+        let certificates = incs.map(|inc| {
+            let bytes = read(&self.state.certificate(*inc))?;
+            Ok((certificate::path(*inc), bytes))
+        });
+        let certificates: Vec<_> = certificates.collect::<Outcome<_>>()?;
+        let (log, sole, state) = (&self.log, self.sole_writer()?, &self.state);
+        let former: Vec<_> = self.former().iter().map(|f| f.position).collect();
         let levelled = on_all(&self.stores, |store| -> Outcome<()> {
             if is_new(store) {
                 store.put_new(certificate::ROOT, root.clone())?;
-                store.put_new(&own, certificate.clone())?;
+            }
+            // A store that is known lacks none, unless a recovery has just given this incarnation one.
+            if is_new(store) || !former.is_empty() {
+                for (path, bytes) in &certificates {
+                    store.put_new(path, bytes.clone())?;
+                }
+            }
+            for position in &former {
+                level_former(state, store, position)?;
             }
             log.level(store)?;
             sole.mend(Chain::Manifest, store)
@@ -347,8 +361,13 @@ impl Repository {
     fn place_keyrings(&mut self) -> Outcome<Vec<StoreName>> {
         let age = Bytes::from(self.host.age(self.inc(), self.keyring.epoch)?);
         let path = self.keyring.path();
+        // Until every store was read, nobody knows that nothing hangs on an older one.
+        let alone = self.unread()?.is_empty();
         let placed = on_all(&self.stores, |store| {
-            let placed = place_keyring(store, &path, &age);
+            let placed = place_keyring(store, &path, &age).and_then(|()| match alone {
+                true => destroy_other_keyrings(store, &path),
+                false => Err(Failure::new("stores were not read since the recovery")),
+            });
             (store.name().clone(), placed)
         });
         let mut places = self.catalog.key_places()?;
@@ -395,6 +414,19 @@ impl Repository {
     }
 }
 
+/// Gives a store the entries of a former journal that it lacks.
+fn level_former(state: &StateDir, store: &Store, position: &Position) -> Outcome<()> {
+    let listed = store.list(&format!("{}/{}", Chain::Journal.folder(), position.inc))?;
+    for number in 1..=position.len {
+        let path = Chain::Journal.path(position.inc, number);
+        if !listed.contains_key(&path) {
+            let own = state.object(Chain::Journal, position.inc, number);
+            store.put_new(&path, fsx::read(&own, object::MAX)?.into())?;
+        }
+    }
+    Ok(())
+}
+
 fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
     if store.holds_keys() {
         match store.put_new(path, age.clone()) {
@@ -404,6 +436,10 @@ fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
         }
         store.read_back(path, age)?;
     }
+    Ok(())
+}
+
+fn destroy_other_keyrings(store: &Store, path: &str) -> Outcome<()> {
     store.sweep("keyring")?;
     let others = |store: &Store| -> Outcome<Vec<String>> {
         let listed = store.list("keyring")?.into_keys();
