@@ -148,6 +148,7 @@ impl Change<'_> {
         for sql in [
             "DELETE FROM customer WHERE inc = ? AND arrival = ?",
             "DELETE FROM life WHERE inc = ? AND arrival = ?",
+            "DELETE FROM double WHERE inc = ? AND arrival = ?",
         ] {
             let mut delete = self.transaction.prepare_cached(sql)?;
             for domain in domains

@@ -21,6 +21,7 @@ use crate::manifest::SnapshotKind;
 
 mod change;
 mod damaged;
+mod double;
 mod life;
 mod own_rows;
 mod rebuild;
@@ -171,14 +172,7 @@ impl Catalog {
 
     /// Who is recognised by `who`, and has a key with that hash.
     pub fn recognised(&self, key: &KeyedHash, who: &KeyedHash) -> Result<Option<Domain>> {
-        let sql = "SELECT inc, arrival FROM customer WHERE key = ? AND who = ?
-                   ORDER BY inc DESC, arrival DESC LIMIT 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_row([&key.0[..], &who.0[..]], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        });
-        let found = found.optional()?;
-        found.map(|(inc, arrival)| domain(inc, arrival)).transpose()
+        recognised(&self.connection, key, who)
     }
 
     /// The next customers in the order of their arrival: those after one of them, or the first ones.
@@ -466,6 +460,17 @@ pub struct Proof {
     pub time: Timestamp,
     /// The file that the identity was read from.
     pub file: String,
+}
+
+fn recognised(connection: &Connection, key: &KeyedHash, who: &KeyedHash) -> Result<Option<Domain>> {
+    let sql = "SELECT inc, arrival FROM customer WHERE key = ? AND who = ?
+               ORDER BY inc DESC, arrival DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row([&key.0[..], &who.0[..]], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    let found = found.optional()?;
+    found.map(|(inc, arrival)| domain(inc, arrival)).transpose()
 }
 
 /// The note of all incarnations in their order, once there are several.

@@ -16,6 +16,11 @@ pub fn lives(repository: &Repository) -> Outcome<BTreeMap<Domain, Life>> {
             lives.entry(domain).or_default().take(entry);
         }
     }
+    for (double, of) in repository.catalog.doubles()? {
+        if let Some(life) = lives.get(&of).cloned() {
+            lives.insert(double, life);
+        }
+    }
     lives.retain(|domain, _| !repository.keyring.forest.is_punctured(*domain));
     Ok(lives)
 }

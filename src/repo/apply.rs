@@ -1,6 +1,7 @@
 //! What a journal entry means for the catalog.
 
 use super::identity::open_identity;
+use super::read_in::{TAKEN, taken_words};
 use super::{Placed, Recogniser};
 use crate::catalog::{Change, Customer, KeyPlace};
 use crate::error::Outcome;
@@ -69,9 +70,13 @@ impl Applying<'_> {
                 change.set_note("recipients", &recipients.join(" "))?;
                 Ok(change.set_note(UNREAD, &unread.join(" "))?)
             }
-            Event::Read { store, .. } | Event::GivenUp { store } => {
+            Event::Read { store, journals } => {
+                if *inc == self.inc {
+                    change.set_note(TAKEN, &taken_words(journals))?;
+                }
                 Ok(change.take_from_note(UNREAD, store)?)
             }
+            Event::GivenUp { store } => Ok(change.take_from_note(UNREAD, store)?),
             Event::Certified {
                 erasure, is_final, ..
             } => Ok(change.set_certified(*erasure, number, *is_final)?),
@@ -80,7 +85,7 @@ impl Applying<'_> {
             | Event::Held { domain, .. }
             | Event::Released { domain, .. } => match self.forest.is_punctured(*domain) {
                 true => Ok(()),
-                false => Ok(change.decided(*domain, entry)?),
+                false => Ok(change.decided(change.first_of(*domain)?, entry)?),
             },
         }
     }

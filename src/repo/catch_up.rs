@@ -17,13 +17,14 @@ use super::arrivals::Arrivals;
 use super::listing::{lacking, listing};
 use super::log::on_all;
 use super::objects::Fetcher;
+use super::read_in::note_revenants;
 use super::refind::{Pages, Refinding};
 use super::view::{manifest, read_manifest};
 use super::{Recogniser, Repository};
 use crate::catalog::{Change, Numbered, Snapshot};
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::{KeyedHash, SnapshotId};
+use crate::ids::{KeyedHash, SnapshotId, StoreName};
 use crate::journal::Event;
 use crate::manifest::Manifest;
 use crate::object::{self, Chain};
@@ -79,7 +80,10 @@ impl Repository {
                 .hint("copy journal/ from a store into the state directory"));
         }
         let is_new = applied == 0 && self.last_entry() > 0;
-        let is_behind = is_new || applied < before + known || self.lacks_newest_manifest()?;
+        let is_behind = is_new
+            || applied < before + known
+            || self.lacks_newest_manifest()?
+            || self.lacks_former_manifest()?;
         if is_behind {
             if self.lock.is_none() {
                 self.use_copy_of_catalog()?;
@@ -87,6 +91,26 @@ impl Repository {
             self.apply_to_catalog()?;
         }
         Ok(is_behind)
+    }
+
+    /// Whether the state directory has a manifest of a former incarnation that is not in the catalog.
+    fn lacks_former_manifest(&self) -> Outcome<bool> {
+        let snapshots = self.catalog.snapshots()?.into_iter();
+        let known: BTreeSet<_> = snapshots.map(|snapshot| snapshot.id).collect();
+        for former in self.former() {
+            let inc = former.writer.inc;
+            let pruned = self.catalog.pruned(inc)?;
+            let is_known = |number: &u64| {
+                known.contains(&SnapshotId {
+                    inc,
+                    number: *number,
+                }) || pruned.contains_key(number)
+            };
+            if !self.manifests_of(inc)?.iter().all(is_known) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the newest manifest of the state directory is not in the catalog.
@@ -148,12 +172,9 @@ impl Repository {
 
     /// Enters what the catalog lacks of snapshots, customers and numbers, and tells it.
     pub(super) fn catch_up_with_snapshots(&mut self) -> Outcome<()> {
-        let found = self
-            .find_missing()
+        let (snapshots, customers) = self
+            .enter_missing()
             .failed_to(|| "make the catalog anew, which was lost or is an older one")?;
-        let snapshots = found.snapshots.len();
-        let customers = self.enter(&found)?;
-        self.look_where_complete()?;
         if self.log.position().len == self.log.recent().len() as u64 && snapshots == 0 {
             // Nothing was lost but what the journal says: `init` may have been interrupted.
             return Ok(());
@@ -170,6 +191,15 @@ impl Repository {
         };
         self.notes.push(Failure::new(what).hint(hint));
         Ok(())
+    }
+
+    /// Enters the snapshots that the state directory has and the catalog lacks, and whoever stands in them.
+    /// Returns how many of both there were.
+    pub(super) fn enter_missing(&mut self) -> Outcome<(usize, u64)> {
+        let found = self.find_missing()?;
+        let complete = self.look_where_complete(&found)?;
+        let customers = self.enter(&found, &complete)?;
+        Ok((found.snapshots.len(), customers))
     }
 
     /// Reads the manifest of every snapshot that the catalog lacks, oldest first.
@@ -270,13 +300,23 @@ impl Repository {
     }
 
     /// Enters what was found, all of it or nothing. Returns how many customers were found.
-    fn enter(&mut self, found: &Found) -> Outcome<u64> {
+    fn enter(&mut self, found: &Found, complete: &[(SnapshotId, StoreName, bool)]) -> Outcome<u64> {
         let recogniser = Recogniser::new(self)?;
         let mut known = Arrivals::default();
         for domain in self.catalog.arrivals()?.values() {
             known.insert(*domain);
         }
         let is_empty = known.count() == 0;
+        for double in self.catalog.doubles()?.keys() {
+            known.insert(*double);
+        }
+        let erased = self.catalog.erased()?;
+        let mut revenants = Vec::new();
+        let order: Vec<_> = self
+            .positions()
+            .iter()
+            .map(|position| position.inc)
+            .collect();
         let mut pages = Vec::new();
         // Whoever stands in several is found in the newest.
         for missing in found.snapshots.iter().rev() {
@@ -302,14 +342,33 @@ impl Repository {
             let refind = || {
                 refinding.run(pages, |(customer, key)| {
                     count += 1;
-                    Ok(change.add_customer(&customer, &key)?)
+                    if erased.contains_key(&customer.who) {
+                        revenants.push(customer.domain);
+                        return Ok(());
+                    }
+                    // In an empty catalog doubles are found when all are there.
+                    let first = match is_empty {
+                        true => None,
+                        false => change.recognised(&key, &customer.who)?,
+                    };
+                    match first {
+                        Some(first) => Ok(change.add_double(customer.domain, first)?),
+                        None => Ok(change.add_customer(&customer, &key)?),
+                    }
                 })
             };
             match is_empty {
-                true => change.add_many(refind)?,
+                true => {
+                    change.add_many(refind)?;
+                    change.find_doubles(&order)?;
+                }
                 false => refind()?,
             }
+            note_revenants(change, &revenants)?;
             found.enter_snapshots(change)?;
+            for (id, store, whole) in complete {
+                change.set_complete(*id, store, *whole)?;
+            }
             Ok(change.raise(next.0, next.1)?)
         })?;
         Ok(count)
@@ -335,12 +394,15 @@ impl Repository {
         Ok(next)
     }
 
-    /// Notes which stores that can be reached hold which snapshots complete.
-    fn look_where_complete(&mut self) -> Outcome<()> {
+    /// Which stores that can be reached hold which snapshots complete, of those that are entered and those
+    /// that were found.
+    fn look_where_complete(&self, found: &Found) -> Outcome<Vec<(SnapshotId, StoreName, bool)>> {
         let fetcher = Fetcher::new(self.id(), self.stores.clone(), Some(self.state.clone()));
         let kept = self.catalog.snapshots()?.into_iter();
         let kept = kept.map(|kept| Ok((kept.id, manifest(self, &fetcher, kept.id)?)));
-        let kept: Vec<_> = kept.collect::<Outcome<_>>()?;
+        let found = found.snapshots.iter();
+        let found = found.map(|missing| Ok((missing.id, missing.manifest.clone())));
+        let kept: Vec<_> = kept.chain(found).collect::<Outcome<_>>()?;
         let listings = on_all(&self.stores, listing);
         let mut complete = Vec::new();
         for (store, listing) in self.stores.iter().zip(listings) {
@@ -348,12 +410,7 @@ impl Repository {
             let lacking = lacking(&kept, &listing).into_iter();
             complete.extend(lacking.map(|(id, lack)| (id, store.name().clone(), lack.is_none())));
         }
-        self.catalog.change(|change| -> Outcome<()> {
-            for (id, store, whole) in &complete {
-                change.set_complete(*id, store, *whole)?;
-            }
-            Ok(())
-        })
+        Ok(complete)
     }
 
     /// Sees that catalog and state directory agree on which numbers are free: the higher ones count.

@@ -4,6 +4,7 @@
 //! holds is punctured in memory. Changing takes the lock and first *settles* what an interrupted
 //! command has left (see [`Repository::settle`]).
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::File;
 
@@ -120,10 +121,13 @@ impl Repository {
         if is_behind {
             repository.catch_up_with_snapshots()?;
         }
+        let revenants = repository.revenants()?;
+        repository.keyring.forest.puncture(&revenants);
         if repository.lock.is_some() {
             repository.keep_numbers()?;
         } else {
             repository.read_ahead()?;
+            repository.heed_former()?;
         }
         Ok(repository)
     }
@@ -216,6 +220,7 @@ impl Repository {
             }
             return Ok(());
         }
+        let mut writers = Vec::new();
         for path in certificates.keys() {
             let bytes = store.get(path, 4096)?;
             let found = Certificate::read(&bytes, &self.fingerprint).map_err(|error| {
@@ -223,9 +228,12 @@ impl Repository {
                 let failure = Failure::new(what).because(Failure::from(error));
                 failure.hint("give each repository a place of its own in the store")
             })?;
-            self.check_writer(name, &found)?;
+            writers.push(found);
         }
-        Ok(())
+        // That this one was retired says more than who else was.
+        writers.sort_by_key(|writer| Reverse(writer.ordinal));
+        let mut writers = writers.iter();
+        writers.try_for_each(|found| self.check_writer(name, found))
     }
 
     /// That an incarnation whose certificate stands in a store is this one, or one that it goes on from.

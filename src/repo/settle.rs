@@ -77,6 +77,8 @@ impl Repository {
         for store in &new {
             self.adopt(store)?;
         }
+        self.read_in()?;
+        self.erase_revenants()?;
         self.carry_out_decisions(&mut settled)?;
         Ok(settled)
     }
@@ -135,7 +137,11 @@ impl Repository {
         });
         let certificates: Vec<_> = certificates.collect::<Outcome<_>>()?;
         let (log, sole, state) = (&self.log, self.sole_writer()?, &self.state);
-        let former: Vec<_> = self.former().iter().map(|f| f.position).collect();
+        let taken = self.taken()?;
+        let former = self.former().iter().map(|f| f.position);
+        let former: Vec<_> = former
+            .map(|position| taken.get(&position.inc).copied().unwrap_or(position))
+            .collect();
         let levelled = on_all(&self.stores, |store| -> Outcome<()> {
             if is_new(store) {
                 store.put_new(certificate::ROOT, root.clone())?;

@@ -13,7 +13,7 @@ use super::whole::not_hidden;
 use super::{check_journal, fetcher};
 use crate::catalog::Customer;
 use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain, SnapshotId, StoreName};
+use crate::ids::{SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::page::Entry;
 use crate::register;
@@ -88,16 +88,11 @@ pub(super) fn find(
     fetcher: &Fetcher,
     id: &str,
 ) -> Outcome<(Customer, Vec<Entry>)> {
-    let classes = view.manifest().classes.len() as u8;
     let holders = register::holders(repository, id)?;
     only_one_key(repository, id, &holders)?;
     for holder in holders.into_iter().rev() {
         let mut entries = Vec::new();
-        for class in 1..=classes {
-            let domain = Domain {
-                class: Class(class),
-                ..holder.domain
-            };
+        for domain in repository.domains_of(holder.domain)? {
             entries.append(&mut view.find(fetcher, domain)?);
         }
         if !entries.is_empty() {
