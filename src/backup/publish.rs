@@ -239,9 +239,10 @@ pub fn sweep(repository: &Repository) -> Outcome<Vec<Swept>> {
         }
     });
     let last = snapshots.last();
-    let chain = snapshots.iter().filter(|(id, _)| {
-        last.is_some_and(|(last, of)| id.inc == last.inc && id.number >= of.base)
-    });
+    let last = last.map(|(id, manifest)| (id.inc, manifest.base));
+    let is_wanted =
+        |id: &SnapshotId| last.is_some_and(|(inc, base)| id.inc == inc && id.number >= base);
+    let chain = snapshots.iter().filter(|(id, _)| is_wanted(id));
     let chain = chain.flat_map(|(_, manifest)| &manifest.pages);
     let wanted: HashSet<String> = chain.map(|page| page.object.name.to_string()).collect();
     let pages = repository.state.pages();

@@ -215,7 +215,10 @@ pub(super) struct Recover {
     /// A store that is lost for good: nothing waits for it any more
     #[arg(long, value_name = "NAME", conflicts_with = "rehearse")]
     pub(super) give_up: Vec<StoreName>,
-    /// Read and restore into DIR, write nothing to any store, open nothing, leave no keys
+    /// Ask no store but those named: to recover from a copy beside a host that lives on
+    #[arg(long)]
+    pub(super) alone: bool,
+    /// Read, restore into DIR/restored, write nothing to any store, open nothing, leave no keys
     #[arg(long)]
     pub(super) rehearse: bool,
 }

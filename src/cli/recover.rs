@@ -19,6 +19,7 @@ pub(super) fn run(session: &Session<'_>, wanted: &Recover) -> Outcome<Answer> {
         at_least_epoch: wanted.at_least_epoch,
         void_from: wanted.void_from,
         give_up: wanted.give_up.clone(),
+        alone: wanted.alone,
         rehearse: wanted.rehearse,
     };
     let report = session.report.as_ref();

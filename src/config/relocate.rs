@@ -18,7 +18,7 @@ pub struct Relocation<'a> {
     pub recipients: &'a [String],
     /// The stores that are left out, by name.
     pub drops: &'a dyn Fn(&str) -> bool,
-    /// Stores that are added, by name and URL.
+    /// Stores that are added, unless they are there, by name and URL.
     pub stores: Vec<(String, String)>,
 }
 
@@ -47,6 +47,10 @@ pub fn relocate(path: &Path, text: &str, to: &Relocation<'_>) -> Result<String, 
         !name.is_some_and(to.drops)
     });
     for (name, url) in &to.stores {
+        let is_there = |store: &Table| store.get("name").and_then(Item::as_str) == Some(name);
+        if stores.iter().any(is_there) {
+            continue;
+        }
         let mut store = Table::new();
         store["name"] = value(name);
         store["url"] = value(url);
@@ -98,7 +102,7 @@ mod tests {
             state_dir: Path::new("/new/state"),
             host_key: Path::new("/new/host.key"),
             socket: Path::new("/new/admin.sock"),
-            recipients: &[recipient.clone()],
+            recipients: std::slice::from_ref(&recipient),
             drops: &|name| name == "far",
             stores: vec![("usb".into(), "file:///usb".into())],
         };

@@ -433,6 +433,17 @@ impl Evidence {
         newest
     }
 
+    /// Every place that ever was a store, by name, with its address.
+    pub(super) fn places(&self) -> BTreeMap<String, String> {
+        let mut places = BTreeMap::new();
+        for (_, entry) in self.entries_that_count(&[]) {
+            if let Event::StoreOpened { name, url } = &entry.event {
+                places.insert(name.clone(), url.clone());
+            }
+        }
+        places
+    }
+
     /// The stores that are known, by name, with their addresses.
     pub(super) fn known_stores(&self, voided: &[Voided]) -> BTreeMap<String, String> {
         let mut known = BTreeMap::new();

@@ -55,6 +55,8 @@ pub struct Wanted {
     pub void_from: Option<EntryName>,
     /// Stores that nothing waits for any more.
     pub give_up: Vec<StoreName>,
+    /// Whether no store is asked but those that are named.
+    pub alone: bool,
     /// Whether it is a rehearsal: reads and restores, and writes to no store.
     pub rehearse: bool,
 }
@@ -154,6 +156,7 @@ fn open(place: &Place, decided: Decided, runtime: &Handle) -> Outcome<Recovered>
 
 /// Goes on with what an earlier run has left: from the state directory alone.
 fn finish(place: &Place, wanted: &Wanted, runtime: &Handle) -> Outcome<Recovered> {
+    place.check_recovered()?;
     if let Some(text) = place.interrupted()? {
         place.write_config(&text)?;
     }
@@ -179,7 +182,8 @@ fn rehearse(
         let config = Config::load(place.config())?;
         let repository = Repository::rehearse(config, runtime)?;
         let newest = restore::choose(&repository, None, None)?;
-        let restored = restore::whole(&repository, place.to(), newest, None, None, report)?;
+        let to = place.restored();
+        let restored = restore::whole(&repository, &to, newest, None, None, report)?;
         let mut recovered = told(place, decided, &repository)?;
         // The epoch that is in force, since no other was begun.
         recovered.epoch -= 1;
@@ -279,6 +283,10 @@ fn reach(
             let url = url
                 .parse()
                 .map_err(|_| Failure::new(format!("{url} is not a URL")))?;
+            if wanted.alone {
+                unread.insert(name, "it was not to be asked (--alone)".to_owned());
+                continue;
+            }
             let found = look(&name, &url, runtime, offline).and_then(|found| {
                 check_same_repository(&seen, &found)?;
                 Ok(found)
@@ -296,6 +304,9 @@ fn reach(
             }
         }
         if !any {
+            if let Ok(evidence) = &evidence {
+                name_anew(&mut seen, wanted, &evidence.places())?;
+            }
             return Ok((seen, unread));
         }
     }
@@ -313,6 +324,34 @@ fn rename(seen: &mut [Seen], name: &str, url: &str) -> Outcome<()> {
     for seen in seen.iter_mut().filter(|seen| same_place(&seen.url, url)) {
         url.clone_into(&mut seen.url);
         seen.store = seen.store.renamed(name.parse()?);
+    }
+    Ok(())
+}
+
+/// What lies elsewhere than the store of its name did is another store, and gets another name.
+fn name_anew(seen: &mut [Seen], wanted: &Wanted, places: &BTreeMap<String, String>) -> Outcome<()> {
+    for at in 0..seen.len() {
+        let name = seen[at].store.name().to_string();
+        let is_other = |known: &String| !same_place(known, &seen[at].url);
+        if !places.get(&name).is_some_and(is_other) {
+            continue;
+        }
+        if wanted
+            .stores
+            .iter()
+            .any(|spec| spec.name.as_ref() == Some(seen[at].store.name()))
+        {
+            let what = format!("store {name:?} was {} before", places[&name]);
+            return Err(Failure::of(FailureKind::Usage, what)
+                .hint("give the new place another name: --store NAME=URL"));
+        }
+        let taken = |name: &String| {
+            places.contains_key(name) || seen.iter().any(|s| s.store.name().as_str() == name)
+        };
+        let mut names = (2..).map(|n| format!("{name}-{n}"));
+        if let Some(free) = names.find(|name| !taken(name)) {
+            seen[at].store = seen[at].store.renamed(free.parse()?);
+        }
     }
     Ok(())
 }
@@ -391,7 +430,6 @@ fn decide(
         place: &place,
         recipients: &recipients,
         stores,
-        known: &known,
         give_up: &wanted.give_up,
         rehearse: wanted.rehearse,
     };

@@ -52,8 +52,9 @@ impl Place {
         })
     }
 
-    pub(super) fn to(&self) -> &Path {
-        &self.to
+    /// Where a rehearsal restores to.
+    pub(super) fn restored(&self) -> PathBuf {
+        self.to.join("restored")
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -89,7 +90,11 @@ impl Place {
         let taken = there.into_iter().find(|path| path.exists());
         let taken = taken.filter(|_| !is_ours).cloned();
         let left = fsx::names(&self.state)?;
-        let left = left.first().filter(|_| !is_ours);
+        // The mark is the first thing that is written.
+        let mut left = left
+            .iter()
+            .filter(|name| name.trim_end_matches(".tmp") != MARK);
+        let left = left.next().filter(|_| !is_ours);
         match taken.or(left.map(|name| self.state.join(name))) {
             None => Ok(Standing::Free),
             Some(path) => {
@@ -98,6 +103,22 @@ impl Place {
                     .hint("recover into a directory of its own, with --to"))
             }
         }
+    }
+
+    /// That the state directory which is there was made by a recovery.
+    ///
+    /// # Errors
+    /// `Refused` when `init` has made it.
+    pub(super) fn check_recovered(&self) -> Outcome<()> {
+        let (_, writer) = StateDir::new(&self.state).identity()?;
+        if writer.ordinal > 1 {
+            return Ok(());
+        }
+        let what = format!("a repository lives in {}", self.state.display());
+        Err(Failure::of(FailureKind::Refused, what).hint(
+            "a recovery is for a machine that has none; for a second one beside it, recover into a directory of its \
+             own, with --to",
+        ))
     }
 
     /// Takes away what an interrupted run has left, and notes what this one is about to make.

@@ -1,7 +1,5 @@
 //! The configuration of a recovered host: the one that the newest snapshot carries, with other places.
 
-use std::collections::BTreeMap;
-
 use super::place::Place;
 use super::seen::Seen;
 use crate::config::Config;
@@ -15,8 +13,6 @@ pub(super) struct Settings<'a> {
     pub(super) recipients: &'a [String],
     /// The stores that were read.
     pub(super) stores: &'a [Seen],
-    /// All that are known, with their addresses.
-    pub(super) known: &'a BTreeMap<String, String>,
     pub(super) give_up: &'a [StoreName],
     pub(super) rehearse: bool,
 }
@@ -28,19 +24,15 @@ impl Settings<'_> {
         let given_up = |name: &str| self.give_up.iter().any(|gone| gone.as_str() == name);
         let is_read = |name: &str| self.stores.iter().any(|s| s.store.name().as_str() == name);
         let drops = |name: &str| !is_read(name) && (self.rehearse || given_up(name));
-        let new = self.stores.iter().filter(|seen| {
-            let known = self.known.get(seen.store.name().as_str());
-            known != Some(&seen.url)
-        });
+        let stores = self.stores.iter();
+        let stores = stores.map(|seen| (seen.store.name().to_string(), seen.url.clone()));
         let relocation = Relocation {
             state_dir: self.place.state(),
             host_key: &self.place.host_key(),
             socket: &self.place.dir().join("admin.sock"),
             recipients: self.recipients,
             drops: &drops,
-            stores: new
-                .map(|seen| (seen.store.name().to_string(), seen.url.clone()))
-                .collect(),
+            stores: stores.collect(),
         };
         let text = relocate(path, text, &relocation)?;
         Config::parse(path, &text)

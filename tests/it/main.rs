@@ -32,6 +32,7 @@ mod live;
 mod living;
 mod prune;
 mod random;
+mod recover;
 mod schedule;
 mod settle;
 mod status;
