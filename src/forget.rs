@@ -56,7 +56,6 @@ pub fn plan(repository: &Repository, ids: &[String], tables: &[String]) -> Outco
         domains: BTreeSet::new(),
         recognised: Vec::new(),
     };
-    let last = repository.catalog.last_class()?;
     for id in ids {
         let holder = register::holder(repository, id)?;
         check_free(&repository.catalog.life(holder.domain)?, id)?;
@@ -64,10 +63,7 @@ pub fn plan(repository: &Repository, ids: &[String], tables: &[String]) -> Outco
             continue;
         }
         plan.ids.push(id.clone());
-        plan.domains.extend((1..=last.0).map(|class| Domain {
-            class: Class(class),
-            ..holder.domain
-        }));
+        plan.domains.extend(repository.domains_of(holder.domain)?);
         plan.recognised.push(Recognised {
             who: holder.who,
             domain: holder.domain,

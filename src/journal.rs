@@ -43,7 +43,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::ids::{Domain, Incarnation, KeyedHash};
+use crate::ids::{Domain, Incarnation, KeyedHash, SnapshotId};
 
 /// The chain's length and last hash in one incarnation: how far somebody had read the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -255,7 +255,79 @@ pub enum Event {
         /// kept builds upon.
         #[n(0)]
         snapshots: Vec<u64>,
+        /// Those of former incarnations.
+        #[n(1)]
+        former: Option<Vec<SnapshotId>>,
     },
+    /// An incarnation begins that goes on where others have ended: always the first entry of its journal.
+    #[n(12)]
+    Recovered {
+        /// Who can recover, as age recipients.
+        #[n(0)]
+        recipients: Vec<String>,
+        /// How far the former journals count, the oldest incarnation's first. What was written behind
+        /// is taken in by [`Event::Read`] and the entries before that.
+        #[n(1)]
+        journals: Vec<Position>,
+        /// What of them is void.
+        #[n(2)]
+        voided: Vec<Voided>,
+        /// The names of stores that are known and were not read. Until each was, or is given up,
+        /// nothing is destroyed.
+        #[n(3)]
+        unread: Vec<String>,
+    },
+    /// A store that a recovery had not read was read: what it had behind the former journals stands in
+    /// the entries before this one.
+    #[n(13)]
+    Read {
+        /// Which.
+        #[n(0)]
+        store: String,
+        /// How far its former journals were taken in.
+        #[n(1)]
+        journals: Vec<Position>,
+    },
+    /// A store that could not be read is given up: nothing waits for it any more.
+    #[n(14)]
+    GivenUp {
+        /// Which.
+        #[n(0)]
+        store: String,
+    },
+}
+
+impl Event {
+    /// What it is, in words that name nobody.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "the repository was made",
+            Self::Erased { .. } => "an erasure",
+            Self::Readmitted { .. } => "somebody was let in again",
+            Self::Recipients { .. } => "other recovery recipients",
+            Self::StoreOpened { .. } => "a store was added",
+            Self::Hidden { .. } => "somebody was hidden",
+            Self::Unhidden { .. } => "somebody was brought back",
+            Self::Held { .. } => "a legal hold",
+            Self::Released { .. } => "a hold was lifted",
+            Self::Certified { .. } => "the certificate of an erasure",
+            Self::Pruned { .. } => "snapshots were pruned",
+            Self::Recovered { .. } => "a recovery",
+            Self::Read { .. } => "a store was read after a recovery",
+            Self::GivenUp { .. } => "a store was given up",
+        }
+    }
+}
+
+/// Entries of a former journal that a recovery has declared void: forged in a break-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Voided {
+    /// Whose journal.
+    #[n(0)]
+    pub inc: Incarnation,
+    /// The number of the first that is void: so are all behind it.
+    #[n(1)]
+    pub from: u64,
 }
 
 #[cfg(test)]
@@ -334,6 +406,34 @@ mod tests {
             },
             Event::Pruned {
                 snapshots: vec![1, 2, 5],
+                former: None,
+            },
+            Event::Pruned {
+                snapshots: vec![],
+                former: Some(vec![SnapshotId {
+                    inc: domain.inc,
+                    number: 3,
+                }]),
+            },
+            Event::Recovered {
+                recipients: vec!["age1x".into()],
+                journals: vec![Position {
+                    inc: domain.inc,
+                    len: 2,
+                    hash: [6; 32],
+                }],
+                voided: vec![Voided {
+                    inc: domain.inc,
+                    from: 2,
+                }],
+                unread: vec!["far".into()],
+            },
+            Event::Read {
+                store: "far".into(),
+                journals: vec![],
+            },
+            Event::GivenUp {
+                store: "far".into(),
             },
         ];
         for event in events {

@@ -56,6 +56,7 @@ pub mod install;
 pub mod keys;
 pub mod lifecycle;
 pub mod prune;
+pub mod recover;
 pub mod register;
 pub mod replicate;
 pub mod repo;

@@ -147,6 +147,15 @@ pub fn hash(bytes: &[u8]) -> [u8; 32] {
     ObjectName::of(bytes).0
 }
 
+/// The hash of the one before that an object carries, which was read by [`read`] before; zeros if it is
+/// too short to be one.
+pub fn previous(bytes: &[u8]) -> [u8; 32] {
+    match bytes.len() < HEADER {
+        true => [0; 32],
+        false => take(bytes, 41),
+    }
+}
+
 fn place<'a>(chain: Chain, head: &'a Head) -> Place<'a> {
     Place {
         repo: head.repo,

@@ -106,6 +106,7 @@ pub fn at(repository: &Repository, now: Timestamp) -> Outcome<Status> {
     problems.keys(proven, &pending);
     problems.identities(repository, &recipients)?;
     problems.configuration(repository, &recipients);
+    problems.unread(repository)?;
     problems.interrupted(repository);
     Ok(Status {
         ok: problems.0.is_empty(),
@@ -305,6 +306,18 @@ impl Problems {
                 "editing the file does not change them: `tenure keys recipients add|remove AGE1…`",
             );
         }
+    }
+
+    fn unread(&mut self, repository: &Repository) -> Outcome<()> {
+        for store in repository.unread()? {
+            let what =
+                format!("store {store} was not read since the recovery, so nothing is destroyed");
+            let hint = format!(
+                "bring it back, or, if it is lost for good, run `tenure recover` again with --give-up {store}"
+            );
+            self.add(what, &hint);
+        }
+        Ok(())
     }
 
     fn interrupted(&mut self, repository: &Repository) {

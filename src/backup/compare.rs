@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::arrivals::Arrivals;
 use super::gather::{IDENTITY, Ranks, source_of};
 use super::line::{Item, Line, Part};
 use crate::error::{Failure, Outcome};
@@ -11,6 +10,7 @@ use crate::ids::{Class, Domain, ObjectName, PieceName};
 use crate::keyring::tree::{Forest, ForestWalker};
 use crate::page::{Entry, PieceRef};
 use crate::piece::{self, Cutter, Piece};
+use crate::repo::arrivals::Arrivals;
 use crate::repo::view::Entries;
 use crate::report::{Report, Unit};
 use crate::secret::Seed;

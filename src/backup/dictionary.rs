@@ -55,14 +55,13 @@ pub fn of_before(
     fetcher: &Fetcher,
     view: &View,
 ) -> Option<Arc<Dictionary>> {
-    let meta = repository.meta().ok()?;
     let mut firsts = view
         .chain()
         .iter()
         .filter_map(|manifest| manifest.pages.first());
     firsts.find_map(|page| {
         let bytes = fetcher.page(page).ok()?;
-        let page = Page::read(repository.id(), page.object.name, &bytes, &meta).ok()?;
+        let page = Page::read(repository.id(), page.object.name, &bytes, view.meta()).ok()?;
         let pack = page.packs().iter().find(|pack| pack.dictionary > 0)?;
         fetcher.dictionary(pack, &repository.keyring.forest).ok()?
     })

@@ -107,14 +107,12 @@ pub fn level(repository: &mut Repository, report: &dyn Report) -> Outcome<Level>
     Ok(level)
 }
 
-/// The kept snapshots of this incarnation, oldest first, with their manifests.
+/// The kept snapshots, oldest first, with their manifests.
 pub fn kept(repository: &Repository) -> Outcome<Vec<(SnapshotId, Manifest)>> {
     let fetcher = repository.fetcher(&repository.stores);
     let snapshots = repository.catalog.snapshots()?;
-    let own = snapshots
-        .into_iter()
-        .filter(|snapshot| snapshot.id.inc == repository.inc());
-    own.map(|snapshot| Ok((snapshot.id, manifest(repository, &fetcher, snapshot.id)?)))
+    let kept = snapshots.into_iter();
+    kept.map(|snapshot| Ok((snapshot.id, manifest(repository, &fetcher, snapshot.id)?)))
         .collect()
 }
 
@@ -153,12 +151,13 @@ fn fill(
         let mut skipped = HashSet::new();
         for (id, manifest) in lacking {
             // What builds upon a snapshot that stays lacking gets no name here either.
-            if (manifest.base..id.number).any(|number| skipped.contains(&number)) {
-                skipped.insert(id.number);
+            let mut below = (manifest.base..id.number).map(|number| SnapshotId { number, ..*id });
+            if below.any(|below| skipped.contains(&below)) {
+                skipped.insert(*id);
                 continue;
             }
             if let Err(failure) = copier.snapshot(*id, manifest) {
-                skipped.insert(id.number);
+                skipped.insert(*id);
                 failed.entry(to.name().clone()).or_insert(failure);
             }
         }

@@ -19,7 +19,6 @@ use crate::store::Store;
 use crate::value::CustomerKey;
 
 mod admission;
-mod arrivals;
 mod compare;
 mod dangling;
 mod dictionary;
@@ -103,7 +102,7 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         base: basis.base(),
         started,
         finished: Timestamp::now(),
-        journal: vec![repository.log().position()],
+        journal: repository.positions(),
         config: repository.config.text().to_owned(),
         ..written.manifest
     };
@@ -154,9 +153,11 @@ impl Basis {
             full: true,
             why_full,
         };
-        if last == 0 {
+        let Some(before) = repository.catalog.snapshots()?.pop().map(|last| last.id) else {
             return Ok(alone(None));
-        }
+        };
+        // What builds upon a snapshot is of its own incarnation; its blobs may be anyone's.
+        let is_first = before.inc != repository.inc();
         if level.stores.is_empty() {
             // No store has all that the last snapshot needs: each gets everything anew.
             level.stores.clone_from(&repository.stores);
@@ -166,17 +167,13 @@ impl Basis {
                 .retain(|(name, _)| repository.absent.contains_key(name));
             return Ok(alone(Some("no store has all that the last snapshot needs")));
         }
-        let id = SnapshotId {
-            inc: repository.inc(),
-            number: last,
-        };
         let fetcher = repository.fetcher(&level.stores);
-        let view = View::open(repository, &fetcher, id)?;
+        let view = View::open(repository, &fetcher, before)?;
         let mut pages = view.chain().iter().flat_map(|manifest| &manifest.pages);
         if pages.any(|page| fetcher.page(page).is_err()) {
             return Ok(alone(Some("no store has the last snapshot's pages whole")));
         }
-        let dictionary = match full {
+        let dictionary = match full || is_first {
             true => None,
             false => dictionary::of_before(repository, &fetcher, &view),
         };
@@ -184,8 +181,8 @@ impl Basis {
             number,
             view: Some(view),
             dictionary,
-            full,
-            why_full: None,
+            full: full || is_first,
+            why_full: (is_first && !full).then_some("it is the first since the recovery"),
         })
     }
 
@@ -255,7 +252,7 @@ fn write(
         let packer = Packer::new(id, inc, forest, &meta, state, uploads)?;
         let packing = scope.spawn(move || packer.run(&ends));
         let before = match &basis.view {
-            Some(view) => Some(view.entries(&fetcher, &meta, id)?),
+            Some(view) => Some(view.entries(&fetcher, id)?),
             None => None,
         };
         let kept: Vec<u32> = carried.iter().map(|source| source.number).collect();

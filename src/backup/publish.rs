@@ -29,11 +29,8 @@ pub fn publish(
     manifest: &Manifest,
     stores: &[Store],
 ) -> Outcome<Vec<(StoreName, Failure)>> {
-    let previous = repository
-        .catalog
-        .snapshots()?
-        .last()
-        .map_or([0; 32], |last| last.hash);
+    let last = repository.last_snapshot()?;
+    let previous = last.map_or([0; 32], |last| last.hash);
     let head = Head {
         repo: repository.id(),
         inc: repository.inc(),
@@ -59,7 +56,12 @@ fn carry_out(
     let path = Chain::Manifest.path(inc, number);
     let before = kept(repository)?;
     let puts = on_all(stores, |store| {
-        if let Some(lost) = lost(&before, number, manifest, &listing(store)?) {
+        if let Some(lost) = lost(
+            &before,
+            SnapshotId { inc, number },
+            manifest,
+            &listing(store)?,
+        ) {
             return Err(Failure::new(format!("it has lost {lost}")));
         }
         let put = store.put_new(&path, Bytes::copy_from_slice(bytes));
@@ -96,13 +98,14 @@ fn carry_out(
 /// The first object that a store lacks of a snapshot without a name, and of those it builds upon.
 fn lost(
     before: &[(SnapshotId, Manifest)],
-    number: u64,
+    id: SnapshotId,
     manifest: &Manifest,
     listing: &Listing,
 ) -> Option<String> {
+    let numbers = manifest.base..id.number;
     let mut chain = before
         .iter()
-        .filter(|(below, _)| (manifest.base..number).contains(&below.number));
+        .filter(|(below, _)| below.inc == id.inc && numbers.contains(&below.number));
     lacks_named(manifest, listing)
         .or_else(|| chain.find_map(|(id, manifest)| lacks(*id, manifest, listing)))
 }
@@ -147,11 +150,8 @@ pub fn resume(repository: &mut Repository) -> Outcome<()> {
         return Ok(());
     };
     let last = repository.last_snapshot_number()?;
-    let newest = repository
-        .catalog
-        .snapshots()?
-        .last()
-        .map(|snapshot| snapshot.hash);
+    let newest = repository.last_snapshot()?;
+    let newest = newest.map(|snapshot| snapshot.hash);
     if newest == Some(object::hash(&bytes)) {
         return Ok(fsx::remove(&intent)?);
     }
@@ -170,7 +170,7 @@ pub fn resume(repository: &mut Repository) -> Outcome<()> {
             continue;
         };
         named |= listing.contains_key(&path);
-        if lost(&before, id.number, &manifest, &listing).is_none() {
+        if lost(&before, id, &manifest, &listing).is_none() {
             whole.push(store.clone());
         }
     }
@@ -238,8 +238,11 @@ pub fn sweep(repository: &Repository) -> Outcome<Vec<Swept>> {
             failure: done.err(),
         }
     });
-    let base = snapshots.last().map_or(0, |(_, manifest)| manifest.base);
-    let chain = snapshots.iter().filter(|(id, _)| id.number >= base);
+    let last = snapshots.last();
+    let last = last.map(|(id, manifest)| (id.inc, manifest.base));
+    let is_wanted =
+        |id: &SnapshotId| last.is_some_and(|(inc, base)| id.inc == inc && id.number >= base);
+    let chain = snapshots.iter().filter(|(id, _)| is_wanted(id));
     let chain = chain.flat_map(|(_, manifest)| &manifest.pages);
     let wanted: HashSet<String> = chain.map(|page| page.object.name.to_string()).collect();
     let pages = repository.state.pages();

@@ -68,8 +68,7 @@ fn entries(repository: &Repository, number: u64) -> Vec<Entry> {
     let fetcher = repository.fetcher(&repository.stores);
     let inc = repository.inc();
     let view = View::open(repository, &fetcher, SnapshotId { inc, number }).unwrap();
-    let meta = repository.meta().unwrap();
-    let mut entries = view.entries(&fetcher, &meta, repository.id()).unwrap();
+    let mut entries = view.entries(&fetcher, repository.id()).unwrap();
     let mut all = Vec::new();
     while let Some(entry) = entries.next_entry().unwrap() {
         all.push(entry);

@@ -3,10 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
-    Catalog, CatalogError, Customer, KeyPlace, Numbered, Proof, Result, Snapshot, next_customer,
+    Catalog, CatalogError, Customer, INCARNATIONS, KeyPlace, Numbered, Proof, Result, Snapshot,
+    next_customer, note,
 };
 use crate::clock::Timestamp;
-use crate::ids::{Class, Domain, KeyedHash, SnapshotId, StoreName};
+use crate::ids::{Class, Domain, Incarnation, KeyedHash, SnapshotId, StoreName};
 use crate::journal::Recognised;
 use crate::manifest::SnapshotKind;
 
@@ -44,6 +45,19 @@ impl Change<'_> {
             .prepare_cached(sql)?
             .execute([name, value])?;
         Ok(())
+    }
+
+    /// Takes a word out of a note that is a list of words.
+    pub fn take_from_note(&self, name: &str, word: &str) -> Result<()> {
+        let noted = note(&self.transaction, name)?.unwrap_or_default();
+        let left = noted.split_whitespace().filter(|noted| *noted != word);
+        self.set_note(name, &left.collect::<Vec<_>>().join(" "))
+    }
+
+    /// The order of the incarnations, the oldest first: snapshots are listed by it.
+    pub fn set_incarnations(&self, incs: &[Incarnation]) -> Result<()> {
+        let words: Vec<_> = incs.iter().map(ToString::to_string).collect();
+        self.set_note(INCARNATIONS, &words.join(" "))
     }
 
     /// The number that something has for life; the next free one of its kind if it has none yet.
@@ -134,6 +148,7 @@ impl Change<'_> {
         for sql in [
             "DELETE FROM customer WHERE inc = ? AND arrival = ?",
             "DELETE FROM life WHERE inc = ? AND arrival = ?",
+            "DELETE FROM double WHERE inc = ? AND arrival = ?",
         ] {
             let mut delete = self.transaction.prepare_cached(sql)?;
             for domain in domains

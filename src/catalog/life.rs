@@ -45,6 +45,35 @@ impl Life {
         self.restricted && self.hidden.is_some()
     }
 
+    /// What counts of two lives of one customer: whatever binds more.
+    pub fn merged(self, other: Self) -> Self {
+        let no_end = self.held.is_some() && self.hold_until.is_none()
+            || other.held.is_some() && other.hold_until.is_none();
+        let (hide, show) = match self.hidden.is_some() || other.hidden.is_none() {
+            true => (self.clone(), other.clone()),
+            false => (other.clone(), self.clone()),
+        };
+        let hold = match self.held.is_some() {
+            true => self.clone(),
+            false => other.clone(),
+        };
+        Self {
+            hidden: hide.hidden,
+            restricted: self.restricted || other.restricted,
+            shown: hide.shown.or(show.shown.filter(|_| hide.hidden.is_none())),
+            former: hide.former,
+            hide_due: hide.hide_due,
+            hide_reason: hide.hide_reason,
+            held: hold.held,
+            hold_until: match no_end {
+                true => None,
+                false => self.hold_until.max(other.hold_until),
+            },
+            hold_reason: hold.hold_reason,
+            missing: self.missing.min(other.missing),
+        }
+    }
+
     /// Takes in what an entry of the journal has decided; nothing if it is about something else.
     /// What the first of several hides in a row replaced is what will come back, and a restriction
     /// stands until an unhide.
@@ -158,7 +187,7 @@ fn erasure(row: &Row<'_>) -> rusqlite::Result<Erasure> {
     })
 }
 
-fn life_of(connection: &Connection, domain: Domain) -> Result<Life> {
+pub(super) fn life_of(connection: &Connection, domain: Domain) -> Result<Life> {
     let sql = format!("SELECT {LIFE} FROM life WHERE inc = ? AND arrival = ?");
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_row(params![&domain.inc.0[..], domain.arrival], |row| {
@@ -284,6 +313,11 @@ impl Change<'_> {
     pub fn decided(&self, domain: Domain, entry: &Entry) -> Result<()> {
         let mut life = life_of(&self.transaction, domain)?;
         life.take(entry);
+        self.set_life(domain, &life)
+    }
+
+    /// Sets all that was decided of a customer's life.
+    pub(super) fn set_life(&self, domain: Domain, life: &Life) -> Result<()> {
         self.of_life(
             domain,
             "hidden = ?, restricted = ?, shown = ?, former = ?, hide_due = ?, hide_reason = ?, \

@@ -21,6 +21,7 @@ use crate::manifest::SnapshotKind;
 
 mod change;
 mod damaged;
+mod double;
 mod life;
 mod own_rows;
 mod rebuild;
@@ -145,10 +146,7 @@ impl Catalog {
 
     /// A note of the repository's own, by name.
     pub fn note(&self, name: &str) -> Result<Option<String>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT value FROM note WHERE name = ?")?;
-        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+        note(&self.connection, name)
     }
 
     /// The customers of a key: the one who holds it, and those who held it before.
@@ -174,14 +172,7 @@ impl Catalog {
 
     /// Who is recognised by `who`, and has a key with that hash.
     pub fn recognised(&self, key: &KeyedHash, who: &KeyedHash) -> Result<Option<Domain>> {
-        let sql = "SELECT inc, arrival FROM customer WHERE key = ? AND who = ?
-                   ORDER BY inc DESC, arrival DESC LIMIT 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_row([&key.0[..], &who.0[..]], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        });
-        let found = found.optional()?;
-        found.map(|(inc, arrival)| domain(inc, arrival)).transpose()
+        recognised(&self.connection, key, who)
     }
 
     /// The next customers in the order of their arrival: those after one of them, or the first ones.
@@ -281,8 +272,18 @@ impl Catalog {
         Ok(Class(self.connection.query_row(sql, [], |row| row.get(0))?))
     }
 
-    /// All snapshots, oldest first.
+    /// All snapshots, oldest first: incarnation by incarnation, in the order in which those began.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        let mut snapshots = self.snapshots_as_entered()?;
+        if let Some(order) = self.note(INCARNATIONS)? {
+            let order: Vec<&str> = order.split_whitespace().collect();
+            let rank = |inc: Incarnation| order.iter().position(|known| *known == inc.to_string());
+            snapshots.sort_by_key(|snapshot| (rank(snapshot.id.inc), snapshot.id.number));
+        }
+        Ok(snapshots)
+    }
+
+    fn snapshots_as_entered(&self) -> Result<Vec<Snapshot>> {
         let sql = "SELECT inc, number, kind, base, started, finished, customers, stored_bytes, hash
                    FROM snapshot ORDER BY rowid";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -459,6 +460,25 @@ pub struct Proof {
     pub time: Timestamp,
     /// The file that the identity was read from.
     pub file: String,
+}
+
+fn recognised(connection: &Connection, key: &KeyedHash, who: &KeyedHash) -> Result<Option<Domain>> {
+    let sql = "SELECT inc, arrival FROM customer WHERE key = ? AND who = ?
+               ORDER BY inc DESC, arrival DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row([&key.0[..], &who.0[..]], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    let found = found.optional()?;
+    found.map(|(inc, arrival)| domain(inc, arrival)).transpose()
+}
+
+/// The note of all incarnations in their order, once there are several.
+const INCARNATIONS: &str = "incarnations";
+
+fn note(connection: &Connection, name: &str) -> Result<Option<String>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM note WHERE name = ?")?;
+    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
 }
 
 fn next_customer(connection: &Connection) -> Result<u32> {

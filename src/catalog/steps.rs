@@ -5,12 +5,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{CatalogError, Result};
 
 /// What makes each version of the one before; `user_version` counts those that were done.
-pub(super) const STEPS: [&str; 5] = [
+pub(super) const STEPS: [&str; 6] = [
     include_str!("schema.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 
 /// Does the steps that are lacking: all of them in a new file.

@@ -7,7 +7,10 @@ use clap_complete::Shell;
 
 use super::later;
 use crate::actions::params;
+use crate::ids::StoreName;
+use crate::recover::EntryName;
 use crate::setup::spec::{RegisterSpec, StoreSpec};
+use crate::sign::VerifyKey;
 
 /// Keeps customer data for exactly as long as it may be kept: encrypted backups that can forget one
 /// customer
@@ -132,6 +135,16 @@ pub(super) enum Cmd {
         after_help = "Example:\n  tenure daemon    # under systemd: systemctl enable --now tenured.service"
     )]
     Daemon,
+    /// Go on from the stores on a bare machine: state and configuration are made anew
+    #[command(
+        after_help = "Example:\n  tenure recover --store file:///mnt/usb/tenure \\\n    \
+        --identity /mnt/key/recovery.key --to /etc/tenure\n\n\
+        All stores that the first one knows of are asked too. Whatever keyring is found, customers who were \
+        erased stay erased; a journal that is missing or shortened stops it. A new incarnation of the \
+        repository is opened, and the old host is refused from then on. Until every known store was read, or \
+        given up with --give-up, nothing is destroyed. A second run finishes one that was interrupted."
+    )]
+    Recover(Recover),
     /// Install the program, its units, groups and manual pages
     #[command(
         after_help = "Example:\n  cargo build --release && sudo target/release/tenure install\n\n\
@@ -182,6 +195,37 @@ pub(super) struct Init {
     /// Replace the configuration, if there is one; never keys
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Recover {
+    /// A store of the repository: a file:// URL or an absolute path; the first one need not be the newest
+    #[arg(long = "store", value_name = "[NAME=]URL", required = true)]
+    pub(super) stores: Vec<StoreSpec>,
+    /// The file with the recovery identity
+    #[arg(long, value_name = "FILE")]
+    pub(super) identity: PathBuf,
+    /// Where configuration and state are to be
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: PathBuf,
+    /// The repository's fingerprint; if not said, the one that stands in the identity file
+    #[arg(long, value_name = "F")]
+    pub(super) fingerprint: Option<VerifyKey>,
+    /// Stop if the newest keyring is older than this epoch
+    #[arg(long, value_name = "N")]
+    pub(super) at_least_epoch: Option<u64>,
+    /// Declare this journal entry (N or INC.N) and all behind it void: forged in a break-in
+    #[arg(long, value_name = "ENTRY", conflicts_with = "rehearse")]
+    pub(super) void_from: Option<EntryName>,
+    /// A store that is lost for good: nothing waits for it any more
+    #[arg(long, value_name = "NAME", conflicts_with = "rehearse")]
+    pub(super) give_up: Vec<StoreName>,
+    /// Ask no store but those named: to recover from a copy beside a host that lives on
+    #[arg(long)]
+    pub(super) alone: bool,
+    /// Read, restore into DIR/restored, write nothing to any store, open nothing, leave no keys
+    #[arg(long)]
+    pub(super) rehearse: bool,
 }
 
 #[derive(Debug, ClapArgs)]

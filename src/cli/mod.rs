@@ -27,6 +27,7 @@ mod keys;
 mod later;
 mod pages;
 mod progress;
+mod recover;
 mod remote;
 mod run;
 

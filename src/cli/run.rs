@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Args, Audit, Certificate, Cmd, Customer, Demo, Keys, Retention};
-use super::{ask, init, install, keys, pages, progress, remote};
+use super::{ask, init, install, keys, pages, progress, recover, remote};
 use crate::actions::audited::{Caller, perform_for};
 use crate::actions::params::{Nothing, Text};
 use crate::actions::{Action, Answer, Context, possible};
@@ -59,6 +59,7 @@ pub(super) fn run(args: &Args) -> Outcome<Answer> {
     match &args.command {
         Cmd::Demo(demo) => self::demo(&session, demo),
         Cmd::Init(wanted) => init::run(&session, wanted),
+        Cmd::Recover(wanted) => recover::run(&session, wanted),
         Cmd::Install(wanted) => install::run(&session, wanted),
         Cmd::Daemon => daemon::run(&args.config, session.runtime.handle())
             .map(|()| Answer::new(args.json, || json!({ "ok": true }), String::new)),

@@ -27,6 +27,7 @@ mod places;
 mod problem;
 mod raw;
 mod recipients;
+mod relocate;
 mod shape;
 mod sources;
 mod store_options;

@@ -11,6 +11,7 @@ use crate::ids::{SourceName, StoreName};
 use crate::rules::RegisterRule;
 
 pub use super::recipients::set_recipients;
+pub use super::relocate::{Relocation, relocate};
 
 /// What a fresh configuration says. Paths are texts, because TOML holds nothing else.
 #[derive(Clone, Debug)]

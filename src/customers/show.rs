@@ -208,7 +208,6 @@ fn entries(
     fetcher: &Fetcher,
     domain: Domain,
 ) -> Outcome<Vec<Entry>> {
-    let meta = repository.meta()?;
     let mut entries = Vec::new();
     for class in 1..=u8::try_from(view.manifest().classes.len()).unwrap_or(u8::MAX) {
         let domain = Domain {
@@ -216,7 +215,7 @@ fn entries(
             ..domain
         };
         if !repository.keyring.forest.is_punctured(domain) {
-            entries.append(&mut view.find(fetcher, &meta, domain)?);
+            entries.append(&mut view.find(fetcher, domain)?);
         }
     }
     Ok(entries)

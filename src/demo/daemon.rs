@@ -145,7 +145,7 @@ impl Demo<'_> {
     }
 
     /// What the command says, as JSON, and its exit code.
-    fn ask(&self, arguments: &[&str]) -> Outcome<(i32, Value)> {
+    pub(super) fn ask(&self, arguments: &[&str]) -> Outcome<(i32, Value)> {
         let output = self.command(arguments)?.arg("--json").output();
         let output = output.map_err(|error| Failure::new("cannot run it").because(error))?;
         let answer = serde_json::from_slice(&output.stdout).map_err(|error| {

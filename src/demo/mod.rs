@@ -19,6 +19,7 @@ use crate::repo::Repository;
 use crate::report::Report;
 use crate::{forget, keys, restore, verify};
 
+mod bare;
 mod compare;
 pub mod crm;
 mod daemon;
@@ -116,7 +117,8 @@ impl Demo<'_> {
         self.nobody_gives_back(customer)?;
         self.say("\n9. Everything is read back, opened and compared.")?;
         self.verify_all()?;
-        self.tell_of_the_daemon(&crm, customer)
+        self.tell_of_the_daemon(&crm, customer)?;
+        self.recover_and_compare(&crm, customer)
     }
 
     fn make_crm(&mut self, customers: u32) -> Outcome<Crm> {

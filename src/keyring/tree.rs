@@ -207,6 +207,11 @@ impl Tree {
         Walker::new(self)
     }
 
+    /// How many leaves can be derived.
+    pub fn leaves(&self) -> u64 {
+        self.cover().map(|node| leaves_under(node.depth)).sum()
+    }
+
     /// How many nodes the cover has: what a keyring's size and an erasure's cost go by.
     pub fn cover_len(&self) -> usize {
         self.nodes().len()

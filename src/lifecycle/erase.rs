@@ -19,7 +19,7 @@ use crate::catalog::Erasure;
 use crate::clock::Timestamp;
 use crate::config::Source;
 use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain};
+use crate::ids::Domain;
 use crate::journal::{Cause, Event, Order, Recognised, Sealed};
 use crate::piece::Identity;
 use crate::register;
@@ -151,17 +151,14 @@ pub fn run(
     let identities: Vec<Identity> = subjects.iter().map(|s| s.identity.clone()).collect();
     let keys = register::unshared_keys(repository, &identities)?;
     rehearse(repository, &keys)?;
-    let (repo, last) = (repository.id(), repository.catalog.last_class()?);
+    let repo = repository.id();
     let (mut domains, mut reasons) = (Vec::new(), Vec::new());
     for subject in &subjects {
         let domain = subject.domain();
         let key = key(repository, domain)?;
         let bytes = seal_reason(repo, domain, &key, wanted.reason)?;
         reasons.push(Sealed { domain, bytes });
-        domains.extend((1..=last.0).map(|class| Domain {
-            class: Class(class),
-            ..domain
-        }));
+        domains.extend(repository.domains_of(domain)?);
     }
     let recogniser = Recogniser::new(repository)?;
     let recognised = subjects.iter().map(|subject| Recognised {
@@ -233,7 +230,7 @@ fn decide(
 
 /// Does what the newest entry has decided, and says what is pending.
 fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erased> {
-    let entry = repository.log().position().len;
+    let entry = repository.last_entry();
     repository.apply_to_catalog()?;
     let mut pending = Vec::new();
     if let Some(erasure) = repository.catalog.erasure(entry)? {

@@ -16,6 +16,11 @@ pub fn lives(repository: &Repository) -> Outcome<BTreeMap<Domain, Life>> {
             lives.entry(domain).or_default().take(entry);
         }
     }
+    for (double, of) in repository.catalog.doubles()? {
+        if let Some(life) = lives.get(&of).cloned() {
+            lives.insert(double, life);
+        }
+    }
     lives.retain(|domain, _| !repository.keyring.forest.is_punctured(*domain));
     Ok(lives)
 }
@@ -24,7 +29,7 @@ pub fn lives(repository: &Repository) -> Outcome<BTreeMap<Domain, Life>> {
 fn unapplied(repository: &Repository) -> Outcome<impl Iterator<Item = &Entry>> {
     let applied = repository.catalog.note("journal_applied")?;
     let applied: u64 = applied.and_then(|number| number.parse().ok()).unwrap_or(0);
-    let (log, len) = (repository.log(), repository.log().position().len);
+    let (log, len) = (repository.log(), repository.last_entry());
     let recent = log.recent().len().min(len.saturating_sub(applied) as usize);
     let recent = &log.recent()[log.recent().len() - recent..];
     Ok(recent.iter().chain(log.intended()))

@@ -164,8 +164,7 @@ fn check(plan: &Plan, confirm: Option<&str>) -> Outcome<()> {
 fn implausible(repository: &Repository, now: Timestamp) -> Outcome<Option<Implausible>> {
     let note = repository.catalog.note(LAST_RUN)?;
     let last_run = note.and_then(|note| note.parse().ok()).map(Timestamp);
-    let position = repository.log().position();
-    let newest_entry = match position.len {
+    let newest_entry = match repository.last_entry() {
         0 => None,
         len => Some(repository.entry(len)?.time),
     };

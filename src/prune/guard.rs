@@ -11,7 +11,7 @@ use crate::manifest::Manifest;
 use crate::repo::Repository;
 use crate::repo::view::{View, manifest};
 
-/// The catalog's note of the number of the snapshot that was the newest when the guard was passed.
+/// The catalog's note of the snapshot that was the newest when the guard was passed.
 const ACCEPTED: &str = "prune_accepted";
 
 /// That the newest snapshot has lost more customers than the fuse bears.
@@ -56,8 +56,11 @@ pub(super) fn shrunk(repository: &Repository, snapshots: &[Snapshot]) -> Outcome
     let fuse = repository.config.retention.as_ref();
     let fuse = fuse.map_or_else(Fuse::default, |retention| retention.fuse);
     let accepted = repository.catalog.note(ACCEPTED)?;
-    let accepted = accepted.and_then(|number| number.parse().ok()).unwrap_or(0);
-    for before in before.iter().filter(|before| before.id.number >= accepted) {
+    let accepted = accepted
+        .as_deref()
+        .and_then(|noted| place(repository, noted));
+    let is_since = |before: &&Snapshot| Some(rank(repository, before.id)) >= accepted;
+    for before in before.iter().filter(is_since) {
         if !is_blown(fuse, before.customers, newest.customers) {
             continue;
         }
@@ -79,11 +82,27 @@ pub(super) fn shrunk(repository: &Repository, snapshots: &[Snapshot]) -> Outcome
     Ok(None)
 }
 
+/// Where a snapshot stands among all.
+fn rank(repository: &Repository, id: SnapshotId) -> (u32, u64) {
+    let writer = repository.writers.get(&id.inc);
+    (writer.map_or(0, |writer| writer.ordinal), id.number)
+}
+
+/// The place of a snapshot that was noted, as `INC.N`. Older versions have noted a number alone.
+fn place(repository: &Repository, noted: &str) -> Option<(u32, u64)> {
+    let (inc, number) = match noted.split_once('.') {
+        Some((inc, number)) => (inc.parse().ok()?, number),
+        None => (repository.inc(), noted),
+    };
+    let number = number.parse().ok()?;
+    Some(rank(repository, SnapshotId { inc, number }))
+}
+
 /// Notes that the newest snapshot has passed, or was confirmed.
 pub(super) fn accept(repository: &mut Repository, newest: SnapshotId) -> Outcome<()> {
-    let number = newest.number.to_string();
+    let newest = newest.to_string();
     let change = &mut repository.catalog;
-    Ok(change.change(|change| change.set_note(ACCEPTED, &number))?)
+    Ok(change.change(|change| change.set_note(ACCEPTED, &newest))?)
 }
 
 /// Whether so few of so many are more lost than the fuse bears.
@@ -100,14 +119,15 @@ fn erased_between(
 ) -> Outcome<Vec<Domain>> {
     let fetcher = repository.fetcher(&repository.stores);
     let read = |id| manifest(repository, &fetcher, id);
-    let position = |manifest: &Manifest| {
-        let own = manifest.journal.iter();
-        let mut own = own.filter(|position| position.inc == before.inc);
-        own.next().map_or(0, |position| position.len)
+    let position = |id: SnapshotId, manifest: &Manifest| {
+        let mut own = manifest.journal.iter();
+        let own = own.find(|position| position.inc == id.inc);
+        own.map_or(0, |position| repository.counted_through(position))
     };
-    let (from, to) = (position(&read(before)?), position(&read(newest)?));
-    let log = repository.log();
-    Ok(erased(log.entries(from + 1..to + 1, &repository.meta()?)?))
+    let from = position(before, &read(before)?);
+    let to = position(newest, &read(newest)?);
+    let entries = repository.entries(from + 1..to + 1)?.into_iter();
+    Ok(erased(entries.map(|placed| placed.entry).collect()))
 }
 
 fn erased(entries: Vec<Entry>) -> Vec<Domain> {
@@ -130,8 +150,7 @@ fn erased(entries: Vec<Entry>) -> Vec<Domain> {
 fn held(repository: &Repository, id: SnapshotId, customers: &[Domain]) -> Outcome<u64> {
     let fetcher = repository.fetcher(&repository.stores);
     let view = View::open(repository, &fetcher, id)?;
-    let meta = repository.meta()?;
-    let mut entries = view.entries(&fetcher, &meta, repository.id())?;
+    let mut entries = view.entries(&fetcher, repository.id())?;
     let mut missing: std::collections::HashSet<Domain> = customers.iter().copied().collect();
     while let Some(entry) = entries.next_entry()? {
         if entry.domain.class != Class::OWN {

@@ -47,12 +47,11 @@ fn holds(
     customers: &[Domain],
 ) -> Outcome<bool> {
     let view = View::open(repository, fetcher, id)?;
-    let meta = repository.meta()?;
     let last = u8::try_from(view.manifest().classes.len()).unwrap_or(u8::MAX);
     for customer in customers {
         for class in (1..=last).map(Class) {
             let domain = Domain { class, ..*customer };
-            if !view.find(fetcher, &meta, domain)?.is_empty() {
+            if !view.find(fetcher, domain)?.is_empty() {
                 return Ok(true);
             }
         }

@@ -83,7 +83,7 @@ impl Verdict {
     }
 }
 
-/// Judges the snapshots of one incarnation, oldest first; days are those of `zone`. `held` tells
+/// Judges all snapshots, oldest first, incarnation by incarnation; days are those of `zone`. `held` tells
 /// which hold data of a customer on hold.
 ///
 /// The newest is always kept, and so are the newest verified one with all since, the newest that
@@ -154,14 +154,19 @@ fn last_of_each<P: Ord>(
 /// What kept snapshots build upon is kept.
 fn keep_chains(snapshots: &[Facts], verdicts: &mut [Verdict]) {
     // From the newest down: every snapshot from here on below, to this number, is built upon.
-    let mut needed = u64::MAX;
+    let mut needed = None;
     for (facts, verdict) in snapshots.iter().zip(verdicts).rev() {
-        if facts.id.number >= needed {
+        let SnapshotId { inc, number } = facts.id;
+        // Nothing builds upon another incarnation's.
+        let here = needed.filter(|(of, _)| *of == inc);
+        if here.is_some_and(|(_, base)| number >= base) {
             verdict.why.push(Reason::Base);
         }
-        if verdict.is_kept() {
-            needed = needed.min(facts.base);
-        }
+        needed = match here {
+            Some((_, base)) if verdict.is_kept() => Some((inc, facts.base.min(base))),
+            None if verdict.is_kept() => Some((inc, facts.base)),
+            here => here,
+        };
     }
 }
 

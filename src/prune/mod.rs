@@ -5,6 +5,8 @@
 //! and packs that no kept manifest names. Every step may be repeated, and whoever comes after an
 //! interruption goes on. A store that is away keeps what it has until it is back.
 
+use std::collections::BTreeSet;
+
 use crate::backup;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{SnapshotId, StoreName};
@@ -49,11 +51,14 @@ pub struct Pruned {
     pub left: Vec<(StoreName, Failure)>,
 }
 
-/// Judges the snapshots of this incarnation. Changes nothing.
+/// Judges all snapshots. Changes nothing.
 pub fn plan(repository: &Repository) -> Outcome<Plan> {
-    let mut snapshots = repository.catalog.snapshots()?;
-    snapshots.retain(|snapshot| snapshot.id.inc == repository.inc());
-    let verified = repository.catalog.verified(repository.inc())?;
+    let snapshots = repository.catalog.snapshots()?;
+    let mut verified = BTreeSet::new();
+    for inc in repository.writers.keys() {
+        let numbers = repository.catalog.verified(*inc)?.into_keys();
+        verified.extend(numbers.map(|number| SnapshotId { inc: *inc, number }));
+    }
     let stores = repository.config.stores.iter();
     let last_good = stores
         .map(|store| repository.catalog.last_good(&store.name))
@@ -62,7 +67,7 @@ pub fn plan(repository: &Repository) -> Outcome<Plan> {
         id: snapshot.id,
         base: snapshot.base,
         started: snapshot.started,
-        verified: verified.contains_key(&snapshot.id.number),
+        verified: verified.contains(&snapshot.id),
         last_good: last_good
             .iter()
             .flatten()
@@ -100,11 +105,14 @@ pub fn run(
         check(&plan, newest, confirm)?;
         guard::accept(repository, newest)?;
     }
-    let snapshots: Vec<u64> = plan.going().map(|id| id.number).collect();
+    let (own, former): (Vec<_>, Vec<_>) = plan.going().partition(|id| id.inc == repository.inc());
     let mut settled = Settled::default();
-    if !snapshots.is_empty() {
-        report.note(&format!("deleting {} snapshots", snapshots.len()));
-        repository.decide(Event::Pruned { snapshots })?;
+    if own.len() + former.len() > 0 {
+        report.note(&format!("deleting {} snapshots", own.len() + former.len()));
+        repository.decide(Event::Pruned {
+            snapshots: own.into_iter().map(|id| id.number).collect(),
+            former: (!former.is_empty()).then_some(former),
+        })?;
     }
     repository.carry_out_decisions(&mut settled)?;
     let mut freed_bytes = settled.freed;

@@ -10,11 +10,11 @@ use bytes::Bytes;
 
 use super::apply::Applying;
 use super::log::on_all;
-use super::{Recogniser, Repository};
+use super::{Placed, Recogniser, Repository};
 use crate::catalog::Change;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::StoreName;
-use crate::journal::{Entry, Event};
+use crate::journal::Event;
 use crate::object::{self, Chain, ObjectError, Sealed};
 use crate::store::Store;
 
@@ -25,7 +25,7 @@ pub(super) const OLDER: &str = "was an older copy of the state directory put bac
 /// What the stores hold beyond this host's journal.
 #[derive(Default)]
 struct Beyond {
-    entries: Vec<(u64, Entry)>,
+    entries: Vec<Placed>,
     /// Which store has the last of them.
     store: Option<StoreName>,
 }
@@ -55,7 +55,11 @@ impl Repository {
                     self.notes
                         .push(Failure::of(FailureKind::Refused, what).hint(OLDER));
                 }
-                beyond.entries.push((number, sealed.open(&meta)?));
+                beyond.entries.push(Placed {
+                    inc: self.inc(),
+                    number: self.entries_before() + number,
+                    entry: sealed.open(&meta)?,
+                });
                 beyond.store = Some(store);
             }
             previous = Some(object::hash(&bytes));
@@ -118,7 +122,9 @@ impl Repository {
     }
 
     fn heed(&mut self, beyond: &Beyond) -> Outcome<()> {
-        let (Some(store), Some((last, _))) = (&beyond.store, beyond.entries.last()) else {
+        let (Some(store), Some(Placed { number: last, .. })) =
+            (&beyond.store, beyond.entries.last())
+        else {
             return Ok(());
         };
         let what = format!(
@@ -128,7 +134,7 @@ impl Repository {
         );
         self.notes
             .push(Failure::of(FailureKind::Refused, what).hint(OLDER));
-        for (_, entry) in &beyond.entries {
+        for Placed { entry, .. } in &beyond.entries {
             if let Event::Erased { domains, .. } = &entry.event {
                 self.keyring.forest.puncture(domains);
             }
@@ -144,7 +150,7 @@ impl Repository {
         };
         self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
             let mut entries = beyond.entries.iter();
-            entries.try_for_each(|(number, entry)| applying.apply(change, *number, entry))
+            entries.try_for_each(|placed| applying.apply(change, placed))
         })
     }
 

@@ -1,25 +1,32 @@
 //! What a journal entry means for the catalog.
 
-use super::Recogniser;
 use super::identity::open_identity;
+use super::read_in::{TAKEN, taken_words};
+use super::{Placed, Recogniser};
 use crate::catalog::{Change, Customer, KeyPlace};
 use crate::error::Outcome;
-use crate::ids::{Domain, Incarnation, KeyedHash, RepoId, SnapshotId};
+use crate::ids::{Class, Domain, Incarnation, KeyedHash, RepoId, SnapshotId};
 use crate::journal::{Entry, Event, Order, Recognised};
 use crate::keyring::tree::Forest;
+
+/// The catalog's note of the stores that were not read since the recovery, by name.
+pub(super) const UNREAD: &str = "unread";
 
 /// Brings the catalog up to the journal, entry by entry. Entries about somebody who was erased since
 /// say nothing any more.
 pub(super) struct Applying<'a> {
     pub(super) repo: RepoId,
+    /// The incarnation that writes here.
     pub(super) inc: Incarnation,
     pub(super) forest: &'a Forest,
     pub(super) recogniser: &'a Recogniser,
 }
 
 impl Applying<'_> {
-    /// Applies entry `number`.
-    pub(super) fn apply(&self, change: &Change<'_>, number: u64, entry: &Entry) -> Outcome<()> {
+    /// Applies an entry.
+    pub(super) fn apply(&self, change: &Change<'_>, placed: &Placed) -> Outcome<()> {
+        let Placed { inc, number, entry } = placed;
+        let number = *number;
         match &entry.event {
             Event::Erased {
                 domains,
@@ -45,10 +52,31 @@ impl Applying<'_> {
                 };
                 Ok(change.add_key_place(name, &place)?)
             }
-            Event::Pruned { snapshots } => snapshots.iter().try_for_each(|&number| {
-                let inc = self.inc;
-                Ok(change.prune(SnapshotId { inc, number })?)
-            }),
+            Event::Pruned { snapshots, former } => {
+                let own = snapshots
+                    .iter()
+                    .map(|&number| SnapshotId { inc: *inc, number });
+                let former = former.iter().flatten().copied();
+                own.chain(former).try_for_each(|id| Ok(change.prune(id)?))
+            }
+            Event::Recovered {
+                recipients,
+                journals,
+                unread,
+                ..
+            } => {
+                let incs = journals.iter().map(|position| position.inc);
+                change.set_incarnations(&incs.chain([*inc]).collect::<Vec<_>>())?;
+                change.set_note("recipients", &recipients.join(" "))?;
+                Ok(change.set_note(UNREAD, &unread.join(" "))?)
+            }
+            Event::Read { store, journals } => {
+                if *inc == self.inc {
+                    change.set_note(TAKEN, &taken_words(journals))?;
+                }
+                Ok(change.take_from_note(UNREAD, store)?)
+            }
+            Event::GivenUp { store } => Ok(change.take_from_note(UNREAD, store)?),
             Event::Certified {
                 erasure, is_final, ..
             } => Ok(change.set_certified(*erasure, number, *is_final)?),
@@ -57,7 +85,7 @@ impl Applying<'_> {
             | Event::Held { domain, .. }
             | Event::Released { domain, .. } => match self.forest.is_punctured(*domain) {
                 true => Ok(()),
-                false => Ok(change.decided(*domain, entry)?),
+                false => Ok(change.decided(change.first_of(*domain)?, entry)?),
             },
         }
     }
@@ -71,7 +99,10 @@ impl Applying<'_> {
         recognised: &[Recognised],
         order: Option<&Order>,
     ) -> Outcome<()> {
-        change.erase(number, domains, recognised)?;
+        // Numbers of tables' own domains are this incarnation's.
+        let here = |domain: &&Domain| domain.class != Class::OWN || domain.inc == self.inc;
+        let here: Vec<_> = domains.iter().filter(here).copied().collect();
+        change.erase(number, &here, recognised)?;
         if let Some(order) = order {
             change.add_erasure(number, entry.time, order, recognised.len() as u64)?;
         }
@@ -85,7 +116,11 @@ impl Applying<'_> {
         domain: Domain,
         identity: &[u8],
     ) -> Outcome<()> {
-        change.readmit(&who, domain.arrival + 1)?;
+        let next = match domain.inc == self.inc {
+            true => domain.arrival + 1,
+            false => 0,
+        };
+        change.readmit(&who, next)?;
         // Who was erased once more since then stays unknown.
         let Some(key) = self.forest.key(domain) else {
             return Ok(());

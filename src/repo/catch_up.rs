@@ -9,26 +9,25 @@
 //! copy in memory. Not found again is what no one but this host has seen: what was verified, and that
 //! a recovery identity works.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::identity::seal_identity;
+use super::arrivals::Arrivals;
 use super::listing::{lacking, listing};
 use super::log::on_all;
 use super::objects::Fetcher;
+use super::read_in::note_revenants;
+use super::refind::{Pages, Refinding};
 use super::view::{manifest, read_manifest};
 use super::{Recogniser, Repository};
-use crate::catalog::{Change, Customer, Numbered, Snapshot};
+use crate::catalog::{Change, Numbered, Snapshot};
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
-use crate::ids::{Class, Domain, KeyedHash, SnapshotId};
+use crate::ids::{KeyedHash, SnapshotId, StoreName};
 use crate::journal::Event;
 use crate::manifest::Manifest;
 use crate::object::{self, Chain};
-use crate::page::Page;
-use crate::piece::Identity;
-use crate::secret;
 
 /// The catalog's note of the repository that it belongs to.
 const REPOSITORY: &str = "repository";
@@ -48,11 +47,10 @@ struct Missing {
 #[derive(Default)]
 struct Found {
     snapshots: Vec<Missing>,
-    /// The hashes of the manifests before these, by their own numbers.
-    previous: BTreeMap<u64, [u8; 32]>,
+    /// The hashes of the manifests before these.
+    previous: BTreeMap<SnapshotId, [u8; 32]>,
     /// Snapshots that the journal has pruned.
-    pruned: BTreeSet<u64>,
-    customers: HashMap<Domain, Identity>,
+    pruned: BTreeSet<SnapshotId>,
     numbers: Vec<(Numbered, KeyedHash, u32)>,
 }
 
@@ -65,13 +63,15 @@ impl Repository {
             return Err(self.not_of_here("the catalog is that of another repository"));
         }
         let applied = self.journal_applied()?;
+        let before = self.entries_before();
         let known = self.keyring.journal.iter();
         let known = known.filter(|position| position.inc == self.inc());
         let known = known.map(|position| position.len).max().unwrap_or(0);
         // Under a reader's hands the journal may have grown.
-        let own = self.state.object(Chain::Journal, self.inc(), applied);
+        let beyond = applied.saturating_sub(before);
+        let own = self.state.object(Chain::Journal, self.inc(), beyond);
         let intent = self.state.intent(Chain::Journal, self.inc());
-        if applied > self.log.position().len && !own.exists() && !intent.exists() {
+        if applied > self.last_entry() && !own.exists() && !intent.exists() {
             let what = format!(
                 "the journal in {} is shorter than the catalog knows",
                 self.state.path().display()
@@ -79,8 +79,11 @@ impl Repository {
             return Err(Failure::of(FailureKind::Refused, what)
                 .hint("copy journal/ from a store into the state directory"));
         }
-        let is_new = applied == 0 && self.log.position().len > 0;
-        let is_behind = is_new || applied < known || self.lacks_newest_manifest()?;
+        let is_new = applied == 0 && self.last_entry() > 0;
+        let is_behind = is_new
+            || applied < before + known
+            || self.lacks_newest_manifest()?
+            || self.lacks_former_manifest()?;
         if is_behind {
             if self.lock.is_none() {
                 self.use_copy_of_catalog()?;
@@ -88,6 +91,26 @@ impl Repository {
             self.apply_to_catalog()?;
         }
         Ok(is_behind)
+    }
+
+    /// Whether the state directory has a manifest of a former incarnation that is not in the catalog.
+    fn lacks_former_manifest(&self) -> Outcome<bool> {
+        let snapshots = self.catalog.snapshots()?.into_iter();
+        let known: BTreeSet<_> = snapshots.map(|snapshot| snapshot.id).collect();
+        for former in self.former() {
+            let inc = former.writer.inc;
+            let pruned = self.catalog.pruned(inc)?;
+            let is_known = |number: &u64| {
+                known.contains(&SnapshotId {
+                    inc,
+                    number: *number,
+                }) || pruned.contains_key(number)
+            };
+            if !self.manifests_of(inc)?.iter().all(is_known) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the newest manifest of the state directory is not in the catalog.
@@ -131,7 +154,7 @@ impl Repository {
 
     /// The newest manifest in the state directory, unless it is still intended.
     fn newest_own_manifest(&self) -> Outcome<Option<(u64, Vec<u8>)>> {
-        let mut numbers = self.own_manifests()?;
+        let mut numbers = self.manifests_of(self.inc())?;
         let intent = self.state.intent(Chain::Manifest, self.inc());
         let intent = fsx::read_if_there(&intent, object::MAX)?;
         numbers.sort_unstable();
@@ -149,12 +172,9 @@ impl Repository {
 
     /// Enters what the catalog lacks of snapshots, customers and numbers, and tells it.
     pub(super) fn catch_up_with_snapshots(&mut self) -> Outcome<()> {
-        let found = self
-            .find_missing()
+        let (snapshots, customers) = self
+            .enter_missing()
             .failed_to(|| "make the catalog anew, which was lost or is an older one")?;
-        let (snapshots, customers) = (found.snapshots.len(), found.customers.len());
-        self.enter(found)?;
-        self.look_where_complete()?;
         if self.log.position().len == self.log.recent().len() as u64 && snapshots == 0 {
             // Nothing was lost but what the journal says: `init` may have been interrupted.
             return Ok(());
@@ -173,33 +193,56 @@ impl Repository {
         Ok(())
     }
 
-    /// Reads every snapshot that the catalog lacks, oldest first.
+    /// Enters the snapshots that the state directory has and the catalog lacks, and whoever stands in them.
+    /// Returns how many of both there were.
+    pub(super) fn enter_missing(&mut self) -> Outcome<(usize, u64)> {
+        let found = self.find_missing()?;
+        let complete = self.look_where_complete(&found)?;
+        let customers = self.enter(&found, &complete)?;
+        Ok((found.snapshots.len(), customers))
+    }
+
+    /// Reads the manifest of every snapshot that the catalog lacks, oldest first.
     fn find_missing(&self) -> Outcome<Found> {
-        let inc = self.inc();
-        let newest = self.newest_own_manifest()?.map_or(0, |(number, _)| number);
         let mut found = Found::default();
-        let entries = self
-            .log
-            .entries(1..self.log.position().len + 1, &self.meta()?)?;
-        for entry in entries {
-            if let Event::Pruned { snapshots } = entry.event {
-                found.pruned.extend(snapshots);
+        for placed in self.entries_that_count(1..self.last_entry() + 1)? {
+            if let Event::Pruned { snapshots, former } = placed.entry.event {
+                let inc = placed.inc;
+                let own = snapshots
+                    .into_iter()
+                    .map(|number| SnapshotId { inc, number });
+                found.pruned.extend(own.chain(former.into_iter().flatten()));
             }
         }
         let known = self.catalog.snapshots()?.into_iter();
         let known: BTreeSet<_> = known.map(|snapshot| snapshot.id).collect();
         let fetcher = Fetcher::new(self.id(), self.stores.clone(), Some(self.state.clone()));
-        for number in 1..=newest {
-            let id = SnapshotId { inc, number };
-            if !known.contains(&id) && !found.pruned.contains(&number) {
-                self.find_in_snapshot(&fetcher, id, &mut found)
-                    .failed_to(|| format!("read snapshot {number}"))?;
+        for id in self.named_here()? {
+            if !known.contains(&id) && !found.pruned.contains(&id) {
+                self.find_in_manifest(&fetcher, id, &mut found)
+                    .failed_to(|| format!("read snapshot {}", id.number))?;
             }
         }
         Ok(found)
     }
 
-    fn find_in_snapshot(
+    /// The snapshots that the state directory knows of, oldest first. Of its own incarnation it has all up to
+    /// the newest, unless they were pruned; of former ones those that the recovery has found.
+    fn named_here(&self) -> Outcome<Vec<SnapshotId>> {
+        let mut ids = Vec::new();
+        for former in self.former() {
+            let inc = former.writer.inc;
+            let mut numbers = self.manifests_of(inc)?;
+            numbers.sort_unstable();
+            ids.extend(numbers.into_iter().map(|number| SnapshotId { inc, number }));
+        }
+        let inc = self.inc();
+        let newest = self.newest_own_manifest()?.map_or(0, |(number, _)| number);
+        ids.extend((1..=newest).map(|number| SnapshotId { inc, number }));
+        Ok(ids)
+    }
+
+    fn find_in_manifest(
         &self,
         fetcher: &Fetcher,
         id: SnapshotId,
@@ -210,18 +253,14 @@ impl Repository {
             None => fetcher.object(&Chain::Manifest.path(id.inc, id.number), object::MAX)?,
         };
         let manifest = read_manifest(self, id, &bytes)?;
-        let verify = &self.certificate.verify;
-        let sealed = object::read(
-            Chain::Manifest,
-            self.id(),
-            id.inc,
-            id.number,
-            &bytes,
-            verify,
-        )?;
-        found.previous.insert(id.number - 1, sealed.head.previous);
+        found.previous.insert(
+            SnapshotId {
+                number: id.number - 1,
+                ..id
+            },
+            object::previous(&bytes),
+        );
         self.find_numbers(&manifest, found)?;
-        self.find_customers(fetcher, &manifest, found)?;
         found.snapshots.push(Missing {
             id,
             manifest,
@@ -260,97 +299,110 @@ impl Repository {
         Ok(())
     }
 
-    /// The customers whom a manifest's pages name, and who were not erased.
-    fn find_customers(
-        &self,
-        fetcher: &Fetcher,
-        manifest: &Manifest,
-        found: &mut Found,
-    ) -> Outcome<()> {
-        let meta = self.meta()?;
-        let mut keys = self.keyring.forest.walker();
-        for page in &manifest.pages {
-            let bytes = fetcher.page(page)?;
-            let index = Page::read(self.id(), page.object.name, &bytes, &meta)?;
-            for block in index.blocks() {
-                let range = block.offset as usize..(block.offset + block.len) as usize;
-                let sealed = bytes.get(range);
-                let sealed = sealed.ok_or_else(|| Failure::new("a page is cut short"))?;
-                for entry in index.entries(block, sealed, &meta)? {
-                    let domain = Domain {
-                        class: Class::CUSTOMER,
-                        ..entry.domain
-                    };
-                    let Some(id) = entry.id.filter(|_| !found.customers.contains_key(&domain))
-                    else {
-                        continue;
-                    };
-                    if let Some(key) = keys.key(entry.domain) {
-                        let id = index.open_id(entry.domain, &key, &id)?;
-                        found.customers.insert(domain, Identity::decode(&id)?);
-                    }
-                }
-            }
+    /// Enters what was found, all of it or nothing. Returns how many customers were found.
+    fn enter(&mut self, found: &Found, complete: &[(SnapshotId, StoreName, bool)]) -> Outcome<u64> {
+        let recogniser = Recogniser::new(self)?;
+        let mut known = Arrivals::default();
+        for domain in self.catalog.arrivals()?.values() {
+            known.insert(*domain);
         }
-        Ok(())
+        let is_empty = known.count() == 0;
+        for double in self.catalog.doubles()?.keys() {
+            known.insert(*double);
+        }
+        let erased = self.catalog.erased()?;
+        let mut revenants = Vec::new();
+        let order: Vec<_> = self
+            .positions()
+            .iter()
+            .map(|position| position.inc)
+            .collect();
+        let mut pages = Vec::new();
+        // Whoever stands in several is found in the newest.
+        for missing in found.snapshots.iter().rev() {
+            pages.push(Pages {
+                id: missing.id,
+                pages: missing.manifest.pages.clone(),
+                meta: self.meta_of(missing.id.inc)?,
+            });
+        }
+        let next = self.next_numbers(found)?;
+        let refinding = Refinding {
+            repo: self.id(),
+            stores: self.stores.clone(),
+            state: self.state.clone(),
+            forest: &self.keyring.forest,
+            recogniser: &recogniser,
+            known,
+            batch: Vec::new(),
+        };
+        let mut count = 0;
+        self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
+            found.enter_numbers(change)?;
+            let refind = || {
+                refinding.run(pages, |(customer, key)| {
+                    count += 1;
+                    if erased.contains_key(&customer.who) {
+                        revenants.push(customer.domain);
+                        return Ok(());
+                    }
+                    // In an empty catalog doubles are found when all are there.
+                    let first = match is_empty {
+                        true => None,
+                        false => change.recognised(&key, &customer.who)?,
+                    };
+                    match first {
+                        Some(first) => Ok(change.add_double(customer.domain, first)?),
+                        None => Ok(change.add_customer(&customer, &key)?),
+                    }
+                })
+            };
+            match is_empty {
+                true => {
+                    change.add_many(refind)?;
+                    change.find_doubles(&order)?;
+                }
+                false => refind()?,
+            }
+            note_revenants(change, &revenants)?;
+            found.enter_snapshots(change)?;
+            for (id, store, whole) in complete {
+                change.set_complete(*id, store, *whole)?;
+            }
+            Ok(change.raise(next.0, next.1)?)
+        })?;
+        Ok(count)
     }
 
-    /// Enters what was found, all of it or nothing.
-    fn enter(&mut self, found: Found) -> Outcome<()> {
-        let recogniser = Recogniser::new(self)?;
-        let (repo, inc) = (self.id(), self.inc());
-        let known: BTreeSet<_> = self.catalog.arrivals()?.into_values().collect();
-        let forest = &self.keyring.forest;
-        let mut next = self.state.next_numbers()?.unwrap_or_default();
-        for missing in &found.snapshots {
+    /// The next numbers that are free for sure, of a customer and of Tenure's own domains.
+    fn next_numbers(&self, found: &Found) -> Outcome<(u32, u32)> {
+        let noted = self.state.next_numbers()?;
+        let mut next = noted.unwrap_or_default();
+        let own = found
+            .snapshots
+            .iter()
+            .filter(|found| found.id.inc == self.inc());
+        for missing in own {
             next.0 = next.0.max(missing.manifest.next_customer);
             next.1 = next.1.max(missing.manifest.next_own);
         }
-        let is_noted = self.state.next_numbers()?.is_some();
-        let next_customer = self.catalog.next_customer()?.max(next.0);
-        if !is_noted {
+        if noted.is_none() {
             // A run that crashed may have sealed something under numbers that nobody has noted.
+            let next_customer = self.catalog.next_customer()?.max(next.0);
             next.0 = next_customer.saturating_add(MARGIN);
         }
-        self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
-            for (kind, name, number) in &found.numbers {
-                change.set_number(*kind, name, *number)?;
-            }
-            for (domain, identity) in &found.customers {
-                let Some(key) = forest.key(*domain).filter(|_| !known.contains(domain)) else {
-                    continue;
-                };
-                let customer = Customer {
-                    domain: *domain,
-                    who: recogniser.who(identity),
-                    sealed: seal_identity(repo, *domain, &key, identity, &secret::random()?),
-                };
-                change.add_customer(&customer, &recogniser.key(&identity.key))?;
-            }
-            for missing in &found.snapshots {
-                change.add_snapshot(&missing.entered())?;
-            }
-            for number in &found.pruned {
-                let hash = found.previous.get(number).copied().unwrap_or_default();
-                change.add_pruned(
-                    SnapshotId {
-                        inc,
-                        number: *number,
-                    },
-                    &hash,
-                )?;
-            }
-            Ok(change.raise(next.0, next.1)?)
-        })
+        Ok(next)
     }
 
-    /// Notes which stores that can be reached hold which snapshots complete.
-    fn look_where_complete(&mut self) -> Outcome<()> {
+    /// Which stores that can be reached hold which snapshots complete, of those that are entered and those
+    /// that were found.
+    fn look_where_complete(&self, found: &Found) -> Outcome<Vec<(SnapshotId, StoreName, bool)>> {
         let fetcher = Fetcher::new(self.id(), self.stores.clone(), Some(self.state.clone()));
-        let own = self.catalog.snapshots()?.into_iter();
-        let own = own.filter(|snapshot| snapshot.id.inc == self.inc());
-        let kept = own.map(|kept| Ok((kept.id, manifest(self, &fetcher, kept.id)?)));
-        let kept: Vec<_> = kept.collect::<Outcome<_>>()?;
+        let kept = self.catalog.snapshots()?.into_iter();
+        let kept = kept.map(|kept| Ok((kept.id, manifest(self, &fetcher, kept.id)?)));
+        let found = found.snapshots.iter();
+        let found = found.map(|missing| Ok((missing.id, missing.manifest.clone())));
+        let kept: Vec<_> = kept.chain(found).collect::<Outcome<_>>()?;
         let listings = on_all(&self.stores, listing);
         let mut complete = Vec::new();
         for (store, listing) in self.stores.iter().zip(listings) {
@@ -358,12 +410,7 @@ impl Repository {
             let lacking = lacking(&kept, &listing).into_iter();
             complete.extend(lacking.map(|(id, lack)| (id, store.name().clone(), lack.is_none())));
         }
-        self.catalog.change(|change| -> Outcome<()> {
-            for (id, store, whole) in &complete {
-                change.set_complete(*id, store, *whole)?;
-            }
-            Ok(())
-        })
+        Ok(complete)
     }
 
     /// Sees that catalog and state directory agree on which numbers are free: the higher ones count.
@@ -386,6 +433,26 @@ impl Repository {
             true => Ok(()),
             false => self.state.set_next_numbers(next),
         }
+    }
+}
+
+impl Found {
+    fn enter_numbers(&self, change: &Change<'_>) -> Outcome<()> {
+        for (kind, name, number) in &self.numbers {
+            change.set_number(*kind, name, *number)?;
+        }
+        Ok(())
+    }
+
+    fn enter_snapshots(&self, change: &Change<'_>) -> Outcome<()> {
+        for missing in &self.snapshots {
+            change.add_snapshot(&missing.entered())?;
+        }
+        for id in &self.pruned {
+            let hash = self.previous.get(id).copied().unwrap_or_default();
+            change.add_pruned(*id, &hash)?;
+        }
+        Ok(())
     }
 }
 

@@ -57,11 +57,12 @@ pub fn lacking(
 ) -> Vec<(SnapshotId, Option<String>)> {
     let alone: Vec<_> = snapshots
         .iter()
-        .map(|(id, manifest)| (id.number, lacks(*id, manifest, listing)))
+        .map(|(id, manifest)| (*id, lacks(*id, manifest, listing)))
         .collect();
     let with_chain = |(id, manifest): &(SnapshotId, Manifest)| {
-        let in_chain = |number: u64| (manifest.base..=id.number).contains(&number);
-        let mut chain = alone.iter().filter(|(number, _)| in_chain(*number));
+        let chain = manifest.base..=id.number;
+        let in_chain = |below: SnapshotId| below.inc == id.inc && chain.contains(&below.number);
+        let mut chain = alone.iter().filter(|(below, _)| in_chain(*below));
         (*id, chain.find_map(|(_, lack)| lack.clone()))
     };
     snapshots.iter().map(with_chain).collect()

@@ -4,6 +4,7 @@
 //! holds is punctured in memory. Changing takes the lock and first *settles* what an interrupted
 //! command has left (see [`Repository::settle`]).
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::File;
 
@@ -14,6 +15,7 @@ use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Domain, Incarnation, KeyedHash, RepoId, StoreName};
+use crate::journal::Event;
 use crate::keyring::{HostKeyring, Keyring};
 use crate::piece::{self, Identity};
 use crate::secret::DomainKey;
@@ -23,9 +25,11 @@ use crate::value::CustomerKey;
 
 mod ahead;
 mod apply;
+pub mod arrivals;
 mod catch_up;
 mod changing;
 mod failures;
+mod former;
 pub mod identity;
 pub mod listing;
 pub mod log;
@@ -33,11 +37,14 @@ pub mod objects;
 mod own_rows;
 pub mod places;
 mod pruned;
+mod read_in;
+mod refind;
 mod settle;
 pub mod sole;
 pub mod state;
 pub mod view;
 
+pub use former::{Former, Placed};
 use log::Log;
 use places::open_store;
 pub use settle::{ROOT_HASH, Settled};
@@ -59,11 +66,14 @@ pub struct Repository {
     pub fingerprint: VerifyKey,
     /// The certificate of the incarnation that writes here.
     pub certificate: Certificate,
+    /// The certificates of all incarnations that are known.
+    pub writers: BTreeMap<Incarnation, Certificate>,
     /// Where the state lies.
     pub state: StateDir,
     /// What was found on opening, and somebody should see to, though the command can go on.
     pub notes: Vec<Failure>,
     log: Log,
+    former: Vec<Former>,
     host: HostKeyring,
     writer: SigningKey,
     runtime: Handle,
@@ -79,6 +89,7 @@ impl Repository {
     fn open(config: Config, runtime: &Handle, lock: Option<File>) -> Outcome<Self> {
         let state = StateDir::new(&config.state_dir);
         let (fingerprint, certificate) = state.identity()?;
+        let writers = state.writers()?;
         let host = HostKeyring::open(&state.keyring(), &config.host_key)?;
         let (repo, inc) = (certificate.repo, certificate.inc);
         let (writer, mut keyring) = host.load(repo, inc, &fingerprint, &certificate.verify)?;
@@ -86,6 +97,7 @@ impl Repository {
         let known = keyring.journal.iter().find(|position| position.inc == inc);
         let log = Log::open(&state, repo, inc, certificate.verify, known, &meta)?;
         keyring.forest.puncture(&log.erased_recently());
+        let former = Former::all(&state, &writers, &keyring)?;
         let catalog = open_catalog(&state)?;
         let mut repository = Self {
             config,
@@ -95,9 +107,11 @@ impl Repository {
             absent: BTreeMap::new(),
             fingerprint,
             certificate,
+            writers,
             state,
             notes: Vec::new(),
             log,
+            former,
             host,
             writer,
             runtime: runtime.clone(),
@@ -109,10 +123,13 @@ impl Repository {
         if is_behind {
             repository.catch_up_with_snapshots()?;
         }
+        let revenants = repository.revenants()?;
+        repository.keyring.forest.puncture(&revenants);
         if repository.lock.is_some() {
             repository.keep_numbers()?;
         } else {
             repository.read_ahead()?;
+            repository.heed_former()?;
         }
         Ok(repository)
     }
@@ -128,6 +145,12 @@ impl Repository {
             .settle()
             .failed_to(|| "get the repository ready for changes")?;
         Ok((repository, settled))
+    }
+
+    /// Opens for changing what lies on this host alone: nothing is written to any store.
+    pub fn rehearse(config: Config, runtime: &Handle) -> Outcome<Self> {
+        let lock = StateDir::new(&config.state_dir).lock()?;
+        Self::open(config, runtime, Some(lock))
     }
 
     /// Opens every configured store that is there and belongs to this repository.
@@ -187,7 +210,7 @@ impl Repository {
             }
             return Ok(());
         }
-        let mut mine = false;
+        let mut writers = Vec::new();
         for path in certificates.keys() {
             let bytes = store.get(path, 4096)?;
             let found = Certificate::read(&bytes, &self.fingerprint).map_err(|error| {
@@ -195,19 +218,36 @@ impl Repository {
                 let failure = Failure::new(what).because(Failure::from(error));
                 failure.hint("give each repository a place of its own in the store")
             })?;
-            mine |= found == self.certificate;
-            if found.ordinal > self.certificate.ordinal {
-                let what = format!("store {name:?} says that this host was retired by a recovery");
-                return Err(Failure::of(FailureKind::Refused, what)
-                    .hint("go on with the host that was recovered; this one may only be read"));
-            }
+            writers.push(found);
         }
-        if mine {
+        // That this one was retired says more than who else was.
+        writers.sort_by_key(|writer| Reverse(writer.ordinal));
+        let mut writers = writers.iter();
+        writers.try_for_each(|found| self.check_writer(name, found))
+    }
+
+    /// That an incarnation whose certificate stands in a store is this one, or one that it goes on from.
+    fn check_writer(&self, store: &str, found: &Certificate) -> Outcome<()> {
+        let (own, refused) = (&self.certificate, |what| {
+            Failure::of(FailureKind::Refused, what)
+        });
+        if found.ordinal > own.ordinal {
+            let what = format!("store {store:?} says that this host was retired by a recovery");
+            return Err(refused(what).hint(
+                "go on with the host that was recovered, and switch this one off; whatever it has that the \
+                 stores have not, a `tenure recover` from them does not find",
+            ));
+        }
+        if self.writers.get(&found.inc) == Some(found) {
             return Ok(());
         }
-        Err(Failure::new(format!(
-            "store {name:?} lacks this writer's certificate"
-        )))
+        let what = format!(
+            "store {store:?} was gone on with by another recovery, apart from this one: neither knows what the \
+             other has erased"
+        );
+        Err(refused(what).hint(
+            "run `tenure recover` with --store for a store of each: it goes on from both, and retires both",
+        ))
     }
 
     /// The repository's id.
@@ -223,6 +263,19 @@ impl Repository {
     /// The key of Tenure's own control data, which is never punctured.
     pub fn meta(&self) -> Outcome<DomainKey> {
         meta(&self.keyring)
+    }
+
+    /// The same of any incarnation, whose control data it opens.
+    pub fn meta_of(&self, inc: Incarnation) -> Outcome<DomainKey> {
+        let key = self.keyring.forest.key(Domain::meta(inc));
+        key.ok_or_else(|| Failure::new(format!("the keyring lacks incarnation {inc}")))
+    }
+
+    /// The incarnation that `init` has made. Customers and names are recognised under its key for
+    /// the repository's whole life.
+    fn first_inc(&self) -> Incarnation {
+        let first = self.writers.values().min_by_key(|writer| writer.ordinal);
+        first.map_or(self.inc(), |writer| writer.inc)
     }
 
     /// The incarnation's signing key.
@@ -248,7 +301,18 @@ impl Repository {
 
     /// Decides something: when this returns, the journal has it. Returns the stores that did not
     /// take the entry, and get it when they are brought level.
-    pub fn decide(&mut self, event: crate::journal::Event) -> Outcome<Vec<StoreName>> {
+    ///
+    /// # Errors
+    /// `Refused` when something would be destroyed while a store was not read since the recovery.
+    pub fn decide(&mut self, event: Event) -> Outcome<Vec<StoreName>> {
+        if matches!(event, Event::Erased { .. } | Event::Pruned { .. }) {
+            self.check_all_read()?;
+        }
+        self.record(event)
+    }
+
+    /// The same for what was decided before, and only comes to be known here.
+    fn record(&mut self, event: Event) -> Outcome<Vec<StoreName>> {
         let meta = self.meta()?;
         let appended = self.log.append(event, &meta, &self.writer, &self.stores);
         appended.map_err(|failure| match self.absent.values().next() {
@@ -257,12 +321,6 @@ impl Repository {
             }
             _ => failure,
         })
-    }
-
-    /// One entry of the journal, by its number.
-    pub fn entry(&self, number: u64) -> Outcome<crate::journal::Entry> {
-        let found = self.log.entries(number..number + 1, &self.meta()?)?.pop();
-        found.ok_or_else(|| Failure::new(format!("there is no journal entry {number}")))
     }
 
     /// By what a customer is found who is asked for by key.
@@ -315,7 +373,8 @@ pub struct Recogniser(crate::secret::Seed);
 impl Recogniser {
     /// With the key of the repository's own control data.
     pub fn new(repository: &Repository) -> Outcome<Self> {
-        Ok(Self(repository.meta()?.recognise_key()))
+        let meta = repository.meta_of(repository.first_inc())?;
+        Ok(Self(meta.recognise_key()))
     }
 
     fn hash(&self, kind: &[u8], bytes: &[u8]) -> KeyedHash {

@@ -45,14 +45,13 @@ impl Repository {
 
     fn own_rows_of(&self, id: SnapshotId) -> Outcome<Vec<OwnRows>> {
         let fetcher = self.fetcher(&self.stores);
-        let meta = self.meta()?;
         let view = View::open(self, &fetcher, id)?;
         let mut found = Vec::new();
         for source in &view.manifest().sources {
             for (table, state) in source.schema.tables.iter().zip(&source.tables) {
                 for domain in state.whole.into_iter().chain(state.orphans) {
                     if self.keyring.forest.key(domain).is_some()
-                        && !view.find(&fetcher, &meta, domain)?.is_empty()
+                        && !view.find(&fetcher, domain)?.is_empty()
                     {
                         found.push(OwnRows {
                             domain,

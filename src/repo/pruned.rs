@@ -18,11 +18,17 @@ impl Repository {
     /// so that none ever stands without what it builds upon; then from the state directory, unless
     /// a store kept one: that it is still here tells that something is left to be done.
     pub(super) fn remove_pruned(&self, settled: &mut Settled) -> Outcome<()> {
-        let pruned = self.catalog.pruned(self.inc())?;
+        for inc in self.writers.keys() {
+            self.remove_pruned_of(*inc, settled)?;
+        }
+        Ok(())
+    }
+
+    fn remove_pruned_of(&self, inc: Incarnation, settled: &mut Settled) -> Outcome<()> {
+        let pruned = self.catalog.pruned(inc)?;
         if pruned.is_empty() {
             return Ok(());
         }
-        let inc = self.inc();
         let is_pruned = |number: &u64| pruned.contains_key(number);
         let removed = on_all(&self.stores, |store| {
             let mut freed = 0;
@@ -40,27 +46,29 @@ impl Repository {
             }
         }
         if settled.unpruned.is_empty() {
-            for number in self.own_manifests()?.into_iter().filter(is_pruned) {
+            for number in self.manifests_of(inc)?.into_iter().filter(is_pruned) {
                 fsx::remove(&self.state.object(Chain::Manifest, inc, number))?;
             }
         }
         Ok(())
     }
 
-    /// The numbers of the manifests in the state directory.
-    pub(super) fn own_manifests(&self) -> Outcome<Vec<u64>> {
-        let folder = self.state.manifests(self.inc());
+    /// The numbers of an incarnation's manifests in the state directory.
+    pub(super) fn manifests_of(&self, inc: Incarnation) -> Outcome<Vec<u64>> {
+        let folder = self.state.manifests(inc);
         let number = |name: &String| name.parse().ok();
         Ok(fsx::names(&folder)?.iter().filter_map(number).collect())
     }
 
     /// Whether manifests of pruned snapshots still lie in the state directory.
     pub(super) fn has_pruned_left(&self) -> bool {
-        let Ok(pruned) = self.catalog.pruned(self.inc()) else {
-            return false;
-        };
-        let own = self.own_manifests().unwrap_or_default();
-        own.iter().any(|number| pruned.contains_key(number))
+        self.writers.keys().any(|inc| {
+            let Ok(pruned) = self.catalog.pruned(*inc) else {
+                return false;
+            };
+            let here = self.manifests_of(*inc).unwrap_or_default();
+            here.iter().any(|number| pruned.contains_key(number))
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 //! every store, read back; then the end of all older ones, seen by listing again; then the manifests
 //! of snapshots that were pruned. Each step may be repeated, and none is undone.
 
+use std::ops::Range;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -13,14 +14,15 @@ use bytes::Bytes;
 use super::apply::Applying;
 use super::log::on_all;
 use super::sole::SoleWriter;
-use super::{Recogniser, Repository};
-use crate::catalog::{Change, KeyPlace};
+use super::state::StateDir;
+use super::{Placed, Recogniser, Repository};
+use crate::catalog::{Change, KeyPlace, Snapshot};
 use crate::certificate;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{ObjectName, StoreName};
-use crate::journal::Event;
+use crate::journal::{Event, Position, Voided};
 use crate::keyring::recovery::{self, Recipient};
 use crate::object::{self, Chain};
 use crate::store::Store;
@@ -75,6 +77,8 @@ impl Repository {
         for store in &new {
             self.adopt(store)?;
         }
+        self.read_in()?;
+        self.erase_revenants()?;
         self.carry_out_decisions(&mut settled)?;
         Ok(settled)
     }
@@ -124,15 +128,32 @@ impl Repository {
     fn level_stores(&mut self) -> Outcome<Vec<Store>> {
         let known = self.catalog.key_places()?;
         let is_new = |store: &Store| !known.contains_key(store.name().as_str());
-        let own = certificate::path(self.inc());
         let read = |path: &Path| fsx::read(path, 1 << 20).map(Bytes::from);
         let root = read(&self.state.root())?;
-        let certificate = read(&self.state.certificate(self.inc()))?;
-        let (log, sole) = (&self.log, self.sole_writer()?);
+        let incs = self.writers.keys();
+        let certificates = incs.map(|inc| {
+            let bytes = read(&self.state.certificate(*inc))?;
+            Ok((certificate::path(*inc), bytes))
+        });
+        let certificates: Vec<_> = certificates.collect::<Outcome<_>>()?;
+        let (log, sole, state) = (&self.log, self.sole_writer()?, &self.state);
+        let taken = self.taken()?;
+        let former = self.former().iter().map(|f| f.position);
+        let former: Vec<_> = former
+            .map(|position| taken.get(&position.inc).copied().unwrap_or(position))
+            .collect();
         let levelled = on_all(&self.stores, |store| -> Outcome<()> {
             if is_new(store) {
                 store.put_new(certificate::ROOT, root.clone())?;
-                store.put_new(&own, certificate.clone())?;
+            }
+            // A store that is known lacks none, unless a recovery has just given this incarnation one.
+            if is_new(store) || !former.is_empty() {
+                for (path, bytes) in &certificates {
+                    store.put_new(path, bytes.clone())?;
+                }
+            }
+            for position in &former {
+                level_former(state, store, position)?;
             }
             log.level(store)?;
             sole.mend(Chain::Manifest, store)
@@ -204,11 +225,37 @@ impl Repository {
 
     /// The number of the newest snapshot of this incarnation; 0 if there is none.
     pub fn last_snapshot_number(&self) -> Outcome<u64> {
-        let snapshots = self.catalog.snapshots()?;
-        let own = snapshots
-            .iter()
-            .filter(|snapshot| snapshot.id.inc == self.inc());
-        Ok(own.map(|snapshot| snapshot.id.number).max().unwrap_or(0))
+        let last = self.last_snapshot()?;
+        Ok(last.map_or(0, |snapshot| snapshot.id.number))
+    }
+
+    /// The newest snapshot of this incarnation.
+    pub fn last_snapshot(&self) -> Outcome<Option<Snapshot>> {
+        let snapshots = self.catalog.snapshots()?.into_iter();
+        let own = snapshots.filter(|snapshot| snapshot.id.inc == self.inc());
+        Ok(own.max_by_key(|snapshot| snapshot.id.number))
+    }
+
+    /// Entries by number, counted through, without those that a recovery has declared void.
+    pub(super) fn entries_that_count(&self, numbers: Range<u64>) -> Outcome<Vec<Placed>> {
+        let mut entries = self.entries(numbers)?;
+        if self.former.is_empty() {
+            return Ok(entries);
+        }
+        let voided = self.voided()?;
+        let is_void = |placed: &Placed| {
+            let before = self.former.iter().find(|f| f.writer.inc == placed.inc);
+            let own = placed.number - before.map_or(self.entries_before(), |f| f.before);
+            let hits = |void: &Voided| void.inc == placed.inc && void.from <= own;
+            voided.iter().any(hits)
+        };
+        entries.retain(|placed| !is_void(placed));
+        for placed in &mut entries {
+            if let Event::Certified { erasure, .. } = &mut placed.entry.event {
+                *erasure = self.renumbered(placed.inc, *erasure)?;
+            }
+        }
+        Ok(entries)
     }
 
     /// How many entries of the journal the catalog has taken in.
@@ -219,11 +266,8 @@ impl Repository {
 
     /// Brings the catalog up to the journal.
     pub fn apply_to_catalog(&mut self) -> Outcome<()> {
-        let position = self.log.position();
-        let done = self.journal_applied()?;
-        let entries = self
-            .log
-            .entries(done + 1..position.len + 1, &self.meta()?)?;
+        let (last, done) = (self.last_entry(), self.journal_applied()?);
+        let entries = self.entries_that_count(done + 1..last + 1)?;
         let recogniser = Recogniser::new(self)?;
         let applying = Applying {
             repo: self.id(),
@@ -232,10 +276,10 @@ impl Repository {
             recogniser: &recogniser,
         };
         self.catalog.change(|change: &Change<'_>| -> Outcome<()> {
-            for (number, entry) in (done + 1..).zip(&entries) {
-                applying.apply(change, number, entry)?;
+            for placed in &entries {
+                applying.apply(change, placed)?;
             }
-            Ok(change.set_note("journal_applied", &position.len.to_string())?)
+            Ok(change.set_note("journal_applied", &last.to_string())?)
         })
     }
 
@@ -266,11 +310,9 @@ impl Repository {
 
     /// Whether the journal has decided something that the keyring's file does not show.
     fn begins_new_epoch(&self) -> bool {
-        let known = self
-            .keyring
-            .journal
-            .first()
-            .map_or(0, |position| position.len);
+        let own = self.keyring.journal.iter();
+        let mut own = own.filter(|position| position.inc == self.inc());
+        let known = own.next().map_or(0, |position| position.len);
         let first = self.log.position().len - self.log.recent().len() as u64 + 1;
         let news = (first..)
             .zip(self.log.recent())
@@ -284,7 +326,7 @@ impl Repository {
     fn begin_epoch(&mut self) -> Outcome<()> {
         self.keyring.forest.puncture(&self.log.erased_recently());
         self.keyring.epoch += 1;
-        self.keyring.journal = vec![self.log.position()];
+        self.keyring.journal = self.positions();
         let recipients = self.recipients()?;
         let age = recovery::encrypt(&recipients, &self.keyring.encode(&self.writer))?;
         self.host.write(&self.keyring, &self.writer, &age)?;
@@ -325,8 +367,13 @@ impl Repository {
     fn place_keyrings(&mut self) -> Outcome<Vec<StoreName>> {
         let age = Bytes::from(self.host.age(self.inc(), self.keyring.epoch)?);
         let path = self.keyring.path();
+        // Until every store was read, nobody knows that nothing hangs on an older one.
+        let alone = self.unread()?.is_empty();
         let placed = on_all(&self.stores, |store| {
-            let placed = place_keyring(store, &path, &age);
+            let placed = place_keyring(store, &path, &age).and_then(|()| match alone {
+                true => destroy_other_keyrings(store, &path),
+                false => Err(Failure::new("stores were not read since the recovery")),
+            });
             (store.name().clone(), placed)
         });
         let mut places = self.catalog.key_places()?;
@@ -375,6 +422,19 @@ impl Repository {
     }
 }
 
+/// Gives a store the entries of a former journal that it lacks.
+fn level_former(state: &StateDir, store: &Store, position: &Position) -> Outcome<()> {
+    let listed = store.list(&format!("{}/{}", Chain::Journal.folder(), position.inc))?;
+    for number in 1..=position.len {
+        let path = Chain::Journal.path(position.inc, number);
+        if !listed.contains_key(&path) {
+            let own = state.object(Chain::Journal, position.inc, number);
+            store.put_new(&path, fsx::read(&own, object::MAX)?.into())?;
+        }
+    }
+    Ok(())
+}
+
 fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
     if store.holds_keys() {
         match store.put_new(path, age.clone()) {
@@ -384,6 +444,10 @@ fn place_keyring(store: &Store, path: &str, age: &Bytes) -> Outcome<()> {
         }
         store.read_back(path, age)?;
     }
+    Ok(())
+}
+
+fn destroy_other_keyrings(store: &Store, path: &str) -> Outcome<()> {
     store.sweep("keyring")?;
     // Whoever may hold it holds nothing else there, and whoever may not holds nothing.
     Ok(store.purge("keyring", store.holds_keys().then_some(path))?)

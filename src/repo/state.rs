@@ -1,5 +1,6 @@
 //! The state directory: where things lie in it, and that it is where it belongs.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -128,6 +129,14 @@ impl StateDir {
         let certificates = self.certificates()?;
         let newest = certificates.into_iter().max_by_key(|(_, c)| c.ordinal);
         newest.ok_or_else(|| Failure::new("the writer's certificate is missing"))
+    }
+
+    /// The certificates of all incarnations that are known here.
+    pub fn writers(&self) -> Outcome<BTreeMap<Incarnation, Certificate>> {
+        let certificates = self.certificates()?.into_iter();
+        Ok(certificates
+            .map(|(_, writer)| (writer.inc, writer))
+            .collect())
     }
 
     /// All certificates that lie here, each with the root's public key that it was read with.

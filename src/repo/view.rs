@@ -19,6 +19,8 @@ pub struct View {
     pub id: SnapshotId,
     /// Its manifest, then those before it, down to the full one.
     chain: Vec<Manifest>,
+    /// Of the incarnation that wrote them.
+    meta: DomainKey,
 }
 
 impl View {
@@ -30,7 +32,8 @@ impl View {
         for number in (base..id.number).rev() {
             chain.push(manifest(repository, fetcher, SnapshotId { number, ..id })?);
         }
-        Ok(Self { id, chain })
+        let meta = repository.meta_of(id.inc)?;
+        Ok(Self { id, chain, meta })
     }
 
     /// The snapshot's own manifest.
@@ -39,21 +42,21 @@ impl View {
         &self.chain[0]
     }
 
+    /// The key that opens its pages.
+    pub fn meta(&self) -> &DomainKey {
+        &self.meta
+    }
+
     /// All manifests that must be there to read the snapshot, newest first.
     pub fn chain(&self) -> &[Manifest] {
         &self.chain
     }
 
     /// All entries that count, in order.
-    pub fn entries<'v>(
-        &'v self,
-        fetcher: &'v Fetcher,
-        meta: &'v DomainKey,
-        repo: RepoId,
-    ) -> Outcome<Entries<'v>> {
+    pub fn entries<'v>(&'v self, fetcher: &'v Fetcher, repo: RepoId) -> Outcome<Entries<'v>> {
         let streams = self.chain.iter().map(|manifest| PageStream {
             fetcher,
-            meta,
+            meta: &self.meta,
             repo,
             pages: manifest.pages.iter().collect(),
             page: None,
@@ -70,7 +73,7 @@ impl View {
     }
 
     /// What the snapshot has of one domain, in each source. Reads only the blocks that may hold it.
-    pub fn find(&self, fetcher: &Fetcher, meta: &DomainKey, domain: Domain) -> Outcome<Vec<Entry>> {
+    pub fn find(&self, fetcher: &Fetcher, domain: Domain) -> Outcome<Vec<Entry>> {
         let mut found: Vec<Entry> = Vec::new();
         for manifest in &self.chain {
             let pages = manifest
@@ -78,10 +81,10 @@ impl View {
                 .iter()
                 .filter(|p| p.first <= domain && domain <= p.last);
             for page in pages {
-                let index = fetcher.page_index(page, meta)?;
+                let index = fetcher.page_index(page, &self.meta)?;
                 for block in index.blocks_of(domain) {
                     let sealed = fetcher.block(page, block)?;
-                    for entry in index.entries(block, &sealed, meta)? {
+                    for entry in index.entries(block, &sealed, &self.meta)? {
                         let newer = found.iter().any(|f| f.source == entry.source);
                         if entry.domain == domain && !newer {
                             found.push(entry);
@@ -108,11 +111,11 @@ pub fn manifest(repository: &Repository, fetcher: &Fetcher, id: SnapshotId) -> O
 
 /// Reads and checks a manifest's bytes.
 pub fn read_manifest(repository: &Repository, id: SnapshotId, bytes: &[u8]) -> Outcome<Manifest> {
-    if id.inc != repository.inc() {
+    let writer = repository.writers.get(&id.inc).ok_or_else(|| {
         let what = format!("snapshot {id} is of an incarnation that is not known here");
-        return Err(Failure::of(FailureKind::NotFound, what));
-    }
-    let verify = &repository.certificate.verify;
+        Failure::of(FailureKind::NotFound, what)
+    })?;
+    let verify = &writer.verify;
     let sealed = object::read(
         Chain::Manifest,
         repository.id(),
@@ -121,7 +124,7 @@ pub fn read_manifest(repository: &Repository, id: SnapshotId, bytes: &[u8]) -> O
         bytes,
         verify,
     )?;
-    let manifest: Manifest = sealed.open(&repository.meta()?)?;
+    let manifest: Manifest = sealed.open(&repository.meta_of(id.inc)?)?;
     let sound = match manifest.kind {
         SnapshotKind::Full => manifest.base == id.number,
         SnapshotKind::Incremental => (1..id.number).contains(&manifest.base),

@@ -13,7 +13,7 @@ use super::whole::not_hidden;
 use super::{check_journal, fetcher};
 use crate::catalog::Customer;
 use crate::error::{Context, Failure, FailureKind, Outcome};
-use crate::ids::{Class, Domain, SnapshotId, StoreName};
+use crate::ids::{SnapshotId, StoreName};
 use crate::manifest::SourceState;
 use crate::page::Entry;
 use crate::register;
@@ -88,18 +88,12 @@ pub(super) fn find(
     fetcher: &Fetcher,
     id: &str,
 ) -> Outcome<(Customer, Vec<Entry>)> {
-    let meta = repository.meta()?;
-    let classes = view.manifest().classes.len() as u8;
     let holders = register::holders(repository, id)?;
     only_one_key(repository, id, &holders)?;
     for holder in holders.into_iter().rev() {
         let mut entries = Vec::new();
-        for class in 1..=classes {
-            let domain = Domain {
-                class: Class(class),
-                ..holder.domain
-            };
-            entries.append(&mut view.find(fetcher, &meta, domain)?);
+        for domain in repository.domains_of(holder.domain)? {
+            entries.append(&mut view.find(fetcher, domain)?);
         }
         if !entries.is_empty() {
             return Ok((holder, entries));

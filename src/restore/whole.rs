@@ -179,7 +179,6 @@ fn open_pieces<'l>(
     to: &SyncSender<Vec<Opened<'l>>>,
     report: &dyn Report,
 ) -> Outcome<(u64, Vec<String>)> {
-    let meta = repository.meta()?;
     let forest = &repository.keyring.forest;
     let mut keys = forest.walker();
     let mut decompressor = Decompressor::new()?;
@@ -187,7 +186,7 @@ fn open_pieces<'l>(
     let (mut batch, mut size) = (Vec::new(), 0);
     // Not, if nobody sorts any more.
     let hand_on = |batch: &mut Vec<_>| to.send(std::mem::take(batch)).is_ok();
-    let mut entries = view.entries(fetcher, &meta, repository.id())?;
+    let mut entries = view.entries(fetcher, repository.id())?;
     'entries: while let Some(entry) = entries.next_entry()? {
         if !sources.contains(&entry.source) {
             continue;

@@ -115,6 +115,14 @@ impl Store {
         }
     }
 
+    /// The same under another name.
+    pub fn renamed(&self, name: StoreName) -> Self {
+        Self {
+            name,
+            ..self.clone()
+        }
+    }
+
     /// The store's name in the configuration.
     pub fn name(&self) -> &StoreName {
         &self.name

@@ -2,16 +2,24 @@
 
 use super::{Look, told};
 use crate::certificate::{self, Certificate};
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 use crate::fsx;
-use crate::journal::{self, Event};
+use crate::ids::SnapshotId;
+use crate::journal::{self, Event, Position};
 use crate::keyring::file;
 use crate::object::{self, Chain, ObjectError};
+use crate::secret::DomainKey;
 
 /// No root or certificate is longer.
 const SMALL: u64 = 1 << 20;
 /// The hash before the first of a chain.
 pub(super) const NONE_BEFORE: [u8; 32] = [0; 32];
+
+/// What one incarnation's journal is read with.
+struct Reading<'a> {
+    writer: &'a Certificate,
+    meta: DomainKey,
+}
 
 impl Look<'_> {
     /// Nobody here can open the root: it must be the very bytes that this host keeps.
@@ -60,22 +68,35 @@ impl Look<'_> {
         }
     }
 
-    /// Every entry up to the position that this host knows: there, signed, chained, and ours. What
-    /// they say of pruned snapshots is kept in mind.
+    /// Every entry of every incarnation up to the position that this host knows: there, signed, chained, and
+    /// ours. What they say of pruned snapshots is kept in mind.
     pub(super) fn journal(&mut self) -> Outcome<()> {
-        let position = self.repository.log().position();
+        for position in self.repository.positions() {
+            let meta = self.repository.meta_of(position.inc)?;
+            let writer = self.repository.writers.get(&position.inc);
+            let writer = writer.ok_or_else(|| Failure::new("a writer is not known"))?;
+            self.chain(&position, &Reading { writer, meta })?;
+        }
+        self.journal_beyond(self.repository.log().position().len)
+    }
+
+    fn chain(&mut self, position: &Position, reading: &Reading<'_>) -> Outcome<()> {
         let mut previous = Some(NONE_BEFORE);
         for number in 1..=position.len {
             let path = Chain::Journal.path(position.inc, number);
-            let own = self.repository.own_object(Chain::Journal, number).ok();
+            let own = self
+                .repository
+                .state
+                .object(Chain::Journal, position.inc, number);
+            let own = fsx::read(&own, object::MAX).ok();
             let own_entry = own
                 .as_ref()
-                .and_then(|own| self.entry(number, own, previous).ok());
+                .and_then(|own| self.entry(reading, number, own, previous).ok());
             let own_sound = own_entry.is_some();
             let mut entry = own_entry;
             let stored = self.fetch(&path, object::MAX);
             if let Some(bytes) = &stored {
-                match self.entry(number, bytes, previous) {
+                match self.entry(reading, number, bytes, previous) {
                     Err(error) => self.problem(&path, told(&error.into())),
                     Ok(stored) => {
                         if own.as_deref() != Some(&bytes[..]) {
@@ -90,34 +111,38 @@ impl Look<'_> {
                     }
                 }
             }
-            if let Some(Event::Pruned { snapshots }) = entry.map(|entry| entry.event) {
-                self.pruned.extend(snapshots);
+            if let Some(Event::Pruned { snapshots, former }) = entry.map(|entry| entry.event) {
+                let inc = position.inc;
+                let own = snapshots
+                    .into_iter()
+                    .map(|number| SnapshotId { inc, number });
+                self.pruned.extend(own.chain(former.into_iter().flatten()));
             }
             // The next one is held against the good copy of this one.
             previous = match (own, stored) {
                 (Some(own), _) if own_sound => Some(object::hash(&own)),
-                (_, Some(bytes)) if self.entry(number, &bytes, previous).is_ok() => {
+                (_, Some(bytes)) if self.entry(reading, number, &bytes, previous).is_ok() => {
                     Some(object::hash(&bytes))
                 }
                 _ => None,
             };
         }
-        self.journal_beyond(position.len)
+        Ok(())
     }
 
     fn entry(
         &self,
+        Reading { writer, meta }: &Reading<'_>,
         number: u64,
         bytes: &[u8],
         previous: Option<[u8; 32]>,
     ) -> Result<journal::Entry, ObjectError> {
-        let (repo, inc) = (self.repository.id(), self.repository.inc());
-        let verify = &self.repository.certificate.verify;
-        let sealed = object::read(Chain::Journal, repo, inc, number, bytes, verify)?;
+        let (repo, verify) = (self.repository.id(), &writer.verify);
+        let sealed = object::read(Chain::Journal, repo, writer.inc, number, bytes, verify)?;
         if previous.is_some_and(|previous| previous != sealed.head.previous) {
             return Err(ObjectError::BrokenChain);
         }
-        sealed.open(&self.meta)
+        sealed.open(meta)
     }
 
     /// Entries behind the last that this host knows are another writer's, unless a command of this

@@ -81,7 +81,6 @@ pub(super) fn note(
 fn readable(repository: &Repository) -> Outcome<Vec<(SnapshotId, Manifest)>> {
     let fetcher = repository.fetcher(&repository.stores);
     let own = repository.catalog.snapshots()?.into_iter();
-    let own = own.filter(|snapshot| snapshot.id.inc == repository.inc());
     let read = own.filter_map(|own| Some((own.id, manifest(repository, &fetcher, own.id).ok()?)));
     Ok(read.collect())
 }
@@ -95,9 +94,10 @@ fn by_content(path: &str) -> bool {
 fn needing(snapshots: &[(SnapshotId, Manifest)], paths: &BTreeSet<String>) -> Vec<SnapshotId> {
     let hit = |manifest: &Manifest| named(manifest).any(|(path, _)| paths.contains(&path));
     let hit = snapshots.iter().filter(|(_, manifest)| hit(manifest));
-    let hit: BTreeSet<u64> = hit.map(|(id, _)| id.number).collect();
-    let needing = snapshots
-        .iter()
-        .filter(|(id, manifest)| hit.range(manifest.base..=id.number).next().is_some());
+    let hit: BTreeSet<(_, u64)> = hit.map(|(id, _)| (id.inc, id.number)).collect();
+    let needing = snapshots.iter().filter(|(id, manifest)| {
+        let mut chain = hit.range((id.inc, manifest.base)..=(id.inc, id.number));
+        chain.next().is_some()
+    });
     needing.map(|(id, _)| *id).collect()
 }

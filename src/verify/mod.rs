@@ -93,9 +93,9 @@ pub fn run(
     {
         return Err(failure);
     }
-    let pruned = repository.catalog.pruned(repository.inc())?.len();
+    let pruned = pruned_so_far(repository)?;
     let verified = look(repository, store, data, report)?;
-    if !verified.is_ok() && repository.catalog.pruned(repository.inc())?.len() > pruned {
+    if !verified.is_ok() && pruned_so_far(repository)? > pruned {
         let what = "snapshots were pruned while this looked for them";
         return Err(Failure::new(what).hint("run it again"));
     }
@@ -108,6 +108,15 @@ pub fn run(
         Ok(())
     })?;
     Ok(verified)
+}
+
+/// How many snapshots were pruned ever.
+fn pruned_so_far(repository: &Repository) -> Outcome<usize> {
+    let mut count = 0;
+    for inc in repository.writers.keys() {
+        count += repository.catalog.pruned(*inc)?.len();
+    }
+    Ok(count)
 }
 
 /// Looks at the stores.
@@ -170,14 +179,15 @@ fn reach(repository: &Repository, configured: &config::Store) -> Outcome<Store> 
 struct Look<'a> {
     repository: &'a Repository,
     store: &'a Store,
+    /// Opens the pages of the snapshot that is looked at.
     meta: DomainKey,
     data: bool,
     report: &'a dyn Report,
     verified: &'a mut Verified,
     /// Objects that were named already: each is named once.
     bad: HashSet<String>,
-    /// The numbers of the snapshots that the journal has pruned.
-    pruned: BTreeSet<u64>,
+    /// The snapshots that the journal has pruned.
+    pruned: BTreeSet<SnapshotId>,
 }
 
 impl<'a> Look<'a> {

@@ -37,11 +37,10 @@ impl Look<'_> {
     /// Every kept snapshot: its manifest, its pages, and all packs that it names. Returns those that
     /// the store is to have complete.
     pub(super) fn snapshots(&mut self) -> Outcome<Vec<SnapshotId>> {
-        let inc = self.repository.inc();
         let mut snapshots = self.repository.catalog.snapshots()?;
         // One that the journal has pruned is on its way out.
         let pruned = &self.pruned;
-        snapshots.retain(|kept| kept.id.inc == inc && !pruned.contains(&kept.id.number));
+        snapshots.retain(|kept| !pruned.contains(&kept.id));
         self.gaps(&snapshots);
         let complete = self.repository.catalog.listed_complete()?;
         let hashes = self.hashes(&snapshots)?;
@@ -52,7 +51,8 @@ impl Look<'_> {
             let stores = complete.get(&id);
             let complete = stores.is_some_and(|stores| stores.contains(self.store.name()));
             let previous = id.number.checked_sub(1);
-            let previous = previous.and_then(|number| hashes.get(&number)).copied();
+            let previous = previous.and_then(|number| hashes.get(&SnapshotId { number, ..id }));
+            let previous = previous.copied();
             let Some(manifest) = self.manifest(snapshot, previous, complete, &listed)? else {
                 continue;
             };
@@ -72,11 +72,17 @@ impl Look<'_> {
 
     /// Numbers below the newest that nobody knows: a missing manifest was pruned or stolen.
     fn gaps(&mut self, snapshots: &[Snapshot]) {
-        let known: HashSet<u64> = snapshots.iter().map(|kept| kept.id.number).collect();
-        let newest = known.iter().copied().max().unwrap_or(0);
-        for number in (1..newest).filter(|number| !known.contains(number)) {
-            if !self.pruned.contains(&number) {
-                let path = Chain::Manifest.path(self.repository.inc(), number);
+        let known: HashSet<SnapshotId> = snapshots.iter().map(|kept| kept.id).collect();
+        let incs: Vec<_> = self.repository.writers.keys().copied().collect();
+        for inc in incs {
+            let of_inc = known.iter().filter(|id| id.inc == inc);
+            let newest = of_inc.map(|id| id.number).max().unwrap_or(0);
+            let ids = (1..newest).map(|number| SnapshotId { inc, number });
+            for id in ids.filter(|id| !known.contains(id)) {
+                if self.pruned.contains(&id) {
+                    continue;
+                }
+                let path = Chain::Manifest.path(inc, id.number);
                 let what = "it is not known here any more, and the journal does not say that it \
                             was pruned";
                 self.problem(&path, what);
@@ -85,12 +91,16 @@ impl Look<'_> {
     }
 
     /// The hashes of manifests by number, those of pruned ones too: what the next one must carry.
-    fn hashes(&self, snapshots: &[Snapshot]) -> Outcome<BTreeMap<u64, [u8; 32]>> {
-        let mut hashes = self.repository.catalog.pruned(self.repository.inc())?;
-        // The hash of one that was pruned may be lost with an older catalog.
-        hashes.retain(|_, hash| *hash != NONE_BEFORE);
-        hashes.extend(snapshots.iter().map(|kept| (kept.id.number, kept.hash)));
-        hashes.insert(0, NONE_BEFORE);
+    fn hashes(&self, snapshots: &[Snapshot]) -> Outcome<BTreeMap<SnapshotId, [u8; 32]>> {
+        let mut hashes = BTreeMap::new();
+        for &inc in self.repository.writers.keys() {
+            let pruned = self.repository.catalog.pruned(inc)?.into_iter();
+            // The hash of one that was pruned may be lost with an older catalog.
+            let pruned = pruned.filter(|(_, hash)| *hash != NONE_BEFORE);
+            hashes.extend(pruned.map(|(number, hash)| (SnapshotId { inc, number }, hash)));
+            hashes.insert(SnapshotId { inc, number: 0 }, NONE_BEFORE);
+        }
+        hashes.extend(snapshots.iter().map(|kept| (kept.id, kept.hash)));
         Ok(hashes)
     }
 
@@ -150,8 +160,10 @@ impl Look<'_> {
 
     /// That a manifest's bytes are those that this host wrote.
     fn sound(&self, snapshot: &Snapshot, previous: Option<[u8; 32]>, bytes: &[u8]) -> Outcome<()> {
-        let (repo, verify) = (self.repository.id(), &self.repository.certificate.verify);
         let id = snapshot.id;
+        let writer = self.repository.writers.get(&id.inc);
+        let writer = writer.ok_or_else(|| Failure::new("its writer is not known"))?;
+        let (repo, verify) = (self.repository.id(), &writer.verify);
         let sealed = object::read(Chain::Manifest, repo, id.inc, id.number, bytes, verify)?;
         if previous.is_some_and(|previous| previous != sealed.head.previous) {
             return Err(ObjectError::BrokenChain.into());
@@ -221,9 +233,12 @@ impl Look<'_> {
         self.report.begin("verifying", Some(bytes), Unit::Bytes);
         let mut expected = Expectations::new(self.repository, self.data)?;
         for Kept {
-            manifest, complete, ..
+            id,
+            manifest,
+            complete,
         } in kept
         {
+            self.meta = self.repository.meta_of(id.inc)?;
             let packs = manifest
                 .packs
                 .iter()

@@ -19,6 +19,7 @@ mod inspect;
 mod life;
 mod odd;
 mod prune;
+mod recover;
 mod restore;
 mod usage;
 mod wrong;

@@ -2,7 +2,7 @@
 //! restores, nothing is half forgotten, and the next command leaves no trace of the crash.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,9 +19,10 @@ use crate::support::canary::{Canary, find, holds};
 use crate::support::compare::{same, same_except};
 use crate::support::crash::{Calls, Outcome, count, kill_at};
 use crate::support::place::Place;
-use crate::support::raw::{files, open_everything};
+use crate::support::raw::{copy_tree, files, open_everything};
 
 mod lives;
+mod recover;
 
 const REGISTER: &str = "table = \"people\"\nkey = \"no\"";
 const SCHEMA: &str = "
@@ -209,21 +210,6 @@ impl World {
                     path.display()
                 );
             }
-        }
-    }
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&target).unwrap();
-            copy_tree(&entry.path(), &target);
-        } else {
-            fs::write(&target, fs::read(entry.path()).unwrap()).unwrap();
-            let mode = fs::metadata(entry.path()).unwrap().permissions();
-            fs::set_permissions(&target, mode).unwrap();
         }
     }
 }

@@ -29,6 +29,8 @@ fn every_claim_of_the_demonstration_holds() {
         "3 erased; customer",
         "No snapshot from before gives them back",
         "its root is what both stores vouch for",
+        "A bare machine has a copy of the second",
+        "every row as it is in the CRM now, compared",
         "tenure status",
     ] {
         assert!(told.contains(claim), "{claim}\n{told}");
@@ -36,5 +38,6 @@ fn every_claim_of_the_demonstration_holds() {
     assert_eq!(told.matches("all others are identical").count(), 4);
     let left = dir.path().join("demo");
     assert!(left.join("tenure.toml").exists() && left.join("store-2/packs").is_dir());
+    assert!(left.join("bare-machine/tenure.toml").exists());
     assert_eq!(demo().status.code(), Some(2));
 }

@@ -34,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "install",
             "keys",
             "prune",
+            "recover",
             "lifecycle",
             "register",
             "replicate",

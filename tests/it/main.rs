@@ -34,6 +34,7 @@ mod living;
 mod prune;
 mod random;
 mod reader;
+mod recover;
 mod schedule;
 mod settle;
 mod status;

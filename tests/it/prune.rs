@@ -191,7 +191,7 @@ fn pruned_by_journal(world: &World) -> Vec<Vec<u64>> {
     let pruned = entries.unwrap().into_iter().map(|entry| entry.event);
     pruned
         .filter_map(|event| match event {
-            Event::Pruned { snapshots } => Some(snapshots),
+            Event::Pruned { snapshots, .. } => Some(snapshots),
             _ => None,
         })
         .collect()

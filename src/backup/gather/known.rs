@@ -6,12 +6,12 @@
 
 use std::collections::VecDeque;
 
-use crate::backup::arrivals::Arrivals;
 use crate::catalog::Catalog;
 use crate::error::Outcome;
 use crate::ids::{Domain, KeyedHash};
 use crate::piece::Identity;
 use crate::repo::Recogniser;
+use crate::repo::arrivals::Arrivals;
 
 /// How many are read ahead, at most.
 const AHEAD: u32 = 1024;

@@ -23,6 +23,16 @@ impl Forest {
         self.trees.insert(inc, tree)
     }
 
+    /// Takes in the trees of another forest; of two of one incarnation that one stays which has lost less.
+    pub fn merge(&mut self, other: Self) {
+        for (inc, tree) in other.trees {
+            match self.trees.get(&inc) {
+                Some(here) if here.leaves() >= tree.leaves() => {}
+                _ => drop(self.trees.insert(inc, tree)),
+            }
+        }
+    }
+
     /// One incarnation's tree.
     pub fn tree(&self, inc: Incarnation) -> Option<&Tree> {
         self.trees.get(&inc)

@@ -64,15 +64,6 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
     let place = Place::with_snapshot();
     let before = place.tree();
     let cases: &[&[&str]] = &[
-        &[
-            "recover",
-            "--store",
-            "file:///x",
-            "--identity",
-            "f",
-            "--to",
-            "d",
-        ],
         &["customer", "hide", "1", "--reason", "x", "--mode", "vault"],
         &[
             "customer",

@@ -332,6 +332,7 @@ pub fn events() -> [(&'static str, Event); 6] {
             "6-pruned.bin",
             Event::Pruned {
                 snapshots: vec![1, 2, 300],
+                former: None,
             },
         ),
     ]

@@ -1,0 +1,480 @@
+//! Goes on from what stores hold, on a machine that has nothing else: state directory, catalog and
+//! configuration are made anew, and a new incarnation is opened that retires the one before.
+//!
+//! The order: everything that can be read is read, and checked down from the fingerprint. The keyrings are
+//! punctured by the union of all journals before anything of a customer is opened. Then the state directory is
+//! built, with the first journal entry of the new incarnation as an intent in it; its last file is the
+//! fingerprint, and up to there nothing was written to any store: whoever comes after an interruption begins
+//! anew. From there on it is a state directory like any other, and what is left to do is what every command
+//! does first: the entry goes to the stores, and with it the certificate that retires the old host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use tokio::runtime::Handle;
+
+use crate::catalog::Snapshot;
+use crate::config::Config;
+use crate::error::{Context, Failure, FailureKind, Outcome};
+use crate::ids::{Incarnation, StoreName};
+use crate::journal::{Event, Voided};
+use crate::repo::Repository;
+use crate::report::Report;
+use crate::restore::{self, Restored};
+use crate::setup::spec::StoreSpec;
+use crate::sign::VerifyKey;
+use crate::store::Store;
+
+mod build;
+mod evidence;
+mod offline;
+mod place;
+mod seen;
+mod settings;
+
+use build::{Building, Decided};
+use evidence::Evidence;
+use offline::Offline;
+use place::{Place, Standing};
+use seen::Seen;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The stores to begin with. Not empty.
+    pub stores: Vec<StoreSpec>,
+    /// The file with the recovery identity.
+    pub identity: PathBuf,
+    /// Where configuration and state are to be.
+    pub to: PathBuf,
+    /// The repository's fingerprint, unless the identity file tells it.
+    pub fingerprint: Option<VerifyKey>,
+    /// The newest keyring must be of this epoch at least.
+    pub at_least_epoch: Option<u64>,
+    /// The first entry of a journal that is void, and all behind it.
+    pub void_from: Option<EntryName>,
+    /// Stores that nothing waits for any more.
+    pub give_up: Vec<StoreName>,
+    /// Whether no store is asked but those that are named.
+    pub alone: bool,
+    /// Whether it is a rehearsal: reads and restores, and writes to no store.
+    pub rehearse: bool,
+}
+
+/// A journal entry as somebody types it: `N` or `INC.N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryName {
+    /// Whose journal; none: that of the incarnation before this one.
+    pub inc: Option<Incarnation>,
+    /// Its number there.
+    pub number: u64,
+}
+
+impl std::str::FromStr for EntryName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (inc, number) = match text.split_once('.') {
+            Some((inc, number)) => (Some(inc.parse().map_err(|e| format!("{e}"))?), number),
+            None => (None, text),
+        };
+        match number.parse() {
+            Ok(number) if number > 0 => Ok(Self { inc, number }),
+            _ => Err(format!("{text:?} is not a journal entry: write N or INC.N")),
+        }
+    }
+}
+
+/// What was made.
+pub struct Recovered {
+    /// The configuration; of a rehearsal, which leaves none, where it would have been.
+    pub config: PathBuf,
+    /// How many snapshots there are.
+    pub snapshots: u64,
+    /// The newest of them, oldest first.
+    pub newest: Option<Snapshot>,
+    /// The keyring's epoch.
+    pub epoch: u64,
+    /// The stores that were read.
+    pub read: Vec<StoreName>,
+    /// Stores that are known and were not read, with why.
+    pub unread: Vec<(StoreName, String)>,
+    /// Entries of the journal that are void from here on, in words.
+    pub voided: Vec<String>,
+    /// What was there and could not be used, in words.
+    pub lost: Vec<String>,
+    /// What else a person should know.
+    pub notes: Vec<String>,
+    /// What a rehearsal has restored.
+    pub restored: Option<Restored>,
+    /// Whether an earlier run had made it, and this one has only finished it.
+    pub is_finished: bool,
+}
+
+/// Recovers, or rehearses it.
+///
+/// # Errors
+/// `Refused` where the journal is not whole, the keyring is older than said, or the place is taken.
+pub fn run(wanted: &Wanted, runtime: &Handle, report: &dyn Report) -> Outcome<Recovered> {
+    let place = Place::new(&wanted.to, wanted.rehearse)?;
+    if place.standing()? == Standing::Built {
+        return finish(&place, wanted, runtime);
+    }
+    let offline = Offline::read(&wanted.identity, wanted.fingerprint)?;
+    report.note("reading the stores");
+    let (stores, unread) = reach(wanted, &offline, runtime)?;
+    let evidence = Evidence::gather(&stores, &offline)?;
+    check_epoch(&evidence, wanted)?;
+    let decided = decide(evidence, wanted, &stores, unread)?;
+    let root = stores[0].open_root(&offline)?;
+    place.begin(&decided.config)?;
+    report.note("building the state directory");
+    let building = Building {
+        place: &place,
+        decided: &decided,
+        stores: &stores,
+        root: &root,
+        fingerprint: offline.fingerprint,
+    };
+    building.run().failed_to(|| "build the state directory")?;
+    match wanted.rehearse {
+        true => rehearse(&place, decided, runtime, report),
+        false => open(&place, decided, runtime),
+    }
+}
+
+/// Opens the new incarnation.
+fn open(place: &Place, decided: Decided, runtime: &Handle) -> Outcome<Recovered> {
+    place.write_config(&decided.config)?;
+    let config = Config::load(place.config())?;
+    let (mut repository, _) = Repository::change(config, runtime)
+        .failed_to(|| "open the new incarnation in the stores")?;
+    give_up(&mut repository, &decided.give_up)?;
+    place.end()?;
+    told(place, decided, &repository)
+}
+
+/// Goes on with what an earlier run has left: from the state directory alone.
+fn finish(place: &Place, wanted: &Wanted, runtime: &Handle) -> Outcome<Recovered> {
+    place.check_recovered()?;
+    if let Some(text) = place.interrupted()? {
+        place.write_config(&text)?;
+    }
+    let config = Config::load(place.config())?;
+    let (mut repository, _) = Repository::change(config, runtime)
+        .failed_to(|| "open the new incarnation in the stores")?;
+    give_up(&mut repository, &wanted.give_up)?;
+    place.end()?;
+    let mut recovered = told(place, Decided::default(), &repository)?;
+    recovered.is_finished = true;
+    Ok(recovered)
+}
+
+/// Restores the newest snapshot, and takes everything else away again.
+fn rehearse(
+    place: &Place,
+    decided: Decided,
+    runtime: &Handle,
+    report: &dyn Report,
+) -> Outcome<Recovered> {
+    let rehearsed = || -> Outcome<Recovered> {
+        place.write_config(&decided.config)?;
+        let config = Config::load(place.config())?;
+        let repository = Repository::rehearse(config, runtime)?;
+        let newest = restore::choose(&repository, None, None)?;
+        let to = place.restored();
+        let restored = restore::whole(&repository, &to, newest, None, None, report)?;
+        let mut recovered = told(place, decided, &repository)?;
+        // The epoch that is in force, since no other was begun.
+        recovered.epoch -= 1;
+        recovered.restored = Some(restored);
+        Ok(recovered)
+    };
+    let done = rehearsed();
+    place.take_away()?;
+    done
+}
+
+fn told(place: &Place, decided: Decided, repository: &Repository) -> Outcome<Recovered> {
+    let snapshots = repository.catalog.snapshots()?;
+    let read = repository.stores.iter().map(|store| store.name().clone());
+    let mut unread = Vec::new();
+    for name in repository.unread()? {
+        let why = decided.unread.get(&name).cloned();
+        unread.push((
+            name,
+            why.unwrap_or_else(|| "it cannot be reached".to_owned()),
+        ));
+    }
+    let mut notes = decided.notes;
+    for source in &repository.config.sources {
+        if !source.path.exists() {
+            let path = source.path.display();
+            notes.push(format!(
+                "source {} is not there: {path} (restore it, and put its path into the configuration)",
+                source.name
+            ));
+        }
+    }
+    Ok(Recovered {
+        config: place.config().to_owned(),
+        snapshots: snapshots.len() as u64,
+        newest: snapshots.last().cloned(),
+        epoch: repository.keyring.epoch,
+        read: read.collect(),
+        unread,
+        voided: decided.void_words,
+        lost: decided.lost,
+        notes,
+        restored: None,
+        is_finished: false,
+    })
+}
+
+fn give_up(repository: &mut Repository, names: &[StoreName]) -> Outcome<()> {
+    let unread = repository.unread()?;
+    for name in names {
+        if !unread.contains(name) {
+            if repository.catalog.key_places()?.contains_key(name.as_str()) {
+                continue;
+            }
+            let what = format!("there is no store {:?} to be given up", name.as_str());
+            let known = repository.catalog.key_places()?.into_keys();
+            let known: Vec<_> = known.collect();
+            return Err(Failure::of(FailureKind::NotFound, what)
+                .hint(format!("known: {}", known.join(", "))));
+        }
+        repository.decide(Event::GivenUp {
+            store: name.to_string(),
+        })?;
+    }
+    repository.carry_out_decisions(&mut crate::repo::Settled::default())
+}
+
+/// Reads the stores that were named, and all that they know of.
+fn reach(
+    wanted: &Wanted,
+    offline: &Offline,
+    runtime: &Handle,
+) -> Outcome<(Vec<Seen>, BTreeMap<StoreName, String>)> {
+    let mut seen = Vec::new();
+    for spec in &wanted.stores {
+        let found = look(&spec.name(), &spec.url, runtime, offline)?;
+        check_same_repository(&seen, &found)?;
+        seen.push(found);
+    }
+    let mut unread = BTreeMap::new();
+    let mut asked: BTreeSet<String> = BTreeSet::new();
+    loop {
+        let evidence = Evidence::gather(&seen, offline);
+        // A journal that is not whole may be so with another store's help.
+        let known = match &evidence {
+            Ok(evidence) => evidence.known_stores(&evidence.voided_before()),
+            Err(_) if asked.is_empty() => Evidence::hinted_stores(&seen, offline)?,
+            Err(_) => BTreeMap::new(),
+        };
+        let mut any = false;
+        for (name, url) in known {
+            rename(&mut seen, &name, &url)?;
+            if !asked.insert(name.clone()) || seen.iter().any(|seen| same_place(&seen.url, &url)) {
+                continue;
+            }
+            let name: StoreName = name.parse()?;
+            let url = url
+                .parse()
+                .map_err(|_| Failure::new(format!("{url} is not a URL")))?;
+            if wanted.alone {
+                unread.insert(name, "it was not to be asked (--alone)".to_owned());
+                continue;
+            }
+            let found = look(&name, &url, runtime, offline).and_then(|found| {
+                check_same_repository(&seen, &found)?;
+                Ok(found)
+            });
+            match found {
+                Ok(found) => {
+                    seen.push(found);
+                    any = true;
+                }
+                Err(failure) => {
+                    let causes = failure.causes();
+                    let why = [vec![failure.to_string()], causes].concat().join(": ");
+                    unread.insert(name, why);
+                }
+            }
+        }
+        if !any {
+            if let Ok(evidence) = &evidence {
+                name_anew(&mut seen, wanted, &evidence.places())?;
+            }
+            return Ok((seen, unread));
+        }
+    }
+}
+
+fn look(name: &StoreName, url: &url::Url, runtime: &Handle, offline: &Offline) -> Outcome<Seen> {
+    let path = url.to_file_path();
+    let path = path.map_err(|()| Failure::new(format!("{url} is no directory")))?;
+    let store = Store::open_dir(name, &path, true, false, runtime)?;
+    Seen::look(store, url.to_string(), offline)
+}
+
+/// A store that was named by its address alone has the name that it had, if it lies where it lay.
+fn rename(seen: &mut [Seen], name: &str, url: &str) -> Outcome<()> {
+    for seen in seen.iter_mut().filter(|seen| same_place(&seen.url, url)) {
+        url.clone_into(&mut seen.url);
+        seen.store = seen.store.renamed(name.parse()?);
+    }
+    Ok(())
+}
+
+/// What lies elsewhere than the store of its name did is another store, and gets another name.
+fn name_anew(seen: &mut [Seen], wanted: &Wanted, places: &BTreeMap<String, String>) -> Outcome<()> {
+    for at in 0..seen.len() {
+        let name = seen[at].store.name().to_string();
+        let is_other = |known: &String| !same_place(known, &seen[at].url);
+        if !places.get(&name).is_some_and(is_other) {
+            continue;
+        }
+        if wanted
+            .stores
+            .iter()
+            .any(|spec| spec.name.as_ref() == Some(seen[at].store.name()))
+        {
+            let what = format!("store {name:?} was {} before", places[&name]);
+            return Err(Failure::of(FailureKind::Usage, what)
+                .hint("give the new place another name: --store NAME=URL"));
+        }
+        let taken = |name: &String| {
+            places.contains_key(name) || seen.iter().any(|s| s.store.name().as_str() == name)
+        };
+        let mut names = (2..).map(|n| format!("{name}-{n}"));
+        if let Some(free) = names.find(|name| !taken(name)) {
+            seen[at].store = seen[at].store.renamed(free.parse()?);
+        }
+    }
+    Ok(())
+}
+
+fn same_place(a: &str, b: &str) -> bool {
+    a.trim_end_matches('/') == b.trim_end_matches('/')
+}
+
+fn check_same_repository(seen: &[Seen], found: &Seen) -> Outcome<()> {
+    if seen.iter().all(|seen| seen.repo() == found.repo()) {
+        return Ok(());
+    }
+    let what = format!(
+        "store {:?} holds another repository",
+        found.store.name().as_str()
+    );
+    Err(Failure::new(what))
+}
+
+fn check_epoch(evidence: &Evidence, wanted: &Wanted) -> Outcome<()> {
+    let found = evidence.epoch;
+    let Some(least) = wanted.at_least_epoch.filter(|least| found < *least) else {
+        return Ok(());
+    };
+    let what = format!("the newest keyring is of epoch {found}, and it must be {least} at least");
+    Err(Failure::of(FailureKind::Refused, what).hint(
+        "the stores that were read are older than what you know of, or were rolled back: customers who were \
+         erased since would come back. Name a newer store",
+    ))
+}
+
+/// Everything that is settled before anything is written.
+fn decide(
+    mut evidence: Evidence,
+    wanted: &Wanted,
+    stores: &[Seen],
+    unread: BTreeMap<StoreName, String>,
+) -> Outcome<Decided> {
+    let mut voided = evidence.voided_before();
+    let mut void_words = Vec::new();
+    if let Some(name) = wanted.void_from {
+        let void = void(&evidence, name)?;
+        void_words = evidence.void_words(&voided, void);
+        voided.push(void);
+    }
+    let ledger = evidence.ledger(&voided);
+    let gone = ledger
+        .iter()
+        .filter(|domain| evidence.forest.is_punctured(**domain))
+        .count();
+    evidence.forest.puncture(&ledger);
+    let mut notes = evidence.beyond_recall(&voided);
+    evidence.drop_pruned(&voided);
+    if ledger.len() > gone {
+        let more = ledger.len() - gone;
+        notes.push(format!(
+            "an older keyring was found: {more} erased domains were punctured in it"
+        ));
+    }
+    let recipients = evidence.recipients(&voided);
+    let known = evidence.known_stores(&voided);
+    for name in &wanted.give_up {
+        if !known.contains_key(name.as_str()) {
+            let what = format!("there is no store {:?} to be given up", name.as_str());
+            let known: Vec<_> = known.into_keys().collect();
+            return Err(Failure::of(FailureKind::NotFound, what)
+                .hint(format!("known: {}", known.join(", "))));
+        }
+    }
+    let newest = evidence.snapshots.values().next_back().ok_or_else(|| {
+        Failure::new("there is no snapshot in any store that was read")
+            .hint("there is nothing to recover: make a repository with `tenure init`")
+    })?;
+    let place = Place::new(&wanted.to, wanted.rehearse)?;
+    let config = settings::Settings {
+        place: &place,
+        recipients: &recipients,
+        stores,
+        give_up: &wanted.give_up,
+        rehearse: wanted.rehearse,
+    };
+    let config = config.write(&newest.manifest.config)?;
+    Ok(Decided {
+        config,
+        recipients,
+        voided,
+        void_words,
+        give_up: wanted.give_up.clone(),
+        unread,
+        notes,
+        lost: std::mem::take(&mut evidence.lost),
+        evidence: Some(evidence),
+    })
+}
+
+/// Which entries somebody means to be void.
+fn void(evidence: &Evidence, name: EntryName) -> Outcome<Voided> {
+    let newest = evidence
+        .journals
+        .iter()
+        .rfind(|journal| journal.position.len > 0);
+    let inc = name.inc.or(newest.map(|journal| journal.position.inc));
+    let found = evidence
+        .journals
+        .iter()
+        .find(|journal| Some(journal.position.inc) == inc);
+    match found {
+        Some(journal) if name.number <= journal.position.len && name.number > 1 => Ok(Voided {
+            inc: journal.position.inc,
+            from: name.number,
+        }),
+        _ => {
+            let what = format!(
+                "there is no journal entry {} that could be void",
+                name.number
+            );
+            Err(Failure::of(FailureKind::NotFound, what)
+                .hint("the first entry opens the incarnation, and cannot be"))
+        }
+    }
+}
+
+/// Where the configuration is written for `--to DIR`.
+pub fn config_in(to: &Path) -> PathBuf {
+    to.join("tenure.toml")
+}

@@ -1,0 +1,90 @@
+//! A recovery that is killed anywhere: the same command again finishes it, or begins anew.
+
+use super::*;
+
+#[test]
+fn a_recovery_that_is_killed_anywhere_is_finished_by_the_next() {
+    let template = template();
+    forget::run(&mut template.place.change(), &["P7".into()], &[]).unwrap();
+    let fingerprint = template.place.read().fingerprint;
+    let identity = template.place.identity.to_file(&fingerprint);
+    let gone =
+        "DELETE FROM deals WHERE owner = 'P7'; UPDATE people SET friend = NULL WHERE friend = 'P7';
+                DELETE FROM people WHERE no = 'P7'";
+    let arguments = |world: &World| {
+        let path = |name: &str| world.path(name).to_str().unwrap().to_owned();
+        let mut command = world.command(&["recover", "--store", &path("a")]);
+        command.args(["--identity", &path("offline.key"), "--to", &path("new")]);
+        command.args(["--give-up", "a", "--give-up", "b"]);
+        command
+    };
+    // One store is left, elsewhere than it was, as when a disk is plugged into another machine.
+    let frozen = tempfile::tempdir().unwrap();
+    for store in ["a", "b"] {
+        let to = frozen.path().join(store);
+        fs::rename(template.place.dir.path().join(store), to).unwrap();
+    }
+    let lost = || {
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(frozen.path(), dir.path());
+        fs::write(dir.path().join("offline.key"), identity.as_bytes()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        World { dir, runtime }
+    };
+    let whole = lost();
+    let steps = count(arguments(&whole), Calls::Durable);
+    assert_eq!(steps.exit, 0, "{steps}");
+    assert!(steps.total > 60, "{steps}");
+    let (next, killed) = (AtomicU64::new(1), AtomicU64::new(0));
+    let check = |world: &World, when: &str| {
+        let done = arguments(world).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(0), "{when}: {said}");
+        let config = Config::load(&world.path("new/tenure.toml")).unwrap();
+        let repository = Repository::read(config.clone(), world.runtime.handle()).unwrap();
+        // Two writers: the one that was lost, and one that has recovered. None was opened twice.
+        assert_eq!(repository.writers.len(), 2, "{when}");
+        let id = repository.catalog.snapshots().unwrap()[0].id;
+        let to = world.path("out");
+        let restored = restore::whole(&repository, &to, id, None, None, &Silent).unwrap();
+        same_except(&template.first, &restored.sources[0].path, gone)
+            .unwrap_or_else(|why| panic!("{when}: {why}"));
+        for root in ["new", "a"] {
+            for path in files(&world.path(root)) {
+                let name = path.to_str().unwrap();
+                let ends = [".tmp", ".intent", "recovering"];
+                // Staged copies of what is no secret are swept by the next snapshot.
+                let left = ends.iter().any(|end| name.ends_with(end))
+                    || name.contains('#') && name.contains("/keyring/");
+                assert!(!left, "{when}: {name} was left");
+            }
+        }
+        let (mut repository, _) = Repository::change(config, world.runtime.handle()).unwrap();
+        let verified = tenure::verify::run(&mut repository, None, true, &Silent).unwrap();
+        assert_eq!(verified.problems, [], "{when}");
+        assert!(repository.unread().unwrap().is_empty(), "{when}");
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    let world = lost();
+                    match kill_at(arguments(&world), Calls::Durable, n) {
+                        Outcome::Finished(_) if n > steps.total => break,
+                        Outcome::Finished(code) => assert!(n + 3 > steps.total, "step {n}: {code}"),
+                        Outcome::Killed { call } => {
+                            killed.fetch_add(1, Ordering::Relaxed);
+                            check(&world, &format!("killed at step {n} ({call})"));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let killed = killed.into_inner();
+    println!("recover: killed {killed} times; an unbroken run has {steps}");
+    assert!(killed + 3 > steps.total);
+}

@@ -1,0 +1,320 @@
+//! What a recovery refuses.
+
+use tenure::certificate::{self, Certificate};
+use tenure::ids::Incarnation;
+use tenure::init::{self, Root};
+use tenure::secret::Seed;
+use tenure::sign::SigningKey;
+
+use super::*;
+use crate::support::raw::copy_tree;
+
+/// The journal entries of a store, oldest first.
+fn entries(world: &World, store: &str) -> Vec<PathBuf> {
+    let mut entries =
+        crate::support::raw::files(&world.dir().join("stores").join(store).join("journal"));
+    entries.sort();
+    entries
+}
+
+/// What is said when it does not work, and that nothing was left where it was to be.
+fn refusal(world: &World, wanted: &Wanted) -> String {
+    let failure = recover(world, wanted).err().unwrap();
+    assert!(!wanted.to.join("tenure.toml").exists());
+    assert!(!wanted.to.join("state/fingerprint").exists());
+    let hint = failure.next_step().unwrap_or_default();
+    [
+        vec![failure.to_string()],
+        failure.causes(),
+        vec![hint.to_owned()],
+    ]
+    .concat()
+    .join("\n")
+}
+
+#[test]
+fn a_journal_cut_short_is_a_hard_stop() {
+    let world = world();
+    let gone = someone(&world, 3);
+    Host::first(&world).forget(gone).unwrap();
+    away(&world, "far");
+    let entries = entries(&world, "near");
+    let last = entries.last().unwrap();
+    let kept = fs::read(last).unwrap();
+    let mut wanted = wanted(&world, &["near"], "new");
+    wanted.give_up = vec!["far".parse().unwrap()];
+    // The last one, one in the middle, or all of them: missing, or damaged.
+    fs::remove_file(last).unwrap();
+    let said = refusal(&world, &wanted);
+    assert!(
+        said.contains("the journal is shorter than it was: 3 of 4 entries"),
+        "{said}"
+    );
+    fs::write(last, b"rubbish").unwrap();
+    let said = refusal(&world, &wanted);
+    assert!(
+        said.contains("no store that was read has journal/"),
+        "{said}"
+    );
+    fs::write(last, &kept).unwrap();
+    let second = fs::read(&entries[1]).unwrap();
+    fs::remove_file(&entries[1]).unwrap();
+    let said = refusal(&world, &wanted);
+    assert!(
+        said.contains("no store that was read has journal/"),
+        "{said}"
+    );
+    fs::write(&entries[1], second).unwrap();
+    let folder = last.parent().unwrap();
+    fs::rename(folder, folder.with_extension("gone")).unwrap();
+    let said = refusal(&world, &wanted);
+    assert!(
+        said.contains("the journal is shorter than it was: 0 of 4 entries"),
+        "{said}"
+    );
+    fs::rename(folder.with_extension("gone"), folder).unwrap();
+    // Another store that has it whole is asked, and then it is not missing.
+    fs::remove_file(last).unwrap();
+    back(&world, "far");
+    wanted.give_up = Vec::new();
+    let made = recover(&world, &wanted).unwrap();
+    let host = Host {
+        world: &world,
+        config: made.config,
+    };
+    assert!(!host.gives_back(gone, None));
+    assert_eq!(
+        fs::read(last).unwrap(),
+        kept,
+        "and it is put back where it was cut off"
+    );
+}
+
+#[test]
+fn a_store_rolled_back_is_told_by_its_epoch() {
+    let world = world();
+    away(&world, "far");
+    let gone = someone(&world, 3);
+    let host = Host::first(&world);
+    let old = world.dir().join("rolled-back");
+    fs::create_dir(&old).unwrap();
+    copy_tree(&world.dir().join("stores/near"), &old);
+    host.forget(gone).unwrap();
+    let near = world.dir().join("stores/near");
+    fs::remove_dir_all(&near).unwrap();
+    fs::rename(&old, &near).unwrap();
+    let mut wanted = wanted(&world, &["near"], "new");
+    wanted.give_up = vec!["far".parse().unwrap()];
+    wanted.at_least_epoch = Some(2);
+    let said = refusal(&world, &wanted);
+    assert!(
+        said.contains("the newest keyring is of epoch 1, and it must be 2 at least"),
+        "{said}"
+    );
+    // As a whole it cannot be told from an old one, and the documentation says so.
+    wanted.at_least_epoch = Some(1);
+    let made = recover(&world, &wanted).unwrap();
+    assert_eq!(made.epoch, 2);
+}
+
+#[test]
+fn a_forged_repository_does_not_lead_back_to_the_fingerprint() {
+    let world = world();
+    // Somebody knows the recipient, and makes a whole repository for it.
+    let forger = world.dir().join("forged");
+    fs::create_dir(&forger).unwrap();
+    let text = fs::read_to_string(world.config_path()).unwrap();
+    let text = text.replace(
+        &format!("{}/stores", world.dir().display()),
+        forger.to_str().unwrap(),
+    );
+    fs::write(forger.join("tenure.toml"), text).unwrap();
+    let config = Config::load(&forger.join("tenure.toml")).unwrap();
+    init::run(config, &Root::make().unwrap(), &world.handle()).unwrap();
+    let mut repository = Repository::change(
+        Config::load(&forger.join("tenure.toml")).unwrap(),
+        &world.handle(),
+    )
+    .unwrap()
+    .0;
+    backup::take(&mut repository, true, &Silent).unwrap();
+    let mut wanted = wanted(&world, &["near"], "new");
+    wanted.stores = vec![format!("file://{}/near", forger.display()).parse().unwrap()];
+    let said = refusal(&world, &wanted);
+    assert!(
+        said.contains("does not lead back to the fingerprint"),
+        "{said}"
+    );
+    // Without a fingerprint nobody could tell, so there must be one.
+    let plain = fs::read_to_string(&wanted.identity).unwrap();
+    let bare: String = plain
+        .lines()
+        .filter(|line| !line.contains("fingerprint"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(&wanted.identity, bare).unwrap();
+    let said = refusal(&world, &wanted);
+    assert!(
+        said.contains("does not tell the repository's fingerprint"),
+        "{said}"
+    );
+    // Two that differ are a mistake; one that is typed will do.
+    let own = world.open().fingerprint;
+    wanted.stores = super::wanted(&world, &["near"], "new").stores;
+    wanted.fingerprint = Some(own);
+    recover(&world, &wanted).unwrap();
+    fs::write(&wanted.identity, plain).unwrap();
+    wanted.fingerprint = Some(SigningKey::random().unwrap().verify_key());
+    wanted.to = world.dir().join("newer");
+    let said = refusal(&world, &wanted);
+    assert!(said.contains("another repository's"), "{said}");
+}
+
+#[test]
+fn a_certificate_of_a_stranger_in_a_good_store_stops_it() {
+    let world = world();
+    let repository = world.open();
+    let stranger = SigningKey::from_seed(Seed::from_bytes([7; 32]));
+    let forged = Certificate {
+        repo: repository.id(),
+        inc: Incarnation([9; 8]),
+        ordinal: 7,
+        verify: stranger.verify_key(),
+    };
+    let path = world
+        .dir()
+        .join("stores/near")
+        .join(certificate::path(forged.inc));
+    fs::write(&path, forged.issue(&stranger)).unwrap();
+    let said = refusal(&world, &wanted(&world, &["near"], "new"));
+    assert!(
+        said.contains("does not lead back to the fingerprint"),
+        "{said}"
+    );
+    fs::remove_file(path).unwrap();
+    recovered(&world, &["near"], "new");
+}
+
+#[test]
+fn an_identity_that_opens_nothing_is_told() {
+    let world = world();
+    let other = tenure::keyring::recovery::Identity::generate();
+    let mut wanted = wanted(&world, &["near"], "new");
+    wanted.identity = world.dir().join("other.key");
+    fs::write(
+        &wanted.identity,
+        other.to_file(&world.open().fingerprint).as_bytes(),
+    )
+    .unwrap();
+    let said = refusal(&world, &wanted);
+    assert!(
+        said.contains("no keyring with the keys of incarnation"),
+        "{said}"
+    );
+    assert!(said.contains("the identity does not open it"), "{said}");
+    fs::write(&wanted.identity, b"nothing").unwrap();
+    let said = refusal(&world, &wanted);
+    assert!(said.contains("AGE-SECRET-KEY-1"), "{said}");
+}
+
+#[test]
+fn an_older_keyring_put_back_opens_nothing_that_was_forgotten() {
+    let world = world();
+    let gone = someone(&world, 3);
+    let (near, far) = (
+        world.dir().join("stores/near"),
+        world.dir().join("stores/far"),
+    );
+    let keyrings = |store: &Path| crate::support::raw::files(&store.join("keyring"));
+    let old = keyrings(&near).pop().unwrap();
+    let bytes = fs::read(&old).unwrap();
+    Host::first(&world).forget(gone).unwrap();
+    for store in [&near, &far] {
+        for newer in keyrings(store) {
+            fs::remove_file(newer).unwrap();
+        }
+    }
+    fs::create_dir_all(old.parent().unwrap()).unwrap();
+    fs::write(&old, &bytes).unwrap();
+    let made = recover(&world, &wanted(&world, &["near"], "new")).unwrap();
+    assert!(
+        made.notes
+            .iter()
+            .any(|note| note.contains("an older keyring was found: 1 erased")),
+        "{:?}",
+        made.notes
+    );
+    let host = Host {
+        world: &world,
+        config: made.config,
+    };
+    for at in 0..2 {
+        assert!(!host.gives_back(gone, Some(at)));
+        assert!(host.gives_back(someone(&world, 4), Some(at)));
+    }
+    // It is not kept anywhere, and neither does the new one open anything of the customer's.
+    assert!(!old.exists());
+    for store in [&near, &far] {
+        assert_eq!(keyrings(store).len(), 1);
+    }
+}
+
+#[test]
+fn a_place_that_is_taken_is_left_alone() {
+    let world = world();
+    let wanted = wanted(&world, &["near"], "new");
+    fs::create_dir(&wanted.to).unwrap();
+    fs::write(wanted.to.join("host.key"), b"somebody's").unwrap();
+    let failure = recover(&world, &wanted).err().unwrap();
+    assert_eq!(failure.kind(), FailureKind::Refused);
+    assert_eq!(fs::read(wanted.to.join("host.key")).unwrap(), b"somebody's");
+}
+
+#[test]
+fn forged_entries_are_void_from_where_somebody_says() {
+    let mut world = world();
+    let (fair, forged) = (someone(&world, 3), someone(&world, 5));
+    let host = Host::first(&world);
+    host.forget(fair).unwrap();
+    let near = world.dir().join("stores/near");
+    let before = world.dir().join("locked");
+    fs::create_dir(&before).unwrap();
+    copy_tree(&near.join("keyring"), &before);
+    let position = host.read().log().position();
+    // A break-in: somebody is forgotten, a hold is lifted that never was, and another can recover.
+    host.forget(forged).unwrap();
+    host.hold(someone(&world, 7));
+    // The store has kept the older keyring under its lock.
+    for old in crate::support::raw::files(&before) {
+        let to = near
+            .join("keyring")
+            .join(old.strip_prefix(&before).unwrap());
+        fs::copy(&old, &to).unwrap();
+    }
+    let mut wanted = wanted(&world, &["near"], "new");
+    wanted.void_from = Some(format!("{}", position.len + 1).parse().unwrap());
+    let made = recover(&world, &wanted).unwrap();
+    assert_eq!(made.voided.len(), 2, "{:?}", made.voided);
+    assert!(made.voided[0].contains("an erasure") && made.voided[1].contains("a legal hold"));
+    let config = made.config;
+    let host = Host {
+        world: &world,
+        config: config.clone(),
+    };
+    assert!(!host.gives_back(fair, None) && host.gives_back(forged, None));
+    let taken = host.snapshot();
+    assert_eq!(taken.left_out.len(), 1);
+    assert!(!host.gives_back(fair, None) && host.gives_back(forged, None));
+    // What is void stays void, in the recoveries to come too.
+    let third = recovered(&world, &["far"], "third");
+    assert!(!third.gives_back(fair, None) && third.gives_back(forged, None));
+    third.forget(someone(&world, 7)).unwrap();
+    world.crm.a_day_of_changes(3).unwrap();
+    // And the first entry cannot be: it opens the incarnation.
+    let mut wanted = super::wanted(&world, &["near"], "fourth");
+    wanted.void_from = Some("1".parse().unwrap());
+    assert_eq!(
+        recover(&world, &wanted).err().unwrap().kind(),
+        FailureKind::NotFound
+    );
+}
