@@ -18,7 +18,12 @@
 //!            / [8, [domain, until: time / null, reason: bstr]]                   ; held
 //!            / [9, [domain, reason: bstr]]                                       ; released
 //!            / [10, [erasure: uint, certificate: tstr, is_final: bool]]          ; certified
-//!            / [11, [snapshots: [* uint]]]                                       ; pruned
+//!            / [11, [snapshots: [* uint], ? former: [* snapshot] / null]]        ; pruned
+//!            / [12, [recipients: [* tstr], journals: [* position],
+//!                    voided: [* [inc: bstr .size 8, from: uint]], unread: [* tstr]]]  ; recovered
+//!            / [13, [store: tstr, journals: [* position]]]                       ; read
+//!            / [14, [store: tstr]]                                               ; given up
+//! snapshot   = [inc: bstr .size 8, number: uint]
 //! recognised = [who: hash, domain, ? key: hash]
 //! order      = [cause, ground: tstr / null, reasons: [* [domain, bstr]], vacuum: bool]
 //! cause      = 0 / 1                                                             ; request / retention

@@ -236,6 +236,18 @@ fn other_scheme(scheme: &str) -> (String, String) {
     (format!("unknown kind of store \"{scheme}:\""), hint)
 }
 
+impl StorePlace {
+    /// Where the store with this URL lies; none if the URL is not one that a configuration may name.
+    pub fn of(url: &Url) -> Option<Self> {
+        match url.scheme() {
+            "file" => directory(url).map(Self::Directory),
+            "s3" => bucket(url),
+            "memory" => Some(Self::Memory(url.to_string())),
+            _ => None,
+        }
+    }
+}
+
 /// The bucket and the folder that an `s3` URL names, in letters that need no escape.
 fn bucket(url: &Url) -> Option<StorePlace> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);

@@ -12,18 +12,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::Handle;
+use url::Url;
 
 use crate::catalog::Snapshot;
-use crate::config::Config;
+use crate::config::{self, Config, StorePlace};
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Incarnation, StoreName};
 use crate::journal::{Event, Voided};
 use crate::repo::Repository;
+use crate::repo::places::open_store;
 use crate::report::Report;
 use crate::restore::{self, Restored};
 use crate::setup::spec::StoreSpec;
 use crate::sign::VerifyKey;
-use crate::store::Store;
 
 mod build;
 mod evidence;
@@ -259,7 +260,7 @@ fn reach(
 ) -> Outcome<(Vec<Seen>, BTreeMap<StoreName, String>)> {
     let mut seen = Vec::new();
     for spec in &wanted.stores {
-        let found = look(&spec.name(), &spec.url, runtime, offline)?;
+        let found = look(&spec.name(), &spec.url, &spec.options, runtime, offline)?;
         check_same_repository(&seen, &found)?;
         seen.push(found);
     }
@@ -287,7 +288,7 @@ fn reach(
                 unread.insert(name, "it was not to be asked (--alone)".to_owned());
                 continue;
             }
-            let found = look(&name, &url, runtime, offline).and_then(|found| {
+            let found = look(&name, &url, &[], runtime, offline).and_then(|found| {
                 check_same_repository(&seen, &found)?;
                 Ok(found)
             });
@@ -312,11 +313,23 @@ fn reach(
     }
 }
 
-fn look(name: &StoreName, url: &url::Url, runtime: &Handle, offline: &Offline) -> Outcome<Seen> {
-    let path = url.to_file_path();
-    let path = path.map_err(|()| Failure::new(format!("{url} is no directory")))?;
-    let store = Store::open_dir(name, &path, true, false, runtime)?;
-    Seen::look(store, url.to_string(), offline)
+fn look(
+    name: &StoreName,
+    url: &Url,
+    options: &[(String, String)],
+    runtime: &Handle,
+    offline: &Offline,
+) -> Outcome<Seen> {
+    let place = StorePlace::of(url);
+    let place = place.ok_or_else(|| Failure::new(format!("{url} names no store")))?;
+    let store = config::Store {
+        name: name.clone(),
+        url: url.clone(),
+        place,
+        keys: true,
+        options: options.iter().cloned().collect(),
+    };
+    Seen::look(open_store(&store, false, runtime)?, url.to_string(), offline)
 }
 
 /// A store that was named by its address alone has the name that it had, if it lies where it lay.

@@ -25,7 +25,10 @@ _hash = data(16)
 _recognised = record(_hash, domain, optional(_hash))
 _order = record(uint, optional(text), many(record(domain, data())), flag)
 
-ERASED, PRUNED, HIDDEN, UNHIDDEN = 2, 11, 6, 7
+_snapshot = record(data(8), uint)
+_voided = record(data(8), uint)
+
+ERASED, PRUNED, HIDDEN, UNHIDDEN, RECOVERED = 2, 11, 6, 7, 12
 _EVENTS = {
     1: record(many(text)),
     ERASED: record(many(domain), many(_recognised), optional(_order)),
@@ -37,7 +40,10 @@ _EVENTS = {
     8: record(domain, optional(integer), data()),
     9: record(domain, data()),
     10: record(uint, text, flag),
-    PRUNED: record(many(uint)),
+    PRUNED: record(many(uint), optional(many(_snapshot))),
+    RECOVERED: record(many(text), many(position), many(_voided), many(text)),
+    13: record(text, many(position)),
+    14: record(text),
 }
 
 
