@@ -280,7 +280,7 @@ fn write(
     };
     let failed = failed
         .into_iter()
-        .map(|(store, error)| (store.name().clone(), error.into()));
+        .map(|(store, failure)| (store.name().clone(), failure));
     Ok(Written {
         manifest: Manifest {
             kind: basis.kind(),

@@ -1,14 +1,13 @@
 //! Puts objects into all stores at once: one thread per store, in the order given.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use bytes::Bytes;
 
 use crate::error::{Failure, Outcome};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Objects that wait for a slow store, at most: each may be a whole pack.
 const WAITING: usize = 2;
@@ -25,8 +24,8 @@ pub struct Uploads<'scope> {
 struct Lane<'scope> {
     store: Store,
     objects: SyncSender<Object>,
-    failed: Arc<AtomicBool>,
-    thread: ScopedJoinHandle<'scope, Result<(), StoreError>>,
+    failed: Arc<OnceLock<Failure>>,
+    thread: ScopedJoinHandle<'scope, Outcome<()>>,
 }
 
 impl<'scope> Uploads<'scope> {
@@ -34,7 +33,7 @@ impl<'scope> Uploads<'scope> {
     pub fn start<'env>(scope: &'scope Scope<'scope, 'env>, stores: &[Store]) -> Self {
         let lanes = stores.iter().map(|store| {
             let (objects, queue) = sync_channel(WAITING);
-            let failed = Arc::new(AtomicBool::new(false));
+            let failed = Arc::new(OnceLock::new());
             let (own, flag) = (store.clone(), Arc::clone(&failed));
             let thread = scope.spawn(move || put_all(&own, &queue, &flag));
             Lane {
@@ -61,17 +60,20 @@ impl<'scope> Uploads<'scope> {
                 .objects
                 .send((Arc::clone(&path), bytes.clone()))
                 .is_ok();
-            taken |= sent && !lane.failed.load(Ordering::Relaxed);
+            taken |= sent && lane.failed.get().is_none();
         }
         if taken {
-            Ok(())
-        } else {
-            Err(Failure::new("no store is left to write to"))
+            return Ok(());
         }
+        let failure = Failure::new("no store is left to write to");
+        Err(match self.lanes.iter().find_map(|lane| lane.failed.get()) {
+            Some(why) => failure.because(why.again()),
+            None => failure,
+        })
     }
 
     /// Waits for all stores: those that have every object durably, and those that failed.
-    pub fn finish(self) -> (Vec<Store>, Vec<(Store, StoreError)>) {
+    pub fn finish(self) -> (Vec<Store>, Vec<(Store, Failure)>) {
         let (mut whole, mut failed) = (Vec::new(), Vec::new());
         for lane in self.lanes {
             drop(lane.objects);
@@ -87,12 +89,15 @@ impl<'scope> Uploads<'scope> {
 
 /// Puts objects until there are no more. After the first failure the rest is only taken, so that
 /// the other stores are not held up.
-fn put_all(store: &Store, queue: &Receiver<Object>, failed: &AtomicBool) -> Result<(), StoreError> {
+fn put_all(store: &Store, queue: &Receiver<Object>, failed: &OnceLock<Failure>) -> Outcome<()> {
     let mut result = Ok(());
     for (path, bytes) in queue {
         if result.is_ok() {
-            result = store.put_new(&path, bytes);
-            failed.store(result.is_err(), Ordering::Relaxed);
+            result = store.put_new(&path, bytes).map_err(Failure::from);
+            if let Err(failure) = &result {
+                // There is no other that could have been first.
+                let _ = failed.set(failure.again());
+            }
         }
     }
     result

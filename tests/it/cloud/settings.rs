@@ -251,6 +251,13 @@ fn a_key_that_may_not_delete_versions_is_told_before_and_keeps_erasures_pending(
     let Some(cloud) = Cloud::alone() else {
         return;
     };
+    cloud.proxy.choose(|seen| {
+        let is_pack = seen.method == "PUT" && seen.path.contains("/packs/");
+        is_pack.then_some(Fault::Deny)
+    });
+    let (code, said) = cloud.failure(&["snapshot"]);
+    assert!(code == 1 && said.contains("AccessDenied"), "why: {said}");
+    cloud.proxy.pass();
     cloud.done(&["snapshot"]);
     for (method, word) in [("GET", "?versions"), ("DELETE", "versionId=")] {
         cloud.proxy.choose(move |seen| {
