@@ -66,7 +66,8 @@ class Journal:
 
     def __init__(self, inc: bytes) -> None:
         self.inc = inc
-        self.events: list[Event] = []
+        self._events: list[Event] = []
+        self._void_from: int | None = None
         self._hashes = [bytes(32)]
 
     @classmethod
@@ -75,7 +76,7 @@ class Journal:
         journal = cls(writer.inc)
         for number in store.numbers(f"{JOURNAL.folder}/{writer.inc.hex()}"):
             path = JOURNAL.path(writer.inc, number)
-            if number != len(journal.events) + 1:
+            if number != len(journal._events) + 1:
                 raise Refused(f"the entry before {path} is missing: it may be an erasure")
             try:
                 journal._append(numbered(JOURNAL, writer, number, store.read(path), forest))
@@ -87,23 +88,40 @@ class Journal:
         if entry.previous != self._hashes[-1]:
             raise Refused("it does not follow the one before it")
         _, event = record(integer, _event)(cbor.one(entry.body))
-        self.events.append(event)
+        self._events.append(event)
         self._hashes.append(entry.hash)
 
     def reaches(self, known: Position, who: str) -> None:
         """That it has all entries that somebody had read, and the very ones."""
-        if len(self.events) < known.length:
+        if len(self._events) < known.length:
             raise Refused(
-                f"the journal of {self.inc.hex()} has {len(self.events)} entries, and {who} knows "
+                f"the journal of {self.inc.hex()} has {len(self._events)} entries, and {who} knows "
                 f"of {known.length}: erasures may be missing"
             )
         if self._hashes[known.length] != known.hash:
             raise Refused(f"the journal of {self.inc.hex()} is not the one that {who} knows of")
 
+    def void(self, number: int) -> None:
+        """That the entries from this one on count no more: a recovery has said so."""
+        self._void_from = min(number, self._void_from or number)
+
+    def voided(self) -> list[tuple[bytes, int]]:
+        """Which journals count up to which entry only, as this one says."""
+        return [tuple(void) for event in self._of(RECOVERED) for void in event.fields[2]]
+
     def erased(self) -> list[Domain]:
         """Its part of the ledger."""
-        return [each for event in self.events if event.kind == ERASED for each in event.fields[0]]
+        return [each for event in self._of(ERASED) for each in event.fields[0]]
 
-    def pruned(self) -> set[int]:
-        """The snapshots that were given up."""
-        return {each for event in self.events if event.kind == PRUNED for each in event.fields[0]}
+    def pruned(self) -> set[tuple[bytes, int]]:
+        """The snapshots that were given up: its own, and those of former incarnations."""
+        own = {(self.inc, each) for event in self._of(PRUNED) for each in event.fields[0]}
+        former = {tuple(each) for event in self._of(PRUNED) for each in event.fields[1] or ()}
+        return own | former
+
+    def events(self) -> list[Event]:
+        """What counts of it, in order."""
+        return self._events[: self._void_from - 1 if self._void_from else None]
+
+    def _of(self, kind: int) -> list[Event]:
+        return [event for event in self.events() if event.kind == kind]

@@ -36,6 +36,8 @@ class Repository:
             writer.inc: Journal.read(store, writer, self.forest) for writer in self.writers
         }
         self._reached(found.journal, "the keyring")
+        for inc, number in [void for each in self.journals.values() for void in each.voided()]:
+            self.journals[inc].void(number)
         self.ledger = {each for journal in self.journals.values() for each in journal.erased()}
         self.forest.puncture(sorted(self.ledger))
         self.snapshots: list[Snapshot] = []
@@ -52,7 +54,8 @@ class Repository:
 
     def _read_snapshots(self, writer: Writer) -> None:
         before: tuple[int, Numbered] | None = None
-        pruned = self.journals[writer.inc].pruned()
+        everywhere = {each for journal in self.journals.values() for each in journal.pruned()}
+        pruned = {number for inc, number in everywhere if inc == writer.inc}
         for number in self.store.numbers(f"{MANIFESTS.folder}/{writer.inc.hex()}"):
             path = MANIFESTS.path(writer.inc, number)
             try:
@@ -116,7 +119,7 @@ class Repository:
         """How many customers are out of everyday sight by now."""
         last: dict[Domain, int] = {}
         for journal in self.journals.values():
-            for event in journal.events:
+            for event in journal.events():
                 if event.kind in (HIDDEN, UNHIDDEN):
                     last[event.fields[0]] = event.kind
         return sum(kind == HIDDEN for domain, kind in last.items() if domain not in self.ledger)
