@@ -36,6 +36,9 @@
 //!
 //! # What a journal says
 //!
+//! A journal begins with [`Event::Opened`], or with [`Event::Recovered`] where others have ended. That one says how
+//! far those count and what of them is void, which no other entry can.
+//!
 //! All erasure entries together, of all incarnations, are the **ledger**. What may be read is the
 //! keyring's forest minus the ledger, whatever keyring was found.
 //!
@@ -79,7 +82,8 @@ pub struct Entry {
 /// without that one's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Recognised {
-    /// Keyed BLAKE3 of the customer's identity under the recognising key of `meta`.
+    /// Keyed BLAKE3 of the customer's identity under the recognising key of the `meta` of the repository's first
+    /// incarnation, whoever writes.
     #[n(0)]
     pub who: KeyedHash,
     /// The domain that the customer had, in the class `customer`.
@@ -242,7 +246,8 @@ pub enum Event {
     /// What was seen of an erasure: the newest certificate of an entry counts.
     #[n(10)]
     Certified {
-        /// The number of the erasure's entry.
+        /// The number of the erasure's entry, counted through all journals in the order in which this one's
+        /// first entry names the former ones.
         #[n(0)]
         erasure: u64,
         /// The signed certificate, JSON.

@@ -9,10 +9,10 @@
 //! | 8 | 1 | version, 1 |
 //! | 9 | 16 | repository |
 //! | 25 | 8 | incarnation that wrote it |
-//! | 33 | 8 | epoch, big endian: 1 at first, one more whenever the keyring changes |
+//! | 33 | 8 | epoch, big endian: 1 at first, one more whenever the keyring changes, and with each new incarnation |
 //! | 41 | 32 | the fingerprint (the root's public key) |
 //! | 73 | 4 | a: length of the journal positions, big endian |
-//! | 77 | a | how far the journal had come: CBOR array of [`Position`]s |
+//! | 77 | a | how far the journals had come: CBOR array of [`Position`]s; former incarnations first, as they count |
 //! | | 4 | t: number of trees, big endian |
 //! | | … | per tree, ascending: incarnation (8), number of cover nodes (4, big endian), cover |
 //! | end − 64 | 64 | signature by the incarnation's key, as `keyring`, over all before |

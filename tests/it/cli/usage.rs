@@ -146,7 +146,7 @@ fn every_command_has_a_page_and_its_help_an_example() {
         );
     }
     assert!(
-        !pages.iter().any(|page| page.contains("recover")),
+        !pages.iter().any(|page| page.contains("drill")),
         "what cannot be done has no page"
     );
     assert!(place.run(&["man"]).out.contains(".TH tenure 1"));
