@@ -329,7 +329,11 @@ fn look(
         keys: true,
         options: options.iter().cloned().collect(),
     };
-    Seen::look(open_store(&store, false, runtime)?, url.to_string(), offline)
+    Seen::look(
+        open_store(&store, false, runtime)?,
+        url.to_string(),
+        offline,
+    )
 }
 
 /// A store that was named by its address alone has the name that it had, if it lies where it lay.
