@@ -16,6 +16,7 @@ struct Turn {
     incremental: Took,
     restore: Took,
     verify: Took,
+    recover: Took,
     stored: f64,
     dump_stored: f64,
     restic_stored: f64,
@@ -82,14 +83,22 @@ pub fn peers(dir: &Path, database: &Path, rounds: usize) -> Result<()> {
         &|t| t.verify.seconds,
         &|t| t.full.seconds,
     );
+    row(
+        "recovery from one store, against the whole restore",
+        "s",
+        &|t| t.recover.seconds,
+        &|t| t.restore.seconds,
+    );
     let peak = |f: &dyn Fn(&Turn) -> Took| median(turns.iter().map(|turn| f(turn).peak).collect());
     println!(
-        "\nPeak memory in MiB: first full {:.0}, later full {:.0}, incremental {:.0}, restore {:.0}, `verify --data` {:.0}.\n",
+        "\nPeak memory in MiB: first full {:.0}, later full {:.0}, incremental {:.0}, restore {:.0}, `verify --data` {:.0}, \
+         recovery {:.0}.\n",
         peak(&|t| t.full),
         peak(&|t| t.again),
         peak(&|t| t.incremental),
         peak(&|t| t.restore),
-        peak(&|t| t.verify)
+        peak(&|t| t.verify),
+        peak(&|t| t.recover)
     );
     Ok(())
 }
@@ -132,7 +141,32 @@ fn turn(dir: &Path, database: &Path, changing: &Path, round: usize) -> Result<Tu
     turn.again = tenure.run(&["snapshot", "--full"])?.0;
     change(changing, round)?;
     turn.incremental = tenure.run(&["snapshot"])?.0;
+    // The last of all: the host before it is retired by that.
+    turn.recover = recover(
+        &store,
+        &place("tenure").join("recovery.key"),
+        &place("anew"),
+    )?;
     Ok(turn)
+}
+
+fn recover(store: &Path, identity: &Path, to: &Path) -> Result<Took> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    let store = format!("s1=file://{}", store.display());
+    let (identity, to) = (identity.to_string_lossy(), to.to_string_lossy());
+    let args = [
+        "--quiet",
+        "recover",
+        "--store",
+        &store,
+        "--identity",
+        &identity,
+        "--to",
+        &to,
+    ];
+    Ok(run(env!("CARGO_BIN_EXE_tenure"), &args)?.0)
 }
 
 fn restic(turn: &mut Turn, database: &Path, repository: &Path) -> Result<()> {

@@ -183,7 +183,7 @@ pub(super) struct Init {
     /// The table whose rows are the customers, and its key
     #[arg(long, value_name = "[NAME=]sqlite:PATH#TABLE.KEY")]
     pub(super) register: RegisterSpec,
-    /// A store: a file:// URL or an absolute path
+    /// A store: a file:// or s3:// URL, or an absolute path
     #[arg(long = "store", value_name = "[NAME=]URL", required = true)]
     pub(super) stores: Vec<StoreSpec>,
     /// A directory of documents (not in this version)
@@ -199,7 +199,7 @@ pub(super) struct Init {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Recover {
-    /// A store of the repository: a file:// URL or an absolute path; the first one need not be the newest
+    /// A store of the repository: a file:// or s3:// URL, or an absolute path; the first one need not be the newest
     #[arg(long = "store", value_name = "[NAME=]URL", required = true)]
     pub(super) stores: Vec<StoreSpec>,
     /// The file with the recovery identity
