@@ -9,14 +9,17 @@
 //! does first: the entry goes to the stores, and with it the certificate that retires the old host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::Handle;
 use url::Url;
 
-use crate::catalog::Snapshot;
+use crate::catalog::{Proof, Snapshot};
+use crate::clock::Timestamp;
 use crate::config::{self, Config, StorePlace};
 use crate::error::{Context, Failure, FailureKind, Outcome};
+use crate::fsx::FileError;
 use crate::ids::{Incarnation, StoreName};
 use crate::journal::{Event, Voided};
 use crate::repo::Repository;
@@ -117,6 +120,8 @@ pub struct Recovered {
 /// # Errors
 /// `Refused` where the journal is not whole, the keyring is older than said, or the place is taken.
 pub fn run(wanted: &Wanted, runtime: &Handle, report: &dyn Report) -> Outcome<Recovered> {
+    // A rehearsal that was killed is never gone on with: it must open no incarnation.
+    Place::new(&wanted.to, true)?.take_away()?;
     let place = Place::new(&wanted.to, wanted.rehearse)?;
     if place.standing()? == Standing::Built {
         return finish(&place, wanted, runtime);
@@ -140,19 +145,41 @@ pub fn run(wanted: &Wanted, runtime: &Handle, report: &dyn Report) -> Outcome<Re
     building.run().failed_to(|| "build the state directory")?;
     match wanted.rehearse {
         true => rehearse(&place, decided, runtime, report),
-        false => open(&place, decided, runtime),
+        false => open(&place, decided, (wanted, &offline), runtime),
     }
 }
 
 /// Opens the new incarnation.
-fn open(place: &Place, decided: Decided, runtime: &Handle) -> Outcome<Recovered> {
+fn open(
+    place: &Place,
+    decided: Decided,
+    (wanted, offline): (&Wanted, &Offline),
+    runtime: &Handle,
+) -> Outcome<Recovered> {
     place.write_config(&decided.config)?;
     let config = Config::load(place.config())?;
     let (mut repository, _) = Repository::change(config, runtime)
         .failed_to(|| "open the new incarnation in the stores")?;
+    note_identity(&mut repository, &wanted.identity, offline)?;
     give_up(&mut repository, &decided.give_up)?;
     place.end()?;
     told(place, decided, &repository)
+}
+
+/// Notes that an identity was used on this host: as long as it lies here, no erasure is final.
+fn note_identity(repository: &mut Repository, file: &Path, offline: &Offline) -> Outcome<()> {
+    let file = fs::canonicalize(file).map_err(FileError::new("look at", file))?;
+    let (time, file) = (Timestamp::now(), file.to_string_lossy().into_owned());
+    repository.catalog.change(|change| -> Outcome<()> {
+        for identity in &offline.identities {
+            change.add_proof(&Proof {
+                recipient: identity.recipient().to_string(),
+                time,
+                file: file.clone(),
+            })?;
+        }
+        Ok(())
+    })
 }
 
 /// Goes on with what an earlier run has left: from the state directory alone.

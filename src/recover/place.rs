@@ -146,8 +146,11 @@ impl Place {
         }
     }
 
-    /// Takes a rehearsal's keys and state away.
+    /// Takes a rehearsal's keys and state away, if there was one.
     pub(super) fn take_away(&self) -> Outcome<()> {
+        if !self.dir.exists() {
+            return Ok(());
+        }
         self.clear()?;
         fs::remove_dir_all(&self.dir).map_err(fsx::FileError::new("remove", &self.dir))?;
         Ok(())

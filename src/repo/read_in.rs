@@ -13,6 +13,7 @@ use super::apply::UNREAD;
 use super::view::read_manifest;
 use super::{Former, Repository};
 use crate::catalog::{CatalogError, Change};
+use crate::clock::Timestamp;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::ids::{Class, Domain, Incarnation, SnapshotId, StoreName, hex, unhex};
@@ -113,6 +114,10 @@ impl Repository {
             let beyond = self.beyond(&store);
             let beyond =
                 beyond.failed_to(|| format!("read what store {name} has since the recovery"));
+            let beyond = beyond.and_then(|beyond| {
+                self.check_not_held(name, &beyond)?;
+                Ok(beyond)
+            });
             let beyond = match beyond {
                 Ok(beyond) => beyond,
                 Err(failure) => {
@@ -144,6 +149,7 @@ impl Repository {
         let beyond = self.beyond(store);
         let beyond =
             beyond.failed_to(|| format!("read what store {name} has since the recovery"))?;
+        self.check_not_held(name, &beyond)?;
         let is_unread = self.unread()?.contains(name);
         if beyond.entries.is_empty() && beyond.manifests.is_empty() && !is_unread {
             return Ok(());
@@ -180,22 +186,50 @@ impl Repository {
         self.apply_to_catalog()
     }
 
-    /// Whether an entry of a former journal says something that is to be stated again.
+    /// That nobody whom a store's entries erase is held here: held means held, and a person decides.
+    fn check_not_held(&self, store: &StoreName, beyond: &Beyond) -> Outcome<()> {
+        let (lives, now) = (self.catalog.lives()?, Timestamp::now());
+        let held = |domain: &Domain| {
+            let customer = Domain {
+                class: Class::CUSTOMER,
+                ..*domain
+            };
+            lives.get(&customer).is_some_and(|life| life.is_held(now))
+        };
+        let erases = |event: &Event| match event {
+            Event::Erased { domains, .. } => domains.iter().any(held),
+            _ => false,
+        };
+        if beyond
+            .entries
+            .iter()
+            .any(|(_, _, entry)| erases(&entry.event))
+        {
+            let what = format!("store {store} has erasures of customers who are held here");
+            let hint = "it is left alone until the holds are lifted: `tenure customer list --held` shows them";
+            return Err(Failure::new(what).hint(hint));
+        }
+        Ok(())
+    }
+
+    /// Whether an entry of a former journal says something that is to be stated again. What was decided here since may
+    /// be newer than it: so nobody is released or shown again by it.
     fn is_news(&self, event: &Event) -> Outcome<bool> {
         let forest = &self.keyring.forest;
         Ok(match event {
             Event::Erased { domains, order, .. } => {
                 order.is_some() || domains.iter().any(|domain| !forest.is_punctured(*domain))
             }
-            Event::Hidden { domain, .. }
-            | Event::Unhidden { domain, .. }
-            | Event::Held { domain, .. }
-            | Event::Released { domain, .. } => !forest.is_punctured(*domain),
+            Event::Hidden { domain, .. } | Event::Held { domain, .. } => {
+                !forest.is_punctured(*domain)
+            }
             Event::Readmitted { who, domain, .. } => {
                 !forest.is_punctured(*domain) && self.catalog.erased()?.contains_key(who)
             }
             Event::StoreOpened { name, .. } => !self.catalog.key_places()?.contains_key(name),
             Event::Opened { .. }
+            | Event::Unhidden { .. }
+            | Event::Released { .. }
             | Event::Recipients { .. }
             | Event::Certified { .. }
             | Event::Pruned { .. }
@@ -210,7 +244,10 @@ impl Repository {
         let known = self.catalog.snapshots()?.into_iter();
         let known: Vec<_> = known.map(|snapshot| snapshot.id).collect();
         let taken = self.taken()?;
-        for former in self.former() {
+        let voided = self.voided()?;
+        // Whose last entries were declared void was broken in to: what turns up of that one later is void as well.
+        let count = |former: &&Former| !voided.iter().any(|void| void.inc == former.writer.inc);
+        for former in self.former().iter().filter(count) {
             let inc = former.writer.inc;
             let from = taken.get(&inc).copied().unwrap_or(former.position);
             self.entries_beyond_former(store, former, from, &mut beyond)?;

@@ -42,6 +42,9 @@ pub enum Cause {
     /// It was deleted, and is still there.
     #[error("{0} is still there after it was deleted")]
     NotGone(String),
+    /// A server's list ended before its end.
+    #[error("the server cut its list of versions short, and does not say where it goes on")]
+    CutList,
     /// It cannot be used as it is configured.
     #[error("{what}")]
     Setting {

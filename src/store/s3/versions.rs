@@ -132,12 +132,12 @@ impl Bucket {
             };
             found.extend(listed(page.version, false));
             found.extend(listed(page.delete_marker, true));
-            after = match (page.next_key_marker, page.next_version_id_marker) {
-                (Some(key), version) if page.is_truncated => {
-                    Some((key, version.unwrap_or_default()))
-                }
-                _ => return Ok(Some(found)),
-            };
+            if !page.is_truncated {
+                return Ok(Some(found));
+            }
+            // What is not listed to its end is not known to be gone.
+            let key = page.next_key_marker.ok_or(Cause::CutList)?;
+            after = Some((key, page.next_version_id_marker.unwrap_or_default()));
         }
     }
 

@@ -88,3 +88,47 @@ fn a_recovery_that_is_killed_anywhere_is_finished_by_the_next() {
     println!("recover: killed {killed} times; an unbroken run has {steps}");
     assert!(killed + 3 > steps.total);
 }
+
+#[test]
+fn a_rehearsal_that_is_killed_writes_to_no_store_in_the_next_either() {
+    let template = template();
+    let fingerprint = template.place.read().fingerprint;
+    let identity = template.place.identity.to_file(&fingerprint);
+    let world = World::copy(&template);
+    fs::write(world.path("offline.key"), identity.as_bytes()).unwrap();
+    let arguments = || {
+        let path = |name: &str| world.path(name).to_str().unwrap().to_owned();
+        let mut command = world.command(&["recover", "--rehearse", "--store", &path("a")]);
+        command.args(["--identity", &path("offline.key"), "--to", &path("new")]);
+        command
+    };
+    let stores = || {
+        let files = ["a", "b"]
+            .iter()
+            .flat_map(|store| files(&world.path(store)));
+        files
+            .map(|path| (fs::read(&path).unwrap(), path))
+            .collect::<Vec<_>>()
+    };
+    let before = stores();
+    let steps = count(arguments(), Calls::Durable);
+    assert!([0, 3].contains(&steps.exit), "{steps}");
+    for n in [steps.total / 2, steps.total * 3 / 4, steps.total * 9 / 10] {
+        fs::remove_dir_all(world.path("new")).unwrap();
+        assert!(matches!(
+            kill_at(arguments(), Calls::Durable, n),
+            Outcome::Killed { .. }
+        ));
+        // What it had restored is left to whoever looks at it.
+        let _ = fs::remove_dir_all(world.path("new/restored"));
+        let done = arguments().stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(
+            done.status.code(),
+            Some(steps.exit),
+            "killed at {n}: {said}"
+        );
+        assert!(stores() == before, "killed at {n}: a store was written to");
+        assert!(!world.path("new/.rehearsal").exists(), "killed at {n}");
+    }
+}

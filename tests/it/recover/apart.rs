@@ -333,3 +333,42 @@ fn a_copy_of_a_store_from_before_is_another_place_that_is_taken_in() {
     let verified = tenure::verify::run(&mut host.change(), None, true, &Silent).unwrap();
     assert_eq!(verified.problems, []);
 }
+
+#[test]
+fn no_old_host_erases_whoever_is_held_here_or_lifts_the_hold() {
+    let world = world();
+    let (held, both) = (someone(&world, 3), someone(&world, 5));
+    let old = Host::first(&world);
+    old.hold(both);
+    away(&world, "far");
+    let made = recover(&world, &wanted(&world, &["near"], "new")).unwrap();
+    let host = Host {
+        world: &world,
+        config: made.config,
+    };
+    host.hold(held);
+    back(&world, "far");
+    away(&world, "near");
+    let release = |host: &Host<'_>, customer: i64| {
+        let id = customer.to_string();
+        lifecycle::hold::release(&mut host.change(), &id, "closed").unwrap();
+    };
+    release(&old, both);
+    old.forget(held).unwrap();
+    back(&world, "near");
+    // The store is set aside, by name, for as long as the hold stands.
+    let repository = host.change();
+    let why = repository.absent[&"far".parse().unwrap()].to_string();
+    assert!(why.contains("who are held here"), "{why}");
+    drop(repository);
+    assert!(host.gives_back(held, None));
+    release(&host, held);
+    let repository = host.change();
+    assert!(repository.absent.is_empty() && repository.unread().unwrap().is_empty());
+    drop(repository);
+    assert!(!host.gives_back(held, None));
+    // Holds add up: the other one stands until it is lifted here.
+    assert!(host.forget(both).is_err());
+    release(&host, both);
+    host.forget(both).unwrap();
+}

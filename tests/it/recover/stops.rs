@@ -318,3 +318,29 @@ fn forged_entries_are_void_from_where_somebody_says() {
         FailureKind::NotFound
     );
 }
+
+#[test]
+fn what_a_thief_writes_after_the_recovery_is_void_as_well() {
+    let world = world();
+    let (forged, later) = (someone(&world, 3), someone(&world, 5));
+    let thief = Host::first(&world);
+    let position = thief.read().log().position();
+    thief.forget(forged).unwrap();
+    away(&world, "far");
+    let mut wanted = wanted(&world, &["near"], "new");
+    wanted.void_from = Some(format!("{}", position.len + 1).parse().unwrap());
+    let made = recover(&world, &wanted).unwrap();
+    let host = Host {
+        world: &world,
+        config: made.config,
+    };
+    // The store that was away is all that the thief sees, and gets one more erasure.
+    back(&world, "far");
+    away(&world, "near");
+    thief.forget(later).unwrap();
+    back(&world, "near");
+    let repository = host.change();
+    assert!(repository.unread().unwrap().is_empty() && repository.absent.is_empty());
+    drop(repository);
+    assert!(host.gives_back(later, None));
+}
