@@ -6,7 +6,7 @@
 use tokio::runtime::Handle;
 
 use crate::clock::Timestamp;
-use crate::config::{Config, ConfigError};
+use crate::config::{Changes, Config, ConfigError};
 use crate::error::{Failure, Outcome};
 use crate::inspect;
 use crate::repo::Repository;
@@ -113,6 +113,9 @@ fn sources(checked: &mut Checked, config: &Config) {
                 if let Err(error) = plan(checked, &context, &database) {
                     checked.failed(&context, &error.into());
                 }
+                if source.changes == Changes::Triggers {
+                    tracking(checked, &context, &database);
+                }
                 for (table, rows) in database.violations() {
                     let what =
                         format!("{rows} rows of table {table:?} refer to rows that are not there");
@@ -120,6 +123,16 @@ fn sources(checked: &mut Checked, config: &Config) {
                 }
             }
         }
+    }
+}
+
+/// Whether triggers note what changes, where the configuration says so.
+fn tracking(checked: &mut Checked, context: &str, database: &Database) {
+    const HINT: &str = "until then every snapshot reads everything";
+    match database.noted() {
+        Ok(Ok(_)) => {}
+        Ok(Err(why)) => checked.push(Severity::Warning, format!("{context}{why}"), Some(HINT)),
+        Err(error) => checked.failed(context, &error.into()),
     }
 }
 

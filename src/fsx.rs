@@ -2,7 +2,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::ops::Range;
+use std::os::unix::fs::{
+    DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown,
+};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,6 +61,15 @@ pub fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Reads a part of a file; none if that is not there.
+pub fn read_part(path: &Path, part: &Range<u64>) -> Option<Vec<u8>> {
+    let len = usize::try_from(part.end.checked_sub(part.start)?).ok()?;
+    let file = File::open(path).ok()?;
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, part.start).ok()?;
+    Some(bytes)
 }
 
 /// Makes a directory and its parents, for the owner's eyes only, and makes their names durable.

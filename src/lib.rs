@@ -64,6 +64,7 @@ pub mod restore;
 pub mod selftest;
 pub mod setup;
 pub mod status;
+pub mod track;
 pub mod verify;
 
 // edges: each speaks to one outside thing, never to another edge

@@ -22,11 +22,12 @@ use tenure::demo::crm::Crm;
 
 mod against;
 mod alone;
+mod tracked;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 const SEED: u64 = 20_261_127;
-const PARTS: [&str; 4] = ["peers", "customer", "forget", "scaling"];
+const PARTS: [&str; 5] = ["peers", "customer", "forget", "tracked", "scaling"];
 /// What a person adds to the configuration who knows the sample CRM.
 const NOTES: &str =
     "\n[[source.owns]]\ntable = \"notes\"\nby = \"customer_id\"\nalso = \"mentions\"\n";
@@ -72,6 +73,7 @@ fn main() -> Result<()> {
         match part.as_str() {
             "peers" => against::peers(dir.path(), &database, args.rounds)?,
             "customer" => alone::customer(dir.path(), &database, args.rounds)?,
+            "tracked" => tracked::tracked(dir.path(), &database, args.customers, args.rounds)?,
             "forget" => alone::forget(&database, args.customers, args.rounds)?,
             _ => alone::scaling(dir.path(), &args.scaling)?,
         }

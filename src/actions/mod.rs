@@ -37,6 +37,7 @@ mod status;
 mod table;
 pub mod text;
 pub mod times;
+mod track;
 
 pub use answer::Answer;
 use answer::MISCONFIGURED;
@@ -185,6 +186,7 @@ pub fn perform(context: &Context, action: &Action) -> Outcome<Answer> {
         Action::Roles(_) => Ok(records::roles(context)),
         Action::Snapshots(_) => snapshots::list(context),
         Action::Snapshot(wanted) => snapshots::take(context, wanted.full),
+        Action::Track(wanted) => track::run(context, wanted),
         Action::Verify(wanted) => status::verify(context, wanted.store.as_ref(), wanted.data),
         Action::Replicate(_) => replicate::run(context),
         Action::Prune(wanted) => prune::run(context, wanted),

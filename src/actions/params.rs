@@ -81,6 +81,22 @@ pub struct Prune {
     pub dry_run: bool,
 }
 
+/// `track`
+#[derive(Clone, Debug, Args, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Track {
+    /// The source
+    pub source: String,
+    /// Take it out again
+    #[arg(long)]
+    #[serde(default)]
+    pub remove: bool,
+    /// Show the SQL, and do nothing
+    #[arg(long)]
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// `customer list`
 #[derive(Clone, Debug, Default, Args, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]

@@ -94,6 +94,12 @@ pub fn take(context: &Context, full: bool) -> Outcome<Answer> {
                 .map(|failure| format!("store {name} is behind: {}", text::reasons(failure))),
         );
     }
+    if let Some(missed) = taken.missed.filter(|missed| *missed > 0) {
+        warnings.push(format!(
+            "change tracking had missed {}: something writes to the database without its triggers (see `tenure track`)",
+            text::count(missed, "customer", "customers")
+        ));
+    }
     let pending = repository.pending_places()?;
     warnings.extend(
         pending
@@ -116,6 +122,9 @@ pub fn take(context: &Context, full: bool) -> Outcome<Answer> {
             "pending": pending,
             "unsettled": taken.unsettled,
             "why_full": taken.why_full,
+            "tracked": taken.tracked,
+            "why_scanned": taken.why_scanned,
+            "missed": taken.missed,
         })
     };
     let text = || taken_text(&taken, &names);
@@ -134,11 +143,19 @@ fn taken_text(taken: &Taken, names: &Names) -> String {
     let why = taken
         .why_full
         .map_or(String::new(), |why| format!(", because {why}"));
+    let read = match (&taken.why_scanned, taken.tracked) {
+        (Some(why), _) => format!(
+            "everything was read, because changes cannot be trusted to be noted: {}\n",
+            text::printable(why)
+        ),
+        (None, true) => "only what has changed was read\n".to_owned(),
+        (None, false) => String::new(),
+    };
     let totals = &taken.totals;
     let complete = taken.stores.iter().filter(|(_, failure)| failure.is_none());
     let complete: Vec<&str> = complete.map(|(name, _)| name.as_str()).collect();
     format!(
-        "snapshot {} ({}{why}): {}, {} changed, {} removed\nread {}, stored {} in {}; complete on {}\n",
+        "snapshot {} ({}{why}): {}, {} changed, {} removed\nread {}, stored {} in {}; complete on {}\n{read}",
         names.text(taken.id),
         taken.kind,
         text::count(totals.customers, "customer", "customers"),

@@ -65,6 +65,8 @@ pub struct Parameter {
 
 const VIEW: &[Role] = &[Role::Viewer, Role::Operator, Role::Dpo, Role::Auditor];
 const PEOPLE: &[Role] = &[Role::Viewer, Role::Operator, Role::Dpo];
+/// Admins alone.
+const ADMIN: &[Role] = &[];
 const OPERATE: &[Role] = &[Role::Operator];
 const PROTECT: &[Role] = &[Role::Dpo];
 const WATCH: &[Role] = &[Role::Dpo, Role::Auditor];
@@ -147,6 +149,9 @@ actions! {
     Snapshot(params::Snapshot) "snapshot" POST "/v1/snapshots" OPERATE Change true
         [full: boolean]
         "takes a snapshot now";
+    Track(params::Track) "track" POST "/v1/sources/{source}/track" ADMIN Change false
+        [source: string "must", remove: boolean, dry_run: boolean]
+        "installs triggers that note what changes, or takes them out";
     Verify(params::Verify) "verify" POST "/v1/verify" OPERATE Change true
         [store: string, data: boolean]
         "sees that every object is there and whole";
@@ -227,6 +232,7 @@ impl Action {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Prune(prune) if prune.dry_run => Kind::Look,
+            Self::Track(track) if track.dry_run => Kind::Look,
             _ => self.route().kind,
         }
     }

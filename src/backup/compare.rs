@@ -23,6 +23,8 @@ pub struct Changes {
     pub changed: u64,
     /// Customers who are gone.
     pub removed: u64,
+    /// Customers who have changed or gone, of whom no note told.
+    pub missed: u64,
 }
 
 /// What must be known of the sources, by their numbers.
@@ -31,6 +33,26 @@ pub struct Sources {
     pub register: u32,
     /// Those that stay as they were.
     pub kept: Vec<u32>,
+}
+
+/// What the snapshot before had.
+pub enum Earlier<'v> {
+    /// There is none.
+    Nothing,
+    /// All of it.
+    All(Entries<'v>),
+    /// What it had of those domains alone that are compared.
+    Some(std::vec::IntoIter<Entry>),
+}
+
+impl Earlier<'_> {
+    fn next_entry(&mut self) -> Outcome<Option<Entry>> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::All(entries) => entries.next_entry(),
+            Self::Some(entries) => Ok(entries.next()),
+        }
+    }
 }
 
 /// One domain's rows in one source, on their way.
@@ -50,7 +72,7 @@ struct Group {
 pub struct Comparer<'v> {
     keys: ForestWalker<'v>,
     line: Line,
-    before: Option<Entries<'v>>,
+    before: Earlier<'v>,
     /// The next entry of the snapshot before.
     peeked: Option<Entry>,
     full: bool,
@@ -60,6 +82,9 @@ pub struct Comparer<'v> {
     group: Option<Group>,
     changed: Arrivals,
     removed: u64,
+    /// Whom notes told of, if they are to be compared with what is found.
+    noted: Option<Arrivals>,
+    missed: Arrivals,
 }
 
 impl<'v> Comparer<'v> {
@@ -67,15 +92,12 @@ impl<'v> Comparer<'v> {
     pub fn new(
         forest: &'v Forest,
         line: Line,
-        mut before: Option<Entries<'v>>,
+        mut before: Earlier<'v>,
         full: bool,
         packs: &'v HashSet<ObjectName>,
         sources: Sources,
     ) -> Outcome<Self> {
-        let peeked = match &mut before {
-            Some(entries) => entries.next_entry()?,
-            None => None,
-        };
+        let peeked = before.next_entry()?;
         Ok(Self {
             keys: forest.walker(),
             line,
@@ -87,7 +109,26 @@ impl<'v> Comparer<'v> {
             group: None,
             changed: Arrivals::default(),
             removed: 0,
+            noted: None,
+            missed: Arrivals::default(),
         })
+    }
+
+    /// Counts who has changed besides those `noted`.
+    pub fn expecting(self, noted: Option<Arrivals>) -> Self {
+        Self { noted, ..self }
+    }
+
+    /// Somebody's rows differ.
+    fn found(&mut self, domain: Domain) {
+        if domain.class != Class::OWN
+            && self
+                .noted
+                .as_ref()
+                .is_some_and(|noted| !noted.contains(domain))
+        {
+            self.missed.insert(domain);
+        }
     }
 
     /// Takes all records, in order.
@@ -148,6 +189,7 @@ impl<'v> Comparer<'v> {
         Ok(Changes {
             changed: self.changed.count(),
             removed: self.removed,
+            missed: self.missed.count(),
         })
     }
 
@@ -183,10 +225,7 @@ impl<'v> Comparer<'v> {
     }
 
     fn take_peeked(&mut self) -> Outcome<Option<Entry>> {
-        let next = match &mut self.before {
-            Some(entries) => entries.next_entry()?,
-            None => None,
-        };
+        let next = self.before.next_entry()?;
         Ok(std::mem::replace(&mut self.peeked, next))
     }
 
@@ -203,6 +242,7 @@ impl<'v> Comparer<'v> {
             if self.sources.kept.contains(&gone.source) {
                 continue;
             }
+            self.found(gone.domain);
             if gone.domain.class == Class::CUSTOMER && gone.source == self.sources.register {
                 self.removed += 1;
             }
@@ -257,6 +297,7 @@ impl<'v> Comparer<'v> {
         let differs = group.differs || parts.len() != group.before.len();
         if differs && domain.class != Class::OWN {
             self.changed.insert(domain);
+            self.found(domain);
         }
         // A piece that no store may refer to any more is stored anew, even if nothing differs.
         let stored_anew = parts.iter().any(|part| matches!(part, Part::New));

@@ -137,6 +137,15 @@ impl Forgotten {
     }
 }
 
+/// The key of the register's row that has a token.
+pub fn key_of(token: ValueRef<'_>, columns: usize) -> Option<CustomerKey> {
+    let values = match columns {
+        1 => Some(vec![token.to_value()]),
+        _ => composite(token),
+    };
+    values.map(CustomerKey)
+}
+
 /// The keys that a token can mean, in the register's own source if there is a `form`.
 fn keys(token: ValueRef<'_>, columns: usize, form: Option<&KeyForm>) -> Vec<CustomerKey> {
     let values = match columns > 1 {

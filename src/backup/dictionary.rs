@@ -15,7 +15,6 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::ids::Domain;
-use crate::page::Page;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
@@ -60,8 +59,7 @@ pub fn of_before(
         .iter()
         .filter_map(|manifest| manifest.pages.first());
     firsts.find_map(|page| {
-        let bytes = fetcher.page(page).ok()?;
-        let page = Page::read(repository.id(), page.object.name, &bytes, view.meta()).ok()?;
+        let page = fetcher.near_index(page, view.meta()).ok()?;
         let pack = page.packs().iter().find(|pack| pack.dictionary > 0)?;
         fetcher.dictionary(pack, &repository.keyring.forest).ok()?
     })

@@ -4,12 +4,14 @@
 //! and that is durable in the catalog before anything is sealed under it: a crash must not let two
 //! customers meet in one domain. Who was erased and is met again is left out.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::dangling::Dangling;
 use super::dictionary::Sample;
 use super::long;
 use super::numbers::{NumberedSource, Numbers, number};
+use super::tracked::{self, Stand};
 use crate::config::Source;
 use crate::error::{Context, Failure, Outcome};
 use crate::ids::{Class, Domain, Incarnation};
@@ -17,22 +19,28 @@ use crate::keyring::tree::{Forest, ForestWalker};
 use crate::manifest::{SourceState, TableState};
 use crate::piece::{self, Cell};
 use crate::repo::Repository;
+use crate::repo::arrivals::Arrivals;
+use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::schema::{Schema, Table};
 use crate::source::sqlite::{Database, KeyForm, SqliteError, Trouble};
 use crate::source::{Owner, Row, class_of};
 use crate::spill::{Sorted, Sorter};
-use crate::value::{CustomerKey, ValueRef};
+use crate::value::{CustomerKey, Value, ValueRef};
 
 mod known;
 mod meet;
+mod missed;
 mod people;
 mod relay;
+mod some;
 #[cfg(test)]
 mod tests;
 mod told;
 
-use people::People;
+use people::{Met, People};
+use some::Wanted;
+pub use some::{Before, GatheredSome, gather_some};
 use told::{damaged, to_be_settled, unread};
 
 /// All rows of all sources, by domain.
@@ -53,6 +61,8 @@ pub struct Gathered {
     pub customers: u64,
     /// Rows gathered.
     pub rows: u64,
+    /// Rows of the snapshot before that stay as they are, and were not gathered.
+    pub other_rows: u64,
     /// Size of the sources in bytes.
     pub read_bytes: u64,
     /// Erased customers who were met again and left out.
@@ -61,6 +71,10 @@ pub struct Gathered {
     pub dangling: Vec<CustomerKey>,
     /// Tables whose owner somebody must settle, and what cannot be restored, in words.
     pub unsettled: Vec<String>,
+    /// Where the tracked sources' notes of changes stood.
+    pub stands: Vec<(Source, Stand)>,
+    /// The customers whom notes told of, where everything was read all the same.
+    pub noted: Option<Arrivals>,
 }
 
 /// Incarnations by rank: the high bits of a record's key.
@@ -104,26 +118,17 @@ pub fn source_of(key: u64) -> u32 {
 /// Some rows are kept aside in `sample`, if there is one.
 pub fn gather(
     repository: &mut Repository,
-    before: &[SourceState],
+    before: Option<&View>,
     sample: Option<Sample>,
     report: &dyn Report,
 ) -> Outcome<Gathered> {
     let spill = repository.state.path().join("spill");
     crate::fsx::create_dir(&spill)?;
-    let (mut opened, carried, mut unsettled) = open(repository, before, &spill)?;
+    let old = before.map_or(&[][..], |view| &view.manifest().sources);
+    let (mut opened, carried, mut unsettled) = open(repository, old, &spill)?;
     let numbers = number(repository, &opened)?;
-    let mut gatherer = Gatherer {
-        repo: repository.id(),
-        sorter: Sorter::new(&spill),
-        sample,
-        ranks: Ranks::new(&repository.keyring.forest),
-        people: People::default(),
-        some_unseen: false,
-        left_out: Vec::new(),
-        dangling: Dangling::new(repository)?,
-        rows: 0,
-        record: Vec::new(),
-    };
+    let mut gatherer = Gatherer::new(repository)?;
+    gatherer.sample = sample;
     for (_, database) in &mut opened {
         database.take_keys();
         if gatherer.dangling.knows_some() {
@@ -135,6 +140,7 @@ pub fn gather(
         .first()
         .ok_or_else(|| Failure::new("there is no source"))?;
     gatherer.meet(repository, first, &numbers.classes)?;
+    let noted = gatherer.noted(repository, &opened, before)?;
     let customers = gatherer.people.all().filter(|met| !met.erased).count() as u64;
     let total = opened
         .iter()
@@ -159,6 +165,11 @@ pub fn gather(
         });
     }
     report.end();
+    let mut stands = Vec::new();
+    for (source, database) in &opened {
+        let stand = tracked::stand(source, database)?;
+        stands.extend(stand.map(|stand| (source.clone(), stand)));
+    }
     drop(opened);
     Ok(Gathered {
         sorted: gatherer.sorter.finish()?,
@@ -169,10 +180,13 @@ pub fn gather(
         classes: numbers.classes,
         customers,
         rows: gatherer.rows,
+        other_rows: 0,
         read_bytes,
         left_out: gatherer.left_out,
         dangling: gatherer.dangling.met,
         unsettled,
+        stands,
+        noted,
     })
 }
 
@@ -224,9 +238,32 @@ struct Gatherer {
     dangling: Dangling,
     rows: u64,
     record: Vec<u8>,
+    /// Whose rows are gathered, if not all are.
+    wanted: Option<Wanted>,
+    /// Customers by token who are not among those.
+    others: HashMap<Value, Met>,
 }
 
 impl Gatherer {
+    fn new(repository: &Repository) -> Outcome<Self> {
+        let spill = repository.state.path().join("spill");
+        crate::fsx::create_dir(&spill)?;
+        Ok(Self {
+            repo: repository.id(),
+            sorter: Sorter::new(&spill),
+            sample: None,
+            ranks: Ranks::new(&repository.keyring.forest),
+            people: People::default(),
+            some_unseen: false,
+            left_out: Vec::new(),
+            dangling: Dangling::new(repository)?,
+            rows: 0,
+            record: Vec::new(),
+            wanted: None,
+            others: HashMap::new(),
+        })
+    }
+
     /// Reads one source's rows.
     fn source(
         &mut self,
@@ -286,6 +323,13 @@ impl Gatherer {
         let Some(domain) = self.domain(repository, place, &row)? else {
             return Ok(());
         };
+        if self
+            .wanted
+            .as_ref()
+            .is_some_and(|wanted| !wanted.has(domain))
+        {
+            return Ok(());
+        }
         let key = (
             self.ranks.of(domain),
             row_key(place.source, place.state.number),

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::{Failure, Outcome};
 use crate::ids::{SnapshotId, StoreName};
 use crate::manifest::{Manifest, SnapshotKind, Totals};
+use crate::page::Entry;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
 use crate::repo::view::View;
@@ -32,13 +33,14 @@ mod packing;
 mod publish;
 #[cfg(test)]
 mod tests;
+mod tracked;
 mod uploads;
 
 pub use admission::{New, admit};
-use compare::{Changes, Comparer, Sources};
+use compare::{Changes, Comparer, Earlier, Sources};
 use dictionary::Sample;
 pub use fill::{Copied, Level, kept, level};
-use gather::{Gathered, gather};
+use gather::{Before, Gathered, GatheredSome, gather, gather_some};
 use line::{Awaited, Line};
 use packing::{Packed, Packer};
 pub use publish::{Swept, resume, sweep};
@@ -65,6 +67,12 @@ pub struct Taken {
     pub unsettled: Vec<String>,
     /// Why it is full though an incremental was asked for.
     pub why_full: Option<&'static str>,
+    /// Whether only what triggers had noted was read.
+    pub tracked: bool,
+    /// Why it was not, though triggers note what changes, in words.
+    pub why_scanned: Option<String>,
+    /// How many customers had changed without a note, where everything was read and notes were to tell of all.
+    pub missed: Option<u64>,
 }
 
 /// Takes a snapshot now. The first one is always full.
@@ -82,15 +90,13 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
     sweep(repository)?;
     let mut level = level(repository, report)?;
     let mut basis = Basis::choose(repository, &mut level, full)?;
-    let before = basis
-        .view
-        .as_ref()
-        .map(|view| view.manifest().sources.clone());
-    let sample = basis.dictionary.is_none().then(Sample::new);
-    let gathered = gather(repository, &before.unwrap_or_default(), sample, report)?;
+    tracked::begin(repository);
+    let (mut gathered, before, why_scanned) = gather_by(repository, &mut basis, &level, report)?;
+    let stands = std::mem::take(&mut gathered.stands);
+    let tracked = before.is_some();
     // What stays as it was is read in no snapshot but the one before.
     basis.full &= gathered.carried.is_empty();
-    let written = write(repository, gathered, &basis, &level, report)?;
+    let written = write(repository, (gathered, before), &basis, &level, report)?;
     if written.whole.is_empty()
         && let Some((_, why)) = written.failed.first()
     {
@@ -114,11 +120,16 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         &written.whole,
     )?);
     repository.note_own_rows()?;
+    let id = SnapshotId {
+        inc: repository.inc(),
+        number: basis.number,
+    };
+    // Whom a scan meets each time, notes do not tell of.
+    if written.left_out.is_empty() && written.dangling.is_empty() {
+        tracked::named(repository, id, &stands)?;
+    }
     Ok(Taken {
-        id: SnapshotId {
-            inc: repository.inc(),
-            number: basis.number,
-        },
+        id,
         kind: basis.kind(),
         totals,
         seconds: Timestamp::now().seconds_since(started),
@@ -127,7 +138,65 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
         dangling: written.dangling,
         unsettled: written.unsettled,
         why_full: basis.why_full,
+        tracked,
+        why_scanned,
+        missed: written.missed,
     })
+}
+
+/// What is to be stored; what the snapshot before had of the same domains, if that is not all; and why all was read though
+/// changes are tracked.
+type By = (Gathered, Option<Vec<Entry>>, Option<String>);
+
+/// Gathers what triggers have noted as changed, if they tell of everything, and else everything.
+fn gather_by(
+    repository: &mut Repository,
+    basis: &mut Basis,
+    level: &Level,
+    report: &dyn Report,
+) -> Outcome<By> {
+    let mut why = None;
+    let fetcher = repository.fetcher(&level.stores);
+    if let Some(view) = basis
+        .view
+        .as_ref()
+        .filter(|_| !basis.full && is_tracked(repository))
+    {
+        match gather_tracked(
+            repository,
+            &Before {
+                view,
+                fetcher: &fetcher,
+            },
+            report,
+        ) {
+            Ok(Ok(GatheredSome { gathered, before })) => return Ok((gathered, Some(before), None)),
+            Ok(Err(doubt)) => why = Some(doubt),
+            Err(failure) => {
+                let all = std::iter::once(failure.to_string()).chain(failure.causes());
+                why = Some(all.collect::<Vec<_>>().join(": "));
+            }
+        }
+    }
+    basis.check_pages(&fetcher);
+    let sample = basis.dictionary.is_none().then(Sample::new);
+    let gathered = gather(repository, basis.view.as_ref(), sample, report)?;
+    Ok((gathered, None, why))
+}
+
+fn is_tracked(repository: &Repository) -> bool {
+    repository.config.sources.iter().any(tracked::is_tracked)
+}
+
+fn gather_tracked(
+    repository: &mut Repository,
+    before: &Before<'_>,
+    report: &dyn Report,
+) -> Outcome<Result<GatheredSome, String>> {
+    match tracked::trusted(repository, before.view.id, before.view.manifest())? {
+        Ok(trusted) => gather_some(repository, trusted, before, report),
+        Err(doubt) => Ok(Err(doubt)),
+    }
 }
 
 /// What the new snapshot is compared with, and whether it builds upon it.
@@ -169,10 +238,6 @@ impl Basis {
         }
         let fetcher = repository.fetcher(&level.stores);
         let view = View::open(repository, &fetcher, before)?;
-        let mut pages = view.chain().iter().flat_map(|manifest| &manifest.pages);
-        if pages.any(|page| fetcher.page(page).is_err()) {
-            return Ok(alone(Some("no store has the last snapshot's pages whole")));
-        }
         let dictionary = match full || is_first {
             true => None,
             false => dictionary::of_before(repository, &fetcher, &view),
@@ -184,6 +249,21 @@ impl Basis {
             full: full || is_first,
             why_full: (is_first && !full).then_some("it is the first since the recovery"),
         })
+    }
+
+    /// Does without the snapshot before if its pages cannot all be read.
+    fn check_pages(&mut self, fetcher: &Fetcher) {
+        let chain = self.view.iter().flat_map(View::chain);
+        let mut pages = chain.flat_map(|manifest| &manifest.pages);
+        if pages.any(|page| fetcher.page(page).is_err()) {
+            *self = Self {
+                number: self.number,
+                view: None,
+                dictionary: None,
+                full: true,
+                why_full: Some("no store has the last snapshot's pages whole"),
+            };
+        }
     }
 
     fn kind(&self) -> SnapshotKind {
@@ -212,13 +292,14 @@ struct Written {
     left_out: Vec<CustomerKey>,
     dangling: Vec<CustomerKey>,
     unsettled: Vec<String>,
+    missed: Option<u64>,
 }
 
 /// Compares, seals and stores: the main thread cuts pieces and compares, as many threads as there
 /// are cores compress, one seals and packs, and one per store writes.
 fn write(
     repository: &mut Repository,
-    gathered: Gathered,
+    (gathered, earlier): (Gathered, Option<Vec<Entry>>),
     basis: &Basis,
     level: &Level,
     report: &dyn Report,
@@ -236,7 +317,9 @@ fn write(
         classes,
         customers,
         rows,
+        other_rows,
         read_bytes,
+        noted,
         ..
     } = gathered;
     let known = basis.dictionary.clone();
@@ -244,34 +327,37 @@ fn write(
     let fetcher = repository.fetcher(&level.stores);
     let register = sources.first().map_or(0, |source| source.number);
     let forest = &repository.keyring.forest;
-    let (changes, packed, stored_bytes, (whole, failed)) = thread::scope(|scope| {
+    let (changes, missed, packed, stored_bytes, (whole, failed)) = thread::scope(|scope| {
         let dictionary = Awaited::begin(scope, || known.or_else(counted));
         let (line, ends) = Line::start(scope, dictionary);
         let uploads = Uploads::start(scope, &level.stores);
         let (id, inc, state) = (repository.id(), repository.inc(), &repository.state);
         let packer = Packer::new(id, inc, forest, &meta, state, uploads)?;
         let packing = scope.spawn(move || packer.run(&ends));
-        let before = match &basis.view {
-            Some(view) => Some(view.entries(&fetcher, id)?),
-            None => None,
+        let before = match (earlier, &basis.view) {
+            (Some(earlier), _) => Earlier::Some(earlier.into_iter()),
+            (None, Some(view)) => Earlier::All(view.entries(&fetcher, id)?),
+            (None, None) => Earlier::Nothing,
         };
         let kept: Vec<u32> = carried.iter().map(|source| source.number).collect();
         let sources = Sources { register, kept };
         let comparer = Comparer::new(forest, line, before, basis.full, &level.packs, sources)?;
-        let compared = comparer.run(sorted, &ranks, rows, report);
+        let counted = noted.is_some();
+        let compared = comparer.expecting(noted).run(sorted, &ranks, rows, report);
         let packed = packing
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // If the packer failed, the comparer did as well, and the packer knows why.
         let (packed, uploads): (Packed, Uploads<'_>) = packed?;
         let changes: Changes = compared?;
+        let missed = counted.then_some(changes.missed);
         let bytes = uploads.bytes;
-        Ok::<_, Failure>((changes, packed, bytes, uploads.finish()))
+        Ok::<_, Failure>((changes, missed, packed, bytes, uploads.finish()))
     })?;
     sources.extend(carried);
     let totals = Totals {
         customers,
-        rows,
+        rows: rows + other_rows,
         plain_bytes: packed.plain_bytes,
         changed: changes.changed,
         removed: changes.removed,
@@ -302,6 +388,7 @@ fn write(
         left_out: gathered.left_out,
         dangling: gathered.dangling,
         unsettled: gathered.unsettled,
+        missed,
     })
 }
 

@@ -74,6 +74,11 @@ pub(super) enum Cmd {
         A store that is behind is named and does not change the exit code; erased customers who are \
         met again, and tables whose owner is not settled, make it 3.")]
     Snapshot(params::Snapshot),
+    /// Let triggers in a database note what changes, so that incrementals read no more than that
+    #[command(after_help = "Example:\n  tenure track crm --dry-run\n\n\
+        Shows the SQL, runs it in the database without a question, and writes `changes` into the configuration. \
+        Whenever the triggers may have missed something, a snapshot reads everything and says why; every full one does.")]
+    Track(params::Track),
     /// List the snapshots
     #[command(after_help = "Example:\n  tenure snapshots --json | jq '.[-1].snapshot'")]
     Snapshots,

@@ -8,8 +8,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::error::Failure;
 
 /// Commands of their own.
-const COMMANDS: [&str; 9] = [
-    "track", "shred", "ls", "diff", "find", "cat", "history", "watch", "drill",
+const COMMANDS: [&str; 8] = [
+    "shred", "ls", "diff", "find", "cat", "history", "watch", "drill",
 ];
 
 /// Commands under `customer`.

@@ -80,6 +80,7 @@ fn action(command: &Cmd) -> Outcome<Action> {
         Cmd::Check => Action::Check(nothing()),
         Cmd::Inspect => Action::Inspect(nothing()),
         Cmd::Snapshot(wanted) => Action::Snapshot(wanted.clone()),
+        Cmd::Track(wanted) => Action::Track(wanted.clone()),
         Cmd::Snapshots => Action::Snapshots(nothing()),
         Cmd::Restore(wanted) => Action::Restore(wanted.clone()),
         Cmd::Verify(wanted) => Action::Verify(wanted.clone()),

@@ -18,6 +18,7 @@ use chrono_tz::Tz;
 
 use crate::ids::SourceName;
 
+mod changes;
 mod check;
 mod cron;
 mod duties;

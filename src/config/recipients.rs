@@ -15,14 +15,18 @@ pub fn set_recipients(
     text: &str,
     recipients: &[String],
 ) -> Result<String, ConfigError> {
+    let refused = |what: &str| {
+        let what = format!("the recipients cannot be changed in it: {what}");
+        refused(path, what)
+    };
     let mut document: DocumentMut = text
         .parse()
-        .map_err(|error: toml_edit::TomlError| refused(path, error.message()))?;
+        .map_err(|error: toml_edit::TomlError| refused(error.message()))?;
     let keys = document
         .entry("keys")
         .or_insert(toml_edit::table())
         .as_table_like_mut()
-        .ok_or_else(|| refused(path, "`keys` is not a table"))?;
+        .ok_or_else(|| refused("`keys` is not a table"))?;
     let written = keys
         .entry("recovery")
         .or_insert(Item::Value(Array::new().into()));
@@ -33,12 +37,13 @@ pub fn set_recipients(
     Ok(document.to_string())
 }
 
-fn refused(path: &Path, what: &str) -> ConfigError {
+/// That a file cannot be changed.
+pub(super) fn refused(path: &Path, what: String) -> ConfigError {
     let path: PathBuf = path.to_owned();
     let problem = Problem {
         file: path.clone(),
         at: None,
-        what: format!("the recipients cannot be changed in it: {what}"),
+        what,
         hint: Some("`tenure check` tells what is wrong with the file".to_owned()),
     };
     ConfigError::Invalid {

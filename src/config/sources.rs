@@ -198,16 +198,10 @@ fn not_for_sqlite(check: &mut Check<'_, '_>, raw: &raw::Source) {
 
 fn changes(check: &mut Check<'_, '_>, raw: &raw::Source) -> Option<Changes> {
     let words = [("scan", Changes::Scan), ("triggers", Changes::Triggers)];
-    let Some(text) = &raw.changes else {
-        return Some(Changes::Scan);
-    };
-    let changes = check.word(text, "changes", &words);
-    if changes == Some(Changes::Triggers) {
-        let hint = "write `changes = \"scan\"`: every snapshot then reads all rows";
-        check.cannot(text, "changes", "track changes by triggers", hint);
-        return None;
+    match &raw.changes {
+        None => Some(Changes::Scan),
+        Some(text) => check.word(text, "changes", &words),
     }
-    changes
 }
 
 fn rules(

@@ -1,5 +1,5 @@
 //! Writes configurations: a fresh one for people to read ([`render`]), and changes that leave
-//! everything else as it was, comments included ([`set_recipients`]).
+//! everything else as it was, comments included ([`set_recipients`], [`set_changes`]).
 
 use std::fmt::Write as _;
 
@@ -10,6 +10,7 @@ use super::names;
 use crate::ids::{SourceName, StoreName};
 use crate::rules::RegisterRule;
 
+pub use super::changes::set_changes;
 pub use super::recipients::set_recipients;
 pub use super::relocate::{Relocation, relocate};
 

@@ -41,6 +41,7 @@ mod read_in;
 mod refind;
 mod settle;
 pub mod sole;
+pub mod some;
 pub mod state;
 pub mod view;
 

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -151,6 +152,34 @@ impl Fetcher {
                 .set(self.read.get() + (head.len() + tail.len()) as u64);
             Ok(Page::open(self.repo, &head, &tail, size, meta)?)
         })
+    }
+
+    /// A part of a page: from the state directory if that has the page, else from a store.
+    fn near(&self, page: &PageRef, range: Range<u64>) -> Outcome<Bytes> {
+        let name = page.object.name;
+        if let Some(state) = &self.state
+            && let Some(bytes) = fsx::read_part(&state.pages().join(name.to_string()), &range)
+        {
+            return Ok(bytes.into());
+        }
+        self.first(|store| {
+            let bytes = store.get_range(&page_path(name), range.clone())?;
+            self.read.set(self.read.get() + bytes.len() as u64);
+            Ok(bytes)
+        })
+    }
+
+    /// A page's index, from as near as it is to be had; what is sealed needs no other check.
+    pub fn near_index(&self, page: &PageRef, meta: &DomainKey) -> Outcome<Page> {
+        let size = page.object.size;
+        let head = self.near(page, 0..page::HEAD as u64)?;
+        let tail = self.near(page, size.saturating_sub(u64::from(page.tail))..size)?;
+        Ok(Page::open(self.repo, &head, &tail, size, meta)?)
+    }
+
+    /// One block's stored bytes, likewise.
+    pub fn near_block(&self, page: &PageRef, block: &page::Block) -> Outcome<Bytes> {
+        self.near(page, block.offset..block.offset + block.len)
     }
 
     /// One block's stored bytes.

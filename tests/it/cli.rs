@@ -21,6 +21,7 @@ mod odd;
 mod prune;
 mod recover;
 mod restore;
+mod track;
 mod usage;
 mod wrong;
 

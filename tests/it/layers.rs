@@ -43,6 +43,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "selftest",
             "setup",
             "status",
+            "track",
             "verify",
         ],
     ),

@@ -42,4 +42,5 @@ mod stores;
 mod support;
 mod systemd;
 mod threats;
+mod tracking;
 mod verify;

@@ -7,20 +7,24 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngAlgorithm, TestError, TestRng, TestRunner};
 use rusqlite::Connection;
 use rusqlite::types::Value;
+use tenure::backup::Taken;
 use tenure::catalog::Customer;
 use tenure::piece::Identity;
 use tenure::repo::Repository;
+use tenure::track::Tracking;
 use tenure::value::CustomerKey;
 use tenure::{forget, register};
 
 use crate::reader::python::Reader;
 use crate::support::place::Place;
+use crate::tracking::drop_ours;
 use case::Case;
 use dice::Dice;
 use model::Model;
@@ -44,7 +48,7 @@ const CASES: u32 = 500;
 const PARTS: u32 = 10;
 
 /// Where cases are: in memory, if there is such a place.
-fn base() -> &'static Path {
+pub fn base() -> &'static Path {
     let memory = Path::new("/dev/shm");
     match tempfile::tempdir_in(memory) {
         Ok(_) => memory,
@@ -135,6 +139,8 @@ struct Run {
     world: World,
     /// After each snapshot: the copy of the database, and what was known of it.
     kept: Vec<Kept>,
+    /// Whether triggers note what changes.
+    tracked: bool,
 }
 
 impl Run {
@@ -147,6 +153,7 @@ impl Run {
             place,
             world: made.unwrap(),
             kept: Vec::new(),
+            tracked: false,
         }
     }
 
@@ -157,9 +164,24 @@ impl Run {
         if number > 0 {
             self.world.all(&case.rounds[number - 1]);
         }
+        Ok(self.take()?.is_some())
+    }
+
+    /// Keeps a copy and takes a snapshot; none if that is refused.
+    fn take(&mut self) -> Result<Option<Taken>, TestCaseError> {
+        let number = self.kept.len();
         let (register, rules) = self.world.model.rules();
-        self.place.rules("", &register, &rules);
+        let changes = if self.tracked {
+            "changes = \"triggers\"\n"
+        } else {
+            ""
+        };
+        self.place
+            .rules("", &register, &format!("{changes}{rules}"));
         let path = self.place.keep(number + 1);
+        if self.tracked {
+            drop_ours(&path);
+        }
         let words = Words::settle(&path).map_err(|error| failed(number + 1, &error.to_string()))?;
         let model = self.world.model.clone();
         self.kept.push(Kept { path, model, words });
@@ -171,7 +193,7 @@ impl Run {
                     "somebody of the register was there before"
                 );
                 self.kept.pop();
-                return Ok(false);
+                return Ok(None);
             }
             taken => {
                 taken.map_err(|e| failed(number + 1, &format!("no snapshot: {}", told(&e))))?
@@ -192,7 +214,7 @@ impl Run {
         let behind = taken.stores.iter().find(|(_, behind)| behind.is_some());
         prop_assert!(behind.is_none(), "a store is behind");
         prop_assert_eq!(taken.id.number as usize, number + 1);
-        Ok(true)
+        Ok(Some(taken))
     }
 
     /// Whether nobody who is in the register now has been in it at a snapshot before.
@@ -218,17 +240,7 @@ fn all_come_back(case: &Case) -> Result<(), TestCaseError> {
     for _ in 0..=case.rounds.len() {
         prop_assert!(run.step(case)?, "refused, and nobody was forgotten");
     }
-    run.world.close();
-    for (number, kept) in (1..).zip(&run.kept) {
-        let store = if number % 2 == 0 { "a" } else { "b" };
-        let (back, problems) = run
-            .place
-            .try_restore(number, store)
-            .map_err(|e| failed(number, &format!("no restore: {}", told(&e))))?;
-        check::exact(&kept.path, &back, &kept.words, &problems)
-            .map_err(|why| failed(number, &why))?;
-    }
-    Ok(())
+    run.come_back()
 }
 
 /// The same, by the reader that knows the formats' text alone.
@@ -289,7 +301,59 @@ fn all_but_one_come_back(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// How many snapshots read no more than what triggers had noted.
+static TRACKED: AtomicU64 = AtomicU64::new(0);
+
+/// The same with triggers that note what changes, as far as they can in such a database; they are installed
+/// anew after every change of the schema.
+fn all_come_back_tracked(case: &Case) -> Result<(), TestCaseError> {
+    let mut run = Run::new(case);
+    run.tracked = true;
+    for round in 0..=case.rounds.len() {
+        if round > 0 {
+            run.world.all(&case.rounds[round - 1]);
+        }
+        let taken = run.take()?;
+        let taken =
+            taken.ok_or_else(|| TestCaseError::fail("refused, and nobody was forgotten"))?;
+        TRACKED.fetch_add(taken.tracked.into(), Ordering::Relaxed);
+        if !taken.tracked
+            && tenure::track::run(&run.place.config(), "crm", Tracking::Install, true).is_ok()
+        {
+            run.take()?;
+        }
+    }
+    run.come_back()
+}
+
+#[test]
+fn whatever_triggers_note_comes_back_exactly() {
+    try_cases(201, CASES / PARTS, all_come_back_tracked);
+    let tracked = TRACKED.load(Ordering::Relaxed);
+    let chosen = number("TENURE_CASES").or(number("TENURE_SEED"));
+    assert!(
+        tracked > 5 || chosen.is_some(),
+        "{tracked} snapshots read what was noted"
+    );
+    println!("{tracked} snapshots read what was noted");
+}
+
 impl Run {
+    /// That every snapshot restores to what was kept.
+    fn come_back(mut self) -> Result<(), TestCaseError> {
+        self.world.close();
+        for (number, kept) in (1..).zip(&self.kept) {
+            let store = if number % 2 == 0 { "a" } else { "b" };
+            let (back, problems) = self
+                .place
+                .try_restore(number, store)
+                .map_err(|e| failed(number, &format!("no restore: {}", told(&e))))?;
+            check::exact(&kept.path, &back, &kept.words, &problems)
+                .map_err(|why| failed(number, &why))?;
+        }
+        Ok(())
+    }
+
     /// Forgets one of those who are in the register; none if nobody is, or the key as it is typed
     /// means somebody else as well.
     fn forget(&mut self, after: usize, who: u32) -> Option<check::Gone> {

@@ -89,28 +89,30 @@ impl Gatherer {
             }
         }
         match new.push(customer) {
-            true => self.admit(repository, recogniser, new.drain(), classes),
+            true => self
+                .admit(repository, recogniser, new.drain(), classes)
+                .map(drop),
             false => Ok(()),
         }
     }
 
     /// Admits new customers, and takes them.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         repository: &mut Repository,
         recogniser: &Recogniser,
         new: Vec<New>,
         classes: &[String],
-    ) -> Outcome<()> {
+    ) -> Outcome<Vec<Domain>> {
         let admitted = admit(repository, recogniser, &new)?;
-        for (customer, domain) in new.into_iter().zip(admitted) {
-            self.take(customer.token, domain, &customer.identity, classes)?;
+        for (customer, domain) in new.into_iter().zip(&admitted) {
+            self.take(customer.token, *domain, &customer.identity, classes)?;
         }
-        Ok(())
+        Ok(admitted)
     }
 
     /// Takes a customer who is living.
-    fn take(
+    pub(super) fn take(
         &mut self,
         token: Value,
         domain: Domain,
@@ -144,6 +146,13 @@ impl Gatherer {
     ) -> Outcome<Option<Met>> {
         if let Some(met) = self.people.get(token) {
             return Ok(Some(met));
+        }
+        if let Some(met) = self
+            .others
+            .get(&token.to_value())
+            .filter(|_| self.wanted.is_some())
+        {
+            return Ok(Some(*met));
         }
         if place.form.is_none()
             && let Some(other) = other_form(token)

@@ -20,7 +20,7 @@ use crate::value::Value;
 
 /// Rows in their order: whose each is, and whom each of its columns names.
 fn rows(repository: &mut Repository) -> Vec<(Domain, Vec<Option<Domain>>)> {
-    let mut gathered = gather(repository, &[], None, &Silent).unwrap();
+    let mut gathered = gather(repository, None, None, &Silent).unwrap();
     let mut rows = Vec::new();
     while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
         let named = match record {
@@ -139,7 +139,7 @@ fn an_identity_comes_before_the_rows_in_every_class() {
     let mut made = Made::of(ownership, &[("crm.db", sql)]);
     // The second time everybody is known.
     for _ in 0..2 {
-        let mut gathered = gather(&mut made.repository, &[], None, &Silent).unwrap();
+        let mut gathered = gather(&mut made.repository, None, None, &Silent).unwrap();
         let (mut identities, mut rows) = (Vec::new(), Vec::new());
         while let Some(((high, low), record)) = gathered.sorted.next_record().unwrap() {
             let domain = gathered.ranks.domain(high).unwrap();
@@ -210,7 +210,7 @@ fn the_next_numbers_are_noted_beside_the_catalog_whatever_is_new() {
         made.sql(sql);
         let repository = &mut made.repository;
         let before = repository.state.next_numbers().unwrap();
-        gather(repository, &[], None, &Silent).unwrap();
+        gather(repository, None, None, &Silent).unwrap();
         let noted = repository.state.next_numbers().unwrap();
         assert_ne!(noted, before);
         let next = |change: &crate::catalog::Change<'_>| -> Outcome<_> {
@@ -232,7 +232,7 @@ fn what_somebody_must_see_to_is_told_of_each_source() {
                 [[source]]\nname = \"phone\"\nkind = \"sqlite\"\npath = \"phone.db\"";
     let phone = "CREATE TABLE calls(number)";
     let mut made = Made::of(more, &[("crm.db", sql), ("phone.db", phone)]);
-    let told = gather(&mut made.repository, &[], None, &Silent)
+    let told = gather(&mut made.repository, None, None, &Silent)
         .unwrap()
         .unsettled;
     let expected = [
@@ -290,7 +290,7 @@ fn all_sources_are_counted_and_told_as_they_are_read() {
     ];
     let mut made = Made::of(&phone, &databases);
     let told = Told::default();
-    let gathered = gather(&mut made.repository, &[], None, &told).unwrap();
+    let gathered = gather(&mut made.repository, None, None, &told).unwrap();
     let reading = ("reading".to_owned(), Some(3 + 5000 + 4097));
     let stretches = told.stretches.into_inner().unwrap();
     assert_eq!(stretches, [reading, ("end".to_owned(), None)]);

@@ -215,6 +215,18 @@ pub enum SqliteError {
         /// Why not.
         reason: String,
     },
+    /// Triggers could not note every change.
+    #[error("changes cannot be tracked by triggers: {}", why.join("; "))]
+    CannotTrack {
+        /// What they could not see, in words.
+        why: Vec<String>,
+    },
+    /// The database has something of its own by a name that change tracking needs.
+    #[error("the database has something of its own that is called {name:?}")]
+    TrackedName {
+        /// The name.
+        name: String,
+    },
     /// Triggers or cascades of the database did more, or less, than was planned.
     #[error("more would change than was planned: {}", .found.join("; "))]
     ReachesFurther {
@@ -336,6 +348,8 @@ impl SqliteError {
                  text stands in single quotes"
                     .into()
             }
+            Self::CannotTrack { .. } => "nothing was changed; leave `changes = \"scan\"`, which sees everything".into(),
+            Self::TrackedName { .. } => "nothing was changed; names that begin with `tenure_` are needed".into(),
             Self::Exists { .. } => "give an empty place".into(),
             Self::ReachesFurther { .. } => {
                 "nothing was changed: look at the triggers and the ON DELETE and ON UPDATE actions of these tables; \

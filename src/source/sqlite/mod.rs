@@ -9,7 +9,7 @@
 //! `neutral`, `shaped`, `keyspace`).
 //!
 //! [`Live`] alone writes into a source: it flags, erases and puts back single customers, in one
-//! transaction each that checks itself (`live`).
+//! transaction each that checks itself (`live`); and triggers of ours note there what changes (`track`).
 //!
 //! **Invariant:** whoever reads a source does not write it: the connection is read-only, and leaving it
 //! does not checkpoint; a transaction that a dead writer began is rolled back in a copy alone.
@@ -58,6 +58,7 @@ mod sql;
 )]
 mod tests;
 mod tombstone;
+mod track;
 mod tree;
 mod unfinished;
 mod uniques;
@@ -74,3 +75,4 @@ pub use live::{
 };
 pub use plan::Trouble;
 pub use read::Database;
+pub use track::{Noted, Part, Touched, Tracker, begin, done};

@@ -37,7 +37,15 @@ impl Database {
         }
         columns.extend(self.targets(table).map(known));
         columns.extend(self.wide.map(|_| wide::marks(&stored)));
-        let from = rowid.map_or(String::new(), |name| format!(" WHERE t0.{name} >= ?1"));
+        let from = match (rowid, &self.only) {
+            (None, None) => String::new(),
+            (None, Some(only)) => format!(" WHERE {}", only.tables[table]),
+            (Some(name), None) => format!(" WHERE t0.{name} >= ?1"),
+            // Those rows are found by what they are, not by looking through all from the first on.
+            (Some(name), Some(only)) => {
+                format!(" WHERE +t0.{name} >= ?1 AND {}", only.tables[table])
+            }
+        };
         let name = quote(&entry.name);
         let order = match way {
             Way::Backward => format!(" ORDER BY {}", self.shapes[table].backward),
@@ -131,6 +139,12 @@ impl Database {
             let value = |at| row.get_ref(at).map(|stored| borrowed(stored).to_value());
             (0..columns.len()).map(value).collect()
         })
+    }
+
+    /// What follows on another condition, where not all rows of a table are read.
+    pub(super) fn and_only(&self, table: usize) -> String {
+        let only = self.only.as_ref();
+        only.map_or(String::new(), |only| format!(" AND {}", only.tables[table]))
     }
 
     pub(super) fn order(&self, table: usize) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::ValueRef as Stored;
-use rusqlite::{OptionalExtension, Row as Record, ffi};
+use rusqlite::{Connection, OptionalExtension, Row as Record, ffi};
 
 use super::connect::View;
 use super::damage::GoOn;
@@ -16,11 +16,12 @@ use super::error::SqliteError;
 use super::foreign;
 use super::functions::{self, IsKnown};
 use super::long::{self, Limited};
-use super::plan::{Plan, Trouble, settle};
+use super::plan::{Plan, Trouble, settle, settle_trusting};
 use super::schema;
 use super::shape::Shape;
 use super::short::{self, Short};
 use super::sql::quote;
+use super::track::Only;
 use super::wide::Wide;
 use crate::schema::{Ownership, Schema, Table};
 use crate::source::{Owner, Row, Rules};
@@ -43,6 +44,8 @@ pub struct Database {
     pub(super) tells_missing: bool,
     /// Whether keys of the register are told without a look into it.
     pub(super) takes_keys: bool,
+    /// Which rows are read, if not all.
+    pub(super) only: Option<Only>,
     /// What is there of it, if not all.
     short: Option<Short>,
     /// Whether rows that cannot be read are passed over.
@@ -111,7 +114,32 @@ impl Database {
         Self::of(path, View::apart(path, dir, trouble)?, rules, trouble)
     }
 
+    /// Like [`Database::open`], without a look at all rows for such as have several owners: for those who trust that
+    /// there were none, and look at what has changed since ([`Database::touched`]).
+    ///
+    /// # Errors
+    /// As for [`Database::open`].
+    pub fn open_trusting(path: &Path, rules: &Rules) -> Result<Self, SqliteError> {
+        Self::by(
+            path,
+            View::live(path)?,
+            Trouble::IsRefused,
+            |conn, schema, shapes| settle_trusting(conn, rules, schema, shapes),
+        )
+    }
+
     fn of(path: &Path, conn: View, rules: &Rules, trouble: Trouble) -> Result<Self, SqliteError> {
+        Self::by(path, conn, trouble, |conn, schema, shapes| {
+            settle(conn, rules, schema, shapes, trouble)
+        })
+    }
+
+    fn by(
+        path: &Path,
+        conn: View,
+        trouble: Trouble,
+        settle: impl FnOnce(&Connection, &mut Schema, &[Shape]) -> Result<Plan, SqliteError>,
+    ) -> Result<Self, SqliteError> {
         let short = short::of(&conn, path).map_err(|e| SqliteError::on_open(path, e))?;
         if let Some(Short { there, pages }) = short
             && trouble != Trouble::IsNoted
@@ -120,11 +148,12 @@ impl Database {
             return Err(SqliteError::Short { path, there, pages });
         }
         let (mut schema, shapes) = schema::read(&conn)?;
-        let plan = settle(&conn, rules, &mut schema, &shapes, trouble)?;
+        let plan = settle(&conn, &mut schema, &shapes)?;
         Ok(Self {
             wide: Wide::of(&schema),
             tells_missing: false,
             takes_keys: false,
+            only: None,
             tolerant: trouble == Trouble::IsNoted,
             short,
             damaged: RefCell::new(plan.unexamined.iter().copied().collect()),
@@ -342,8 +371,10 @@ impl Database {
     /// The first rowid from `from` on.
     pub(super) fn first_from(&self, table: usize, from: i64) -> rusqlite::Result<Option<i64>> {
         let (rowid, name) = (self.rowid_of(table), quote(&self.schema.tables[table].name));
-        let sql =
-            format!("SELECT {rowid} FROM {name} WHERE {rowid} >= ?1 ORDER BY {rowid} LIMIT 1");
+        let sql = format!(
+            "SELECT t0.{rowid} FROM {name} AS t0 WHERE t0.{rowid} >= ?1{} ORDER BY t0.{rowid} LIMIT 1",
+            self.and_only(table)
+        );
         let first = self.conn.query_row(&sql, [from], |row| row.get(0));
         first.optional()
     }

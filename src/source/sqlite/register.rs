@@ -1,9 +1,12 @@
 //! Reading the register.
 
+use rusqlite::OptionalExtension;
 use rusqlite::types::ValueRef as Stored;
 
 use super::damage::GoOn;
 use super::error::SqliteError;
+use super::insert::Bound;
+use super::live::exactly;
 use super::read::{Database, Stop, borrowed};
 use super::sql::quote;
 use crate::source::{RegisterRow, RegisterRule};
@@ -59,6 +62,44 @@ impl Database {
         Ok(())
     }
 
+    /// The customer whose key is exactly this one; none if the register has none.
+    ///
+    /// # Errors
+    /// When SQLite fails to read.
+    pub fn holder(&self, key: &CustomerKey) -> Result<Option<RegisterRow>, SqliteError> {
+        let (Some(rule), Some((table, columns))) =
+            (&self.plan.register, &self.plan.owners.register)
+        else {
+            return Ok(None);
+        };
+        let token = self.plan.owners.of_row(*table, 0);
+        let since = rule
+            .since
+            .iter()
+            .map(|since| format!("t0.{}", quote(since)));
+        let told: Vec<String> = std::iter::once(token).chain(since).collect();
+        let (name, condition) = (quote(&rule.table), exactly("t0", columns, key)?);
+        let sql = format!(
+            "SELECT {} FROM {name} AS t0 WHERE {condition}",
+            told.join(", ")
+        );
+        let bound = key.0.iter().map(|value| Bound(value.as_ref()));
+        let read = || -> rusqlite::Result<Option<RegisterRow>> {
+            let mut prepared = self.conn.prepare_cached(&sql)?;
+            let row = prepared.query_row(rusqlite::params_from_iter(bound), |row| {
+                let value = |at| row.get_ref(at).map(|stored| borrowed(stored).to_value());
+                Ok(RegisterRow {
+                    token: value(0)?,
+                    key: key.clone(),
+                    since: rule.since.as_ref().map(|_| value(1)).transpose()?,
+                    name: None,
+                })
+            });
+            row.optional()
+        };
+        read().map_err(SqliteError::reading(&rule.table))
+    }
+
     /// The query for the register: token, key, `since`, name, and some columns more. Its parameter is the
     /// first rowid, where there are any.
     fn select_register(&self, rule: &RegisterRule, table: usize, more: &[String]) -> String {
@@ -73,7 +114,15 @@ impl Database {
         let name = rule.name.iter();
         columns.extend(name.map(|column| format!("CAST({} AS TEXT)", plain(column))));
         columns.extend(more.iter().map(plain));
-        let from = rowid.map_or(String::new(), |name| format!(" AND t0.{name} >= ?1"));
+        let from = match (
+            rowid,
+            self.only.as_ref().and_then(|only| only.register.as_ref()),
+        ) {
+            (None, None) => String::new(),
+            (None, Some(only)) => format!(" AND {only}"),
+            (Some(name), None) => format!(" AND t0.{name} >= ?1"),
+            (Some(name), Some(only)) => format!(" AND +t0.{name} >= ?1 AND {only}"),
+        };
         format!(
             "SELECT {} FROM {} AS t0 WHERE {token} IS NOT NULL{from}{}",
             columns.join(", "),

@@ -76,7 +76,6 @@ fn what_this_version_cannot_do_is_understood_and_fails() {
         ],
         &["restore", "--in-place"],
         &["restore", "--in-place", "--to", "x"],
-        &["track", "crm", "--dry-run"],
         &["shred", "f", "--pattern", "zero"],
         &["ls", "1"],
         &["diff", "1", "2"],

@@ -10,6 +10,7 @@ use crate::source::sqlite::edges::{Edge, To};
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::Shape;
 use crate::source::sqlite::sql::quote;
+use crate::source::sqlite::track;
 use crate::value::CustomerKey;
 
 /// Whether it is meant.
@@ -117,6 +118,7 @@ impl Work<'_> {
         self.forget_samples(&touched)?;
         watch.check(self)?;
         self.check_keys(&dangling)?;
+        track::forget(self.conn).map_err(self.fail("the change tracking"))?;
         let (tables, nulled) = self.told(&removal);
         let erased = Erased {
             tables,

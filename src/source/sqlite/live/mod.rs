@@ -48,6 +48,7 @@ pub use index::has_table;
 pub use journal::roll_back;
 pub use put::{PutBack, SavedRow};
 pub use remnants::{Level, Remnant};
+pub(super) use rows::exactly;
 
 /// A live database, open for changes to single customers.
 pub struct Live {
@@ -111,6 +112,28 @@ impl Live {
     /// What the database is made of, and how its tables are owned.
     pub fn schema(&self) -> &Schema {
         &self.settled.schema
+    }
+
+    /// The connection, and what was settled last.
+    pub(in crate::source::sqlite) fn parts(&self) -> (&Connection, &Schema, &[Shape], &Plan) {
+        let Settled {
+            schema,
+            shapes,
+            plan,
+        } = &self.settled;
+        (&self.conn, schema, shapes, plan)
+    }
+
+    /// Runs statements of ours in one transaction.
+    pub(in crate::source::sqlite) fn run_all(&mut self, sql: &[String]) -> Result<(), SqliteError> {
+        self.transaction(true, |work| {
+            let mut all = sql.iter();
+            all.try_for_each(|sql| {
+                work.conn
+                    .execute_batch(sql)
+                    .map_err(work.fail("the change tracking"))
+            })
+        })
     }
 
     /// Runs `work` in one transaction, on ownership that is settled inside of it. It is rolled back

@@ -198,7 +198,7 @@ impl Work<'_> {
 
 /// SQL for whether row `alias` has exactly this key, parameters from 1: `=` finds it in an index, the
 /// rest sees to it that neither collation nor affinity makes another key of it.
-pub(super) fn exactly(
+pub(in crate::source::sqlite) fn exactly(
     alias: &str,
     columns: &[String],
     key: &CustomerKey,

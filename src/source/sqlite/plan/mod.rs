@@ -16,11 +16,13 @@ use crate::source::sqlite::damage::is_damage;
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::{ForeignKey, Shape};
-use crate::source::sqlite::sql::{has_prefix, quote};
+use crate::source::sqlite::sql::has_prefix;
 use crate::source::{RegisterRule, Rules};
+pub(super) use tests_of::{Tests, met};
 
 mod references;
 mod rules;
+mod tests_of;
 
 /// Who owns what, as far as the reader needs it.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Plan {
     pub unexamined: Vec<usize>,
     /// Rules that could not be followed, in words.
     pub unmet: Vec<String>,
+    /// For each table what tells rows of it that have several owners.
+    pub tests: Vec<Tests>,
 }
 
 /// What becomes of damage, and of rules that fit nothing in the database.
@@ -58,7 +62,22 @@ pub(super) fn settle(
     shapes: &[Shape],
     trouble: Trouble,
 ) -> Result<Plan, SqliteError> {
-    let mut planner = Planner::new(conn, rules, schema, shapes, trouble)?;
+    plan(Planner::new(conn, rules, schema, shapes, trouble)?)
+}
+
+/// The same without a look at any row: no table is found to be ambiguous.
+pub(super) fn settle_trusting(
+    conn: &Connection,
+    rules: &Rules,
+    schema: &mut Schema,
+    shapes: &[Shape],
+) -> Result<Plan, SqliteError> {
+    let mut planner = Planner::new(conn, rules, schema, shapes, Trouble::IsRefused)?;
+    planner.looks = false;
+    plan(planner)
+}
+
+fn plan(mut planner: Planner<'_>) -> Result<Plan, SqliteError> {
     while let Some(table) = planner.next() {
         planner.settle(table)?;
     }
@@ -66,7 +85,7 @@ pub(super) fn settle(
     planner.explain_unsettled();
     planner.refer();
     planner.refer_on();
-    for table in 0..shapes.len() {
+    for table in 0..planner.shapes.len() {
         planner.warn_of_slow_lookups(table);
     }
     Ok(Plan {
@@ -75,6 +94,7 @@ pub(super) fn settle(
         references: planner.references,
         unexamined: planner.unexamined,
         unmet: planner.unmet,
+        tests: planner.tests,
     })
 }
 
@@ -98,6 +118,9 @@ struct Planner<'a> {
     trouble: Trouble,
     unexamined: Vec<usize>,
     unmet: Vec<String>,
+    tests: Vec<Tests>,
+    /// Whether rows are looked at.
+    looks: bool,
 }
 
 impl<'a> Planner<'a> {
@@ -222,73 +245,24 @@ impl<'a> Planner<'a> {
         live: &[Edge],
         paths: &[String],
     ) -> Result<Option<String>, SqliteError> {
-        let mut columns: Vec<String> = Vec::new();
-        let mut tests: Vec<(String, String)> = Vec::new();
-        for (at, edge) in live.iter().enumerate() {
-            columns.push(format!("{} AS e{at}", self.owners.along(edge, 0)));
-            for before in 0..at {
-                let words = format!(
-                    "one row (or more) has different owners by {} and by {}",
-                    paths[before], paths[at]
-                );
-                tests.push((format!("(e{before} <> e{at} COLLATE BINARY)"), words));
-            }
-            if let Some(count) = self.owners.count(edge, 0) {
-                columns.push(format!("{count} AS n{at}"));
-                let words = format!("one row (or more) has several owners by {}", paths[at]);
-                tests.push((format!("(n{at} > 1)"), words));
-            }
-        }
-        // An expression may be only so deep.
-        for tests in tests.chunks(400) {
-            match self.met(table, &columns, tests) {
-                Err(SqliteError::Read { source, .. })
-                    if self.trouble == Trouble::IsNoted && is_damage(&source) =>
-                {
-                    self.unexamined.push(table);
-                }
-                met => {
-                    if let Some(words) = met? {
-                        return Ok(Some(words));
-                    }
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// The words of the first of some conditions on `columns` that a row of `table` meets.
-    fn met(
-        &self,
-        table: usize,
-        columns: &[String],
-        tests: &[(String, String)],
-    ) -> Result<Option<String>, SqliteError> {
-        let conditions: Vec<&str> = tests.iter().map(|(sql, _)| sql.as_str()).collect();
-        let sql = format!(
-            "SELECT {} FROM (SELECT {} FROM {} AS t0) WHERE {} LIMIT 1",
-            conditions.join(", "),
-            columns.join(", "),
-            quote(&self.owners.names[table]),
-            conditions.join(" OR "),
-        );
-        let fail = |error| {
-            SqliteError::reading(format!("the owners of {}", self.owners.names[table]))(error)
-        };
-        let mut prepared = self.conn.prepare(&sql).map_err(fail)?;
-        let mut rows = prepared.query([]).map_err(fail)?;
-        let Some(row) = rows.next().map_err(fail)? else {
+        self.tests[table] = Tests::of(&self.owners, live, paths);
+        if !self.looks {
             return Ok(None);
-        };
-        let holds = |at: usize| row.get::<_, Option<bool>>(at).ok().flatten() == Some(true);
-        let words = tests
-            .iter()
-            .enumerate()
-            .find(|(at, _)| holds(*at))
-            .map(|(_, (_, words))| words.clone());
-        Ok(Some(words.unwrap_or_else(|| {
-            "one row (or more) has several owners".into()
-        })))
+        }
+        match met(
+            self.conn,
+            &self.owners.names[table],
+            &self.tests[table],
+            "TRUE",
+        ) {
+            Err(SqliteError::Read { source, .. })
+                if self.trouble == Trouble::IsNoted && is_damage(&source) =>
+            {
+                self.unexamined.push(table);
+                Ok(None)
+            }
+            met => met,
+        }
     }
 
     /// What a person has called shared stays so; where a path leads on to a customer they are told.

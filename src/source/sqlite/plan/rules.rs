@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Planner, Trouble, edge_of};
+use super::{Planner, Tests, Trouble, edge_of};
 use crate::schema::{Ownership, Schema};
 use crate::source::sqlite::edges::{Edge, Owners, To};
 use crate::source::sqlite::error::{REGISTER, SqliteError};
@@ -41,6 +41,8 @@ impl<'a> Planner<'a> {
             trouble,
             unexamined: Vec::new(),
             unmet: Vec::new(),
+            tests: vec![Tests::default(); tables],
+            looks: true,
             schema,
         };
         if let Some(rule) = &rules.register {

@@ -1,0 +1,142 @@
+//! What triggers could not see.
+
+use std::ffi::CString;
+
+use super::{Edge, To, Tracking, WIDEST, affinity, same};
+use crate::schema::Ownership;
+use crate::source::sqlite::error::SqliteError;
+use crate::source::sqlite::sql::Affinity;
+use crate::source::sqlite::wide::Wide;
+
+use rusqlite::Connection;
+
+/// How a column compares.
+#[derive(PartialEq, Eq)]
+struct Comparison {
+    affinity: Affinity,
+    collation: String,
+}
+
+impl Tracking<'_> {
+    /// Objects to what it finds.
+    pub(super) fn object(&mut self, conn: &Connection) -> Result<(), SqliteError> {
+        let mut found = Vec::new();
+        if Wide::of(self.schema).is_some() {
+            found.push("the database keeps its text as UTF-16".to_owned());
+        }
+        if self.plan.owners.register.is_none() {
+            found.push("the register is in another source".to_owned());
+        }
+        for (at, table) in self.schema.tables.iter().enumerate() {
+            let name = &table.name;
+            if table.ownership == Ownership::Ambiguous {
+                found.push(format!(
+                    "table {name:?} is ambiguous: every row's owners must be looked at"
+                ));
+            }
+            if self.schema.holds_text(table) {
+                found.push(format!("table {name:?} is a full-text table with text of its own, which can have no triggers"));
+            }
+            if self.is_owned(at) && table.has_rowid && self.shapes[at].rowid.is_none() {
+                found.push(format!(
+                    "table {name:?} has columns by all three names of the rowid"
+                ));
+            }
+        }
+        if let Some((register, key)) = &self.plan.owners.register
+            && !self.is_unique(conn, *register, key)?
+        {
+            found.push(format!(
+                "nothing keeps two rows of {:?} from having the same key",
+                self.name(*register)
+            ));
+        }
+        let edges = self
+            .plan
+            .owners
+            .edges
+            .iter()
+            .chain(&self.plan.references)
+            .enumerate();
+        let tables = self.plan.owners.edges.len();
+        for (at, edge) in edges.flat_map(|(at, edges)| edges.iter().map(move |edge| (at, edge))) {
+            found.extend(self.object_to(conn, at % tables, edge)?);
+        }
+        found.sort();
+        found.dedup();
+        self.objections.extend(found);
+        Ok(())
+    }
+
+    fn object_to(
+        &self,
+        conn: &Connection,
+        from: usize,
+        edge: &Edge,
+    ) -> Result<Option<String>, SqliteError> {
+        let (to, columns) = match &edge.to {
+            To::Token => return Ok(None),
+            To::Row { table, columns } | To::PointedAtBy { table, columns } => (*table, columns),
+        };
+        let (here, there) = (self.name(from), self.name(to));
+        if edge.columns.len() > WIDEST {
+            return Ok(Some(format!(
+                "{here:?} leads to {there:?} by more than {WIDEST} columns"
+            )));
+        }
+        for (own, other) in edge.columns.iter().zip(columns) {
+            if self.comparison(conn, from, own)? != self.comparison(conn, to, other)? {
+                return Ok(Some(format!(
+                    "{here}.{own} and {there}.{other} do not compare alike: their types differ"
+                )));
+            }
+        }
+        let one = matches!(edge.to, To::PointedAtBy { .. }) || self.is_unique(conn, to, columns)?;
+        Ok((!one)
+            .then(|| format!("{here:?} leads to rows of {there:?} by columns that are not unique")))
+    }
+
+    /// Whether no two rows of a table can be equal in these columns, as the columns themselves compare.
+    fn is_unique(
+        &self,
+        conn: &Connection,
+        table: usize,
+        columns: &[String],
+    ) -> Result<bool, SqliteError> {
+        let among = |name: &String| columns.iter().any(|column| same(column, name));
+        let alias = self.schema.tables[table].rowid_alias.as_ref();
+        let rowid = alias
+            .map(|alias| alias.name.clone())
+            .or_else(|| self.shapes[table].rowid.clone());
+        if rowid.as_ref().is_some_and(among) {
+            return Ok(true);
+        }
+        for unique in &self.uniques[table] {
+            let mut covers = unique.iter().all(|(name, _)| among(name));
+            for (name, collation) in unique.iter().filter(|_| covers).collect::<Vec<_>>() {
+                let compared = self.comparison(conn, table, name)?.collation;
+                covers &= same(&compared, collation) || same(&compared, "BINARY");
+            }
+            if covers {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn comparison(
+        &self,
+        conn: &Connection,
+        table: usize,
+        column: &str,
+    ) -> Result<Comparison, SqliteError> {
+        let name = self.name(table);
+        let told = conn.column_metadata(Some("main"), name, column);
+        let (declared, collation, ..) = told.map_err(SqliteError::reading(name))?;
+        let text = |told: Option<CString>| told.map(|told| told.to_string_lossy().into_owned());
+        Ok(Comparison {
+            affinity: affinity(&text(declared).unwrap_or_default()),
+            collation: text(collation).unwrap_or_default().to_ascii_uppercase(),
+        })
+    }
+}
