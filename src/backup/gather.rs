@@ -31,6 +31,7 @@ use crate::value::{CustomerKey, Value, ValueRef};
 mod known;
 mod meet;
 mod missed;
+mod others;
 mod people;
 mod relay;
 mod some;

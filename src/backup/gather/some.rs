@@ -1,7 +1,8 @@
 //! Gathers the rows of those customers alone who are noted as changed, and of tables that are nobody's as far as they have.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
+use super::others::{Others, note_missing};
 use super::people::Met;
 use super::told::to_be_settled;
 use super::{Gathered, Gatherer, InTable, file_name};
@@ -9,23 +10,21 @@ use crate::backup::admission::New;
 use crate::backup::dangling::key_of;
 use crate::backup::numbers::{Numbers, number};
 use crate::backup::tracked;
-use crate::clock::Timestamp;
 use crate::config::Source;
 use crate::error::{Failure, Outcome};
 use crate::ids::{Class, Domain};
 use crate::manifest::{Manifest, SourceState, TableState};
 use crate::page::Entry;
-use crate::piece::Identity;
+use crate::repo::Repository;
 use crate::repo::arrivals::Arrivals;
 use crate::repo::objects::Fetcher;
 use crate::repo::some::entries_of;
 use crate::repo::view::View;
-use crate::repo::{Recogniser, Repository};
 use crate::report::{Report, Unit};
 use crate::schema::{Ownership, Table};
 use crate::source::sqlite::{Database, Noted, Part, Touched};
 use crate::source::{Owner, RegisterRow, Row, class_of};
-use crate::value::{CustomerKey, Value, ValueRef};
+use crate::value::ValueRef;
 
 /// Whose rows are gathered.
 #[derive(Default)]
@@ -354,107 +353,4 @@ fn size(value: &ValueRef<'_>) -> u64 {
         ValueRef::Int(_) | ValueRef::Real(_) => 8,
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len() as u64,
     }
-}
-
-/// Customers who were not touched, and are referred to.
-struct Others {
-    recogniser: Recogniser,
-    erased: HashMap<crate::ids::KeyedHash, Domain>,
-    /// How many columns the register's key has.
-    columns: usize,
-    /// Those who were touched.
-    touched: Vec<Domain>,
-}
-
-impl Others {
-    fn new(repository: &Repository) -> Outcome<Self> {
-        let register = repository
-            .config
-            .source(repository.config.register.as_str());
-        let rule = register.and_then(|source| source.rules.register.as_ref());
-        Ok(Self {
-            recogniser: Recogniser::new(repository)?,
-            erased: repository.catalog.erased()?,
-            columns: rule.map_or(1, |rule| rule.key.len()),
-            touched: Vec::new(),
-        })
-    }
-
-    fn identify(&self, row: RegisterRow) -> (Value, Identity, crate::ids::KeyedHash) {
-        let identity = Identity {
-            key: row.key,
-            since: row.since.filter(|since| *since != Value::Null),
-        };
-        let who = self.recogniser.who(&identity);
-        (row.token, identity, who)
-    }
-
-    /// Finds out whom a token means, if the register has it.
-    fn look_up(
-        &self,
-        repository: &Repository,
-        database: &Database,
-        token: ValueRef<'_>,
-        known: &mut HashMap<Value, Met>,
-    ) -> Outcome<()> {
-        let token = token.to_value();
-        if known.contains_key(&token) {
-            return Ok(());
-        }
-        let key = match self.columns {
-            1 => Some(CustomerKey(vec![token.clone()])),
-            columns => key_of(token.as_ref(), columns),
-        };
-        let Some(key) = key else { return Ok(()) };
-        let Some(row) = database.holder(&key)? else {
-            return Ok(());
-        };
-        let (_, identity, who) = self.identify(row);
-        let living = repository
-            .catalog
-            .recognised(&self.recogniser.key(&identity.key), &who)?;
-        let met = match (living, self.erased.get(&who)) {
-            (Some(domain), _) => Met {
-                domain,
-                erased: false,
-            },
-            (None, Some(domain)) => Met {
-                domain: *domain,
-                erased: true,
-            },
-            (None, None) => {
-                return Err(Failure::new(
-                    "a customer is in the register of whom no note tells",
-                ));
-            }
-        };
-        known.insert(token, met);
-        Ok(())
-    }
-}
-
-/// Notes since when the register lacks those who held the keys that were touched, and who is back in it.
-fn note_missing(
-    repository: &mut Repository,
-    holders: &HashSet<Domain>,
-    found: &HashSet<Domain>,
-) -> Outcome<()> {
-    let mut changes = Vec::new();
-    for domain in holders.union(found) {
-        let missing = repository.catalog.life(*domain)?.missing;
-        match (found.contains(domain), missing) {
-            (true, Some(_)) => changes.push((*domain, None)),
-            (false, None) => changes.push((*domain, Some(Timestamp::now()))),
-            _ => {}
-        }
-    }
-    if changes.is_empty() {
-        return Ok(());
-    }
-    repository.catalog.change(|change| -> Outcome<()> {
-        for (domain, since) in changes {
-            change.set_missing(domain, since)?;
-        }
-        Ok(())
-    })
 }
