@@ -139,20 +139,19 @@ impl Forgotten {
 
 /// The key of the register's row that has a token.
 pub fn key_of(token: ValueRef<'_>, columns: usize) -> Option<CustomerKey> {
-    let values = match columns {
+    values_of(token, columns).map(CustomerKey)
+}
+
+fn values_of(token: ValueRef<'_>, columns: usize) -> Option<Vec<Value>> {
+    match columns {
         1 => Some(vec![token.to_value()]),
         _ => composite(token),
-    };
-    values.map(CustomerKey)
+    }
 }
 
 /// The keys that a token can mean, in the register's own source if there is a `form`.
 fn keys(token: ValueRef<'_>, columns: usize, form: Option<&KeyForm>) -> Vec<CustomerKey> {
-    let values = match columns > 1 {
-        true => composite(token),
-        false => Some(vec![token.to_value()]),
-    };
-    let Some(values) = values else {
+    let Some(values) = values_of(token, columns) else {
         return Vec::new();
     };
     let all = match form {

@@ -24,7 +24,7 @@ use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::schema::{Schema, Table};
 use crate::source::sqlite::{Database, KeyForm, SqliteError, Trouble};
-use crate::source::{Owner, Row, class_of};
+use crate::source::{Owner, Row};
 use crate::spill::{Sorted, Sorter};
 use crate::value::{CustomerKey, Value, ValueRef};
 
@@ -275,15 +275,7 @@ impl Gatherer {
         report: &dyn Report,
     ) -> Outcome<Vec<TableState>> {
         let form = database.key_form()?;
-        let class = |table: &Table| {
-            class_of(table, |name| numbers.by_class.get(name).copied())
-                .ok_or_else(|| Failure::new(format!("table {:?} has no class", table.name)))
-        };
-        let classes = schema
-            .tables
-            .iter()
-            .map(class)
-            .collect::<Outcome<Vec<_>>>()?;
+        let classes = numbers.classes_of(schema)?;
         let mut keys = repository.keyring.forest.walker();
         let mut states = Vec::new();
         for (index, table) in schema.tables.iter().enumerate() {

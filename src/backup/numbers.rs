@@ -8,7 +8,8 @@ use crate::ids::{Class, Domain, KeyedHash};
 use crate::manifest::TableState;
 use crate::repo::Repository;
 use crate::repo::state::StateDir;
-use crate::schema::{Ownership, Table};
+use crate::schema::{Ownership, Schema, Table};
+use crate::source::class_of;
 use crate::source::sqlite::Database;
 
 /// The numbers of what the configuration and the schemas name.
@@ -19,6 +20,17 @@ pub struct Numbers {
     pub by_class: HashMap<String, Class>,
     /// The sources, in the order in which they were opened.
     pub sources: Vec<NumberedSource>,
+}
+
+impl Numbers {
+    /// The class of each table of a source, in the order of its schema.
+    pub fn classes_of(&self, schema: &Schema) -> Outcome<Vec<Class>> {
+        let class = |table: &Table| {
+            class_of(table, |name| self.by_class.get(name).copied())
+                .ok_or_else(|| Failure::new(format!("table {:?} has no class", table.name)))
+        };
+        schema.tables.iter().map(class).collect()
+    }
 }
 
 /// A source's number, and those of its tables in the order of its schema.

@@ -11,7 +11,7 @@ use crate::piece::Identity;
 use crate::repo::{Recogniser, Repository};
 use crate::source::RegisterRow;
 use crate::source::sqlite::Database;
-use crate::value::{CustomerKey, Value, ValueRef};
+use crate::value::{Value, ValueRef};
 
 /// Customers who were not touched, and are referred to.
 pub(super) struct Others {
@@ -58,11 +58,9 @@ impl Others {
         if known.contains_key(&token) {
             return Ok(());
         }
-        let key = match self.columns {
-            1 => Some(CustomerKey(vec![token.clone()])),
-            columns => key_of(token.as_ref(), columns),
+        let Some(key) = key_of(token.as_ref(), self.columns) else {
+            return Ok(());
         };
-        let Some(key) = key else { return Ok(()) };
         let Some(row) = database.holder(&key)? else {
             return Ok(());
         };

@@ -11,7 +11,7 @@ use crate::backup::dangling::key_of;
 use crate::backup::numbers::{Numbers, number};
 use crate::backup::tracked;
 use crate::config::Source;
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
 use crate::ids::{Class, Domain};
 use crate::manifest::{Manifest, SourceState, TableState};
 use crate::page::Entry;
@@ -21,9 +21,9 @@ use crate::repo::objects::Fetcher;
 use crate::repo::some::entries_of;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
-use crate::schema::{Ownership, Table};
+use crate::schema::Ownership;
 use crate::source::sqlite::{Database, Noted, Part, Touched};
-use crate::source::{Owner, RegisterRow, Row, class_of};
+use crate::source::{Owner, RegisterRow, Row};
 use crate::value::ValueRef;
 
 /// Whose rows are gathered.
@@ -236,15 +236,7 @@ impl Few<'_> {
         report: &dyn Report,
     ) -> Outcome<u64> {
         let schema = database.schema();
-        let class = |table: &Table| {
-            class_of(table, |name| self.numbers.by_class.get(name).copied())
-                .ok_or_else(|| Failure::new(format!("table {:?} has no class", table.name)))
-        };
-        let classes = schema
-            .tables
-            .iter()
-            .map(class)
-            .collect::<Outcome<Vec<_>>>()?;
+        let classes = self.numbers.classes_of(schema)?;
         let form = database.key_form()?;
         let mut keys = repository.keyring.forest.walker();
         let mut bytes = 0;
@@ -284,13 +276,11 @@ impl Few<'_> {
         read_bytes: u64,
     ) -> Outcome<GatheredSome> {
         let (gatherer, number) = (self.gatherer, self.numbers.sources[0].number);
-        let register = database
-            .schema()
-            .tables
-            .iter()
-            .find(|table| table.ownership == Ownership::Register);
-        let class = register
-            .and_then(|table| class_of(table, |name| self.numbers.by_class.get(name).copied()));
+        let schema = database.schema().clone();
+        let classes = self.numbers.classes_of(&schema)?;
+        let mut tables = schema.tables.iter().zip(&classes);
+        let register = tables.find(|(table, _)| table.ownership == Ownership::Register);
+        let class = register.map(|(_, class)| *class);
         let was = before
             .iter()
             .filter(|entry| entry.source == number && Some(entry.domain.class) == class);
@@ -306,7 +296,6 @@ impl Few<'_> {
             .flat_map(|entry| entry.pieces.iter().flatten())
             .map(|piece| u64::from(piece.rows))
             .sum();
-        let schema = database.schema().clone();
         // How many rows each table has is not counted anew.
         let tables = self.numbers.sources[0].tables.iter().map(|table| {
             let before = self
