@@ -444,6 +444,16 @@ impl Evidence {
         places
     }
 
+    /// The stores that somebody has given up, by name.
+    pub(super) fn given_up(&self, voided: &[Voided]) -> BTreeSet<&str> {
+        let entries = self.entries_that_count(voided);
+        let names = entries.filter_map(|(_, entry)| match &entry.event {
+            Event::GivenUp { store } => Some(store.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+
     /// The stores that are known, by name, with their addresses.
     pub(super) fn known_stores(&self, voided: &[Voided]) -> BTreeMap<String, String> {
         let mut known = BTreeMap::new();

@@ -259,6 +259,12 @@ fn told(place: &Place, decided: Decided, repository: &Repository) -> Outcome<Rec
     })
 }
 
+fn no_such_store(name: &StoreName, known: impl Iterator<Item = String>) -> Failure {
+    let what = format!("there is no store {:?} to be given up", name.as_str());
+    let known: Vec<_> = known.collect();
+    Failure::of(FailureKind::NotFound, what).hint(format!("known: {}", known.join(", ")))
+}
+
 fn give_up(repository: &mut Repository, names: &[StoreName]) -> Outcome<()> {
     let unread = repository.unread()?;
     for name in names {
@@ -266,11 +272,8 @@ fn give_up(repository: &mut Repository, names: &[StoreName]) -> Outcome<()> {
             if repository.catalog.key_places()?.contains_key(name.as_str()) {
                 continue;
             }
-            let what = format!("there is no store {:?} to be given up", name.as_str());
             let known = repository.catalog.key_places()?.into_keys();
-            let known: Vec<_> = known.collect();
-            return Err(Failure::of(FailureKind::NotFound, what)
-                .hint(format!("known: {}", known.join(", "))));
+            return Err(no_such_store(name, known));
         }
         repository.decide(Event::GivenUp {
             store: name.to_string(),
@@ -457,13 +460,15 @@ fn decide(
     }
     let recipients = evidence.recipients(&voided);
     let known = evidence.known_stores(&voided);
-    for name in &wanted.give_up {
-        if !known.contains_key(name.as_str()) {
-            let what = format!("there is no store {:?} to be given up", name.as_str());
-            let known: Vec<_> = known.into_keys().collect();
-            return Err(Failure::of(FailureKind::NotFound, what)
-                .hint(format!("known: {}", known.join(", "))));
-        }
+    let given_up = evidence.given_up(&voided);
+    let mut give_up = wanted.give_up.clone();
+    // A recovery before this one may have come that far.
+    give_up.retain(|name| known.contains_key(name.as_str()) || !given_up.contains(name.as_str()));
+    if let Some(name) = give_up
+        .iter()
+        .find(|name| !known.contains_key(name.as_str()))
+    {
+        return Err(no_such_store(name, known.into_keys()));
     }
     let newest = evidence.snapshots.values().next_back().ok_or_else(|| {
         Failure::new("there is no snapshot in any store that was read")

@@ -137,17 +137,24 @@ impl Repository {
         });
         let certificates: Vec<_> = certificates.collect::<Outcome<_>>()?;
         let (log, sole, state) = (&self.log, self.sole_writer()?, &self.state);
+        let keyring = self.keyring.path();
+        let age = Bytes::from(self.host.age(self.inc(), self.keyring.epoch)?);
         let taken = self.taken()?;
         let former = self.former().iter().map(|f| f.position);
         let former: Vec<_> = former
             .map(|position| taken.get(&position.inc).copied().unwrap_or(position))
             .collect();
+        let opens = !former.is_empty() && log.position().len == 0;
         let levelled = on_all(&self.stores, |store| -> Outcome<()> {
             if is_new(store) {
                 store.put_new(certificate::ROOT, root.clone())?;
             }
             // A store that is known lacks none, unless a recovery has just given this incarnation one.
             if is_new(store) || !former.is_empty() {
+                // Keys first: a certificate without them would keep every recovery after this one out.
+                if opens {
+                    place_keyring(store, &keyring, &age)?;
+                }
                 for (path, bytes) in &certificates {
                     store.put_new(path, bytes.clone())?;
                 }
