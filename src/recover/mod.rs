@@ -163,7 +163,9 @@ fn open(
     note_identity(&mut repository, &wanted.identity, offline)?;
     give_up(&mut repository, &decided.give_up)?;
     place.end()?;
-    told(place, decided, &repository)
+    let mut recovered = told(place, decided, &repository)?;
+    recovered.notes.extend(lacking_sources(&repository));
+    Ok(recovered)
 }
 
 /// Notes that an identity was used on this host: as long as it lies here, no erasure is final.
@@ -194,6 +196,7 @@ fn finish(place: &Place, wanted: &Wanted, runtime: &Handle) -> Outcome<Recovered
     give_up(&mut repository, &wanted.give_up)?;
     place.end()?;
     let mut recovered = told(place, Decided::default(), &repository)?;
+    recovered.notes.extend(lacking_sources(&repository));
     recovered.is_finished = true;
     Ok(recovered)
 }
@@ -234,16 +237,6 @@ fn told(place: &Place, decided: Decided, repository: &Repository) -> Outcome<Rec
             why.unwrap_or_else(|| "it cannot be reached".to_owned()),
         ));
     }
-    let mut notes = decided.notes;
-    for source in &repository.config.sources {
-        if !source.path.exists() {
-            let path = source.path.display();
-            notes.push(format!(
-                "source {} is not there: {path} (restore it, and put its path into the configuration)",
-                source.name
-            ));
-        }
-    }
     Ok(Recovered {
         config: place.config().to_owned(),
         snapshots: snapshots.len() as u64,
@@ -253,10 +246,24 @@ fn told(place: &Place, decided: Decided, repository: &Repository) -> Outcome<Rec
         unread,
         voided: decided.void_words,
         lost: decided.lost,
-        notes,
+        notes: decided.notes,
         restored: None,
         is_finished: false,
     })
+}
+
+/// The sources of the configuration that are not on this machine, in words.
+fn lacking_sources(repository: &Repository) -> Vec<String> {
+    let sources = repository.config.sources.iter();
+    let lacking = sources.filter(|source| !source.path.exists());
+    let words = lacking.map(|source| {
+        let path = source.path.display();
+        format!(
+            "source {} is not there: {path} (restore it, and put its path into the configuration)",
+            source.name
+        )
+    });
+    words.collect()
 }
 
 fn no_such_store(name: &StoreName, known: impl Iterator<Item = String>) -> Failure {
@@ -359,11 +366,15 @@ fn look(
         keys: true,
         options: options.iter().cloned().collect(),
     };
-    Seen::look(
-        open_store(&store, false, runtime)?,
-        url.to_string(),
-        offline,
-    )
+    let opened = open_store(&store, false, runtime).map_err(|error| {
+        let failure = Failure::from(error);
+        match failure.next_step() {
+            Some(_) => failure,
+            None => failure
+                .hint("name a store that is there: its address stands on the page in the binder"),
+        }
+    })?;
+    Seen::look(opened, url.to_string(), offline)
 }
 
 /// A store that was named by its address alone has the name that it had, if it lies where it lay.

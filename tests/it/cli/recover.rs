@@ -82,7 +82,10 @@ fn what_is_typed_wrong_is_told() {
     }
     let (code, said) = place.failure(&["recover", "--store", &to, "--identity", &key, "--to", &to]);
     assert_eq!(code, 1);
-    assert!(said.contains("cannot open"), "{said}");
+    assert!(
+        said.contains("cannot open") && said.contains("hint: name a store that is there"),
+        "{said}"
+    );
     assert!(!place.at("new").exists());
     let own = place.path(".");
     let (code, _) = place.failure(&[
