@@ -4,7 +4,6 @@
 //! fails on the way is left *behind*; the snapshot exists when one store has all of it.
 
 use std::sync::Arc;
-use std::thread;
 
 use crate::clock::Timestamp;
 use crate::error::{Failure, Outcome};
@@ -31,20 +30,19 @@ mod mend;
 mod numbers;
 mod packing;
 mod publish;
+mod storing;
 #[cfg(test)]
 mod tests;
 mod tracked;
 mod uploads;
 
 pub use admission::{New, admit};
-use compare::{Changes, Comparer, Earlier, Sources};
+use compare::Sources;
 use dictionary::Sample;
 pub use fill::{Copied, Level, kept, level};
 use gather::{Before, Gathered, GatheredSome, gather, gather_some};
-use line::{Awaited, Line};
-use packing::{Packed, Packer};
 pub use publish::{Swept, resume, sweep};
-use uploads::Uploads;
+use storing::{Goods, store};
 
 /// How a snapshot went.
 pub struct Taken {
@@ -295,8 +293,7 @@ struct Written {
     missed: Option<u64>,
 }
 
-/// Compares, seals and stores: the main thread cuts pieces and compares, as many threads as there
-/// are cores compress, one seals and packs, and one per store writes.
+/// Stores what was gathered, and says what the manifest is to say of it.
 fn write(
     repository: &mut Repository,
     (gathered, earlier): (Gathered, Option<Vec<Entry>>),
@@ -304,91 +301,55 @@ fn write(
     level: &Level,
     report: &dyn Report,
 ) -> Outcome<Written> {
-    let meta = repository.meta()?;
     let next = repository
         .catalog
         .change(|change| -> Outcome<_> { Ok((change.next_customer()?, change.next_own()?)) })?;
-    let Gathered {
-        sorted,
-        sample,
-        ranks,
-        mut sources,
-        carried,
-        classes,
-        customers,
-        rows,
-        other_rows,
-        read_bytes,
-        noted,
-        ..
-    } = gathered;
-    let known = basis.dictionary.clone();
-    let counted = || sample.and_then(Sample::dictionary).map(Arc::new);
-    let fetcher = repository.fetcher(&level.stores);
-    let register = sources.first().map_or(0, |source| source.number);
-    let forest = &repository.keyring.forest;
-    let (changes, missed, packed, stored_bytes, (whole, failed)) = thread::scope(|scope| {
-        let dictionary = Awaited::begin(scope, || known.or_else(counted));
-        let (line, ends) = Line::start(scope, dictionary);
-        let uploads = Uploads::start(scope, &level.stores);
-        let (id, inc, state) = (repository.id(), repository.inc(), &repository.state);
-        let packer = Packer::new(id, inc, forest, &meta, state, uploads)?;
-        let packing = scope.spawn(move || packer.run(&ends));
-        let before = match (earlier, &basis.view) {
-            (Some(earlier), _) => Earlier::Some(earlier.into_iter()),
-            (None, Some(view)) => Earlier::All(view.entries(&fetcher, id)?),
-            (None, None) => Earlier::Nothing,
-        };
-        let kept: Vec<u32> = carried.iter().map(|source| source.number).collect();
-        let sources = Sources { register, kept };
-        let comparer = Comparer::new(forest, line, before, basis.full, &level.packs, sources)?;
-        let counted = noted.is_some();
-        let compared = comparer.expecting(noted).run(sorted, &ranks, rows, report);
-        let packed = packing
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // If the packer failed, the comparer did as well, and the packer knows why.
-        let (packed, uploads): (Packed, Uploads<'_>) = packed?;
-        let changes: Changes = compared?;
-        let missed = counted.then_some(changes.missed);
-        let bytes = uploads.bytes;
-        Ok::<_, Failure>((changes, missed, packed, bytes, uploads.finish()))
-    })?;
-    sources.extend(carried);
-    let totals = Totals {
-        customers,
-        rows: rows + other_rows,
-        plain_bytes: packed.plain_bytes,
-        changed: changes.changed,
-        removed: changes.removed,
-        read_bytes,
-        stored_bytes,
+    let mut sources = gathered.sources;
+    let goods = Goods {
+        sorted: gathered.sorted,
+        sample: gathered.sample,
+        ranks: gathered.ranks,
+        rows: gathered.rows,
+        noted: gathered.noted,
+        earlier,
+        sources: Sources {
+            register: sources.first().map_or(0, |source| source.number),
+            kept: gathered.carried.iter().map(|kept| kept.number).collect(),
+        },
     };
-    let failed = failed
-        .into_iter()
-        .map(|(store, failure)| (store.name().clone(), failure));
+    let stored = store(repository, goods, basis, level, report)?;
+    sources.extend(gathered.carried);
+    let totals = Totals {
+        customers: gathered.customers,
+        rows: gathered.rows + gathered.other_rows,
+        plain_bytes: stored.packed.plain_bytes,
+        changed: stored.changes.changed,
+        removed: stored.changes.removed,
+        read_bytes: gathered.read_bytes,
+        stored_bytes: stored.bytes,
+    };
     Ok(Written {
         manifest: Manifest {
             kind: basis.kind(),
             base: basis.number,
             started: Timestamp(0),
             finished: Timestamp(0),
-            pages: packed.pages,
-            packs: packed.packs,
+            pages: stored.packed.pages,
+            packs: stored.packed.packs,
             sources,
-            classes,
+            classes: gathered.classes,
             totals,
             journal: Vec::new(),
             next_customer: next.0,
             next_own: next.1,
             config: String::new(),
         },
-        whole,
-        failed: failed.collect(),
+        whole: stored.whole,
+        failed: stored.failed,
         left_out: gathered.left_out,
         dangling: gathered.dangling,
         unsettled: gathered.unsettled,
-        missed,
+        missed: stored.missed,
     })
 }
 
