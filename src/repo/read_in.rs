@@ -163,17 +163,18 @@ impl Repository {
             fsx::write(&own, bytes)?;
             taken.insert(position.inc, *position);
         }
-        for (id, bytes) in &beyond.manifests {
-            let own = self.state.object(Chain::Manifest, id.inc, id.number);
-            fsx::create_dir(own.parent().unwrap_or(self.state.path()))?;
-            fsx::write(&own, bytes)?;
-        }
         for (_, _, entry) in beyond.entries {
             if self.is_news(&entry.event)? {
                 self.record(entry.event)?;
                 self.apply_to_catalog()?;
                 self.keyring.forest.puncture(&self.log.erased_recently());
             }
+        }
+        // Only now: whoever was let in again there would be taken for one who stands in a snapshot though erased.
+        for (id, bytes) in &beyond.manifests {
+            let own = self.state.object(Chain::Manifest, id.inc, id.number);
+            fsx::create_dir(own.parent().unwrap_or(self.state.path()))?;
+            fsx::write(&own, bytes)?;
         }
         if !beyond.manifests.is_empty() {
             self.enter_missing()?;
@@ -262,12 +263,39 @@ impl Repository {
                 let id = SnapshotId { inc, number };
                 if !known.contains(&id) && !pruned.contains_key(&number) {
                     let bytes = store.get(path, object::MAX)?;
-                    read_manifest(self, id, &bytes).failed_to(|| format!("read {path}"))?;
+                    let manifest =
+                        read_manifest(self, id, &bytes).failed_to(|| format!("read {path}"))?;
+                    for position in &manifest.journal {
+                        self.check_known(position, &beyond)
+                            .failed_to(|| format!("rely on {path}"))?;
+                    }
                     beyond.manifests.push((id, bytes));
                 }
             }
         }
         Ok(beyond)
+    }
+
+    /// That an entry which a snapshot was taken after is here, or in the store. The entries that a store lacks may
+    /// say who in that snapshot is erased.
+    fn check_known(&self, position: &Position, beyond: &Beyond) -> Outcome<()> {
+        let Position { inc, len, hash } = *position;
+        let mut there = beyond.entries.iter().map(|(position, ..)| position);
+        if len == 0 || there.any(|it| it == position) {
+            return Ok(());
+        }
+        let own = self.state.object(Chain::Journal, inc, len);
+        match fsx::read_if_there(&own, object::MAX)? {
+            Some(bytes) if object::hash(&bytes) == hash => Ok(()),
+            _ => {
+                let what = format!(
+                    "it was taken after entry {len} of the journal of incarnation {inc}, which is lost here"
+                );
+                Err(Failure::new(what).hint(
+                    "the store's journal was cut short: bring back a store that has all of it, or give this one up",
+                ))
+            }
+        }
     }
 
     fn entries_beyond_former(

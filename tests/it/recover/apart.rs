@@ -372,3 +372,60 @@ fn no_old_host_erases_whoever_is_held_here_or_lifts_the_hold() {
     release(&host, both);
     host.forget(both).unwrap();
 }
+
+#[test]
+fn a_store_that_comes_back_with_a_shorter_journal_is_left_out() {
+    let world = world();
+    let (gone, lost) = (someone(&world, 3), someone(&world, 5));
+    let host = Host::first(&world);
+    away(&world, "near");
+    host.forget(gone).unwrap();
+    host.snapshot();
+    back(&world, "near");
+    away(&world, "far");
+    let made = recover(&world, &wanted(&world, &["near"], "new")).unwrap();
+    let host = Host {
+        world: &world,
+        config: made.config,
+    };
+    back(&world, "far");
+    // What the last snapshot was taken after is not in the store any more: it may have been an erasure.
+    let known = |store: &str| crate::support::raw::files(&world.dir().join(store));
+    let names = |store: &str| -> Vec<_> {
+        let paths = known(store).into_iter();
+        paths
+            .map(|path| path.file_name().unwrap().to_owned())
+            .collect()
+    };
+    let near = names("stores/near/journal");
+    let beyond: Vec<_> = known("stores/far/journal")
+        .into_iter()
+        .filter(|path| !near.contains(&path.file_name().unwrap().to_owned()))
+        .map(|path| (fs::read(&path).unwrap(), path))
+        .collect();
+    assert!(!beyond.is_empty());
+    for (_, path) in &beyond {
+        fs::remove_file(path).unwrap();
+    }
+    let repository = host.change();
+    let failure = &repository.absent[&"far".parse().unwrap()];
+    let said = [vec![failure.to_string()], failure.causes()]
+        .concat()
+        .join(": ");
+    assert!(said.contains("which is lost here"), "{said}");
+    assert_eq!(repository.catalog.snapshots().unwrap().len(), 2);
+    drop(repository);
+    assert_eq!(
+        host.forget(lost).err().unwrap().kind(),
+        FailureKind::Refused
+    );
+    // With them it is taken in.
+    for (bytes, path) in &beyond {
+        fs::write(path, bytes).unwrap();
+    }
+    assert!(host.change().absent.is_empty());
+    assert_eq!(host.snapshots().len(), 3);
+    for at in 0..3 {
+        assert!(!host.gives_back(gone, Some(at)) && host.gives_back(lost, Some(at)));
+    }
+}
