@@ -208,9 +208,7 @@ fn opened(checked: &mut Checked, repository: &Repository) -> Outcome<()> {
     let known = repository.catalog.key_places()?;
     for (name, place) in &known {
         let mut configured = repository.config.stores.iter();
-        if !configured
-            .any(|store| store.name.as_str() == name || store.url.to_string() == place.url)
-        {
+        if !configured.any(|store| store.name.as_str() == name || store.address() == place.url) {
             let what = format!(
                 "store {name:?} ({}) is not in the configuration any more, and may hold a keyring",
                 place.url

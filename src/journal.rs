@@ -189,7 +189,7 @@ pub enum Event {
         /// The store's name in the configuration.
         #[n(0)]
         name: String,
-        /// Its address.
+        /// Its address: the URL, and behind it `?endpoint=` with the server of a bucket that is not Amazon's.
         #[n(1)]
         url: String,
     },
@@ -308,6 +308,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether it is a hold.
+    pub fn is_hold(&self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
+
     /// What it is, in words that name nobody.
     pub fn words(&self) -> &'static str {
         match self {

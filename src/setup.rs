@@ -164,7 +164,7 @@ fn told(
     recovery_key: Option<PathBuf>,
     is_new: bool,
 ) -> Made {
-    let stores = planned.draft.stores.iter();
+    let stores = repository.config.stores.iter();
     let source = planned.draft.sources.into_iter().next();
     let (owned, listed, mut notes) = source.map_or_else(Default::default, |source| {
         (source.owned, source.shared, source.notes)
@@ -180,7 +180,7 @@ fn told(
         recipients: planned.draft.recipients,
         recovery_key,
         stores: stores
-            .map(|store| (store.name.to_string(), store.url.clone()))
+            .map(|store| (store.name.to_string(), store.address()))
             .collect(),
         is_new,
         owned,

@@ -1,10 +1,11 @@
 //! Puts a configuration into another place: after a recovery, on another machine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, Table, value};
+use toml_edit::{DocumentMut, InlineTable, Item, Table, Value, value};
 
-use super::{ConfigError, Problem, recipients};
+use super::{ConfigError, Problem, Store, recipients};
 
 /// What is another than it was.
 pub struct Relocation<'a> {
@@ -18,8 +19,9 @@ pub struct Relocation<'a> {
     pub recipients: &'a [String],
     /// The stores that are left out, by name.
     pub drops: &'a dyn Fn(&str) -> bool,
-    /// Stores that are added, unless they are there, by name and URL.
-    pub stores: Vec<(String, String)>,
+    /// Stores that are added, unless they are there. Those that are there get the options that they have here
+    /// beside their own.
+    pub stores: Vec<Store>,
 }
 
 /// Changes what is another, and leaves everything else as it was, comments included.
@@ -46,17 +48,44 @@ pub fn relocate(path: &Path, text: &str, to: &Relocation<'_>) -> Result<String, 
         let name = store.get("name").and_then(Item::as_str);
         !name.is_some_and(to.drops)
     });
-    for (name, url) in &to.stores {
-        let is_there = |store: &Table| store.get("name").and_then(Item::as_str) == Some(name);
-        if stores.iter().any(is_there) {
-            continue;
+    for store in &to.stores {
+        let name = store.name.as_str();
+        let is_there = |table: &Table| table.get("name").and_then(Item::as_str) == Some(name);
+        if !stores.iter().any(is_there) {
+            let mut table = Table::new();
+            table["name"] = value(name);
+            table["url"] = value(store.url.as_str());
+            stores.push(table);
         }
-        let mut store = Table::new();
-        store["name"] = value(name);
-        store["url"] = value(url);
-        stores.push(store);
+        if let Some(table) = stores.iter_mut().find(|table| is_there(table)) {
+            set_options(table, &store.options);
+        }
     }
     Ok(document.to_string())
+}
+
+/// Sets those options that are another, and keeps the others.
+fn set_options(store: &mut Table, options: &BTreeMap<String, String>) {
+    for (key, text) in options {
+        let there = store.get("options").and_then(|options| options.get(key));
+        if there.is_some_and(|there| is_same(there, text)) {
+            continue;
+        }
+        let there = store
+            .entry("options")
+            .or_insert_with(|| value(InlineTable::new()));
+        there[key] = value(text);
+    }
+}
+
+/// Whether an option says what the text says: a number may stand there as one.
+fn is_same(there: &Item, text: &str) -> bool {
+    match there.as_value() {
+        Some(Value::String(there)) => there.value() == text,
+        Some(Value::Integer(there)) => there.value().to_string() == text,
+        Some(Value::Boolean(there)) => there.value().to_string() == text,
+        _ => false,
+    }
 }
 
 /// Sets a value, and keeps the comment behind it.
@@ -88,7 +117,10 @@ fn refused(path: &Path, what: &str) -> ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
+    use crate::config::StorePlace;
 
     #[test]
     fn what_is_elsewhere_is_changed_and_nothing_else() {
@@ -96,21 +128,48 @@ mod tests {
         let text = format!(
             "# ours\nstate_dir = \"/old\" # here\n[keys]\nrecovery = [\"{recipient}\"] # in the safe\n\
              [admin]\nsocket = \"/old/admin.sock\"\n[[store]]\nname = \"near\" # disk\nurl = \"file:///near\"\n\
-             [[store]]\nname = \"far\"\nurl = \"file:///far\"\n"
+             [[store]]\nname = \"far\"\nurl = \"file:///far\"\n\
+             [[store]]\nname = \"away\"\nurl = \"s3://b/x\"\n\
+             options = {{ region = \"r\", max_retries = 3, ca_file = \"/old/ca\" }} # Rome\n"
         );
+        let store = |name: &str, url: &str, options: &[(&str, &str)]| {
+            let url = Url::parse(url).unwrap();
+            let options = options
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            Store {
+                name: name.parse().unwrap(),
+                place: StorePlace::of(&url).unwrap(),
+                url,
+                keys: true,
+                options: options.collect(),
+            }
+        };
+        let here = [
+            ("region", "r"),
+            ("max_retries", "3"),
+            ("ca_file", "/new/ca"),
+        ];
         let to = Relocation {
             state_dir: Path::new("/new/state"),
             host_key: Path::new("/new/host.key"),
             socket: Path::new("/new/admin.sock"),
             recipients: std::slice::from_ref(&recipient),
             drops: &|name| name == "far",
-            stores: vec![("usb".into(), "file:///usb".into())],
+            stores: vec![
+                store("away", "s3://b/x", &here),
+                store("usb", "file:///usb", &[]),
+                store("new", "s3://c", &[("endpoint", "http://h:1")]),
+            ],
         };
         let relocated = relocate(Path::new("/new/tenure.toml"), &text, &to).unwrap();
         let expected = format!(
             "# ours\nstate_dir = \"/new/state\" # here\n[keys]\nrecovery = [\"{recipient}\"] # in the safe\n\
              host = \"/new/host.key\"\n[admin]\nsocket = \"/new/admin.sock\"\n[[store]]\nname = \"near\" # disk\n\
-             url = \"file:///near\"\n\n[[store]]\nname = \"usb\"\nurl = \"file:///usb\"\n"
+             url = \"file:///near\"\n[[store]]\nname = \"away\"\nurl = \"s3://b/x\"\n\
+             options = {{ region = \"r\", max_retries = 3, ca_file = \"/new/ca\" }} # Rome\n\n\
+             [[store]]\nname = \"usb\"\nurl = \"file:///usb\"\n\n\
+             [[store]]\nname = \"new\"\nurl = \"s3://c\"\noptions = {{ endpoint = \"http://h:1\" }}\n"
         );
         assert_eq!(relocated, expected);
         let twice = relocate(Path::new("/x"), "store = 1", &to);

@@ -139,6 +139,20 @@ fn meant(key: &str) -> String {
     }
 }
 
+/// The server that options name, without a slash at its end. Of two the one for S3 alone counts, as for the
+/// library.
+pub(super) fn endpoint(options: &BTreeMap<String, String>) -> Option<&str> {
+    let named = |wanted: AmazonS3ConfigKey| {
+        let mut options = options.iter();
+        let found = options.find(|(key, _)| {
+            key.parse()
+                .is_ok_and(|key: AmazonS3ConfigKey| key == wanted)
+        });
+        found.map(|(_, value)| value.trim_end_matches('/'))
+    };
+    named(AmazonS3ConfigKey::S3Endpoint).or_else(|| named(AmazonS3ConfigKey::Endpoint))
+}
+
 /// Whether an option of this name holds a secret.
 pub fn holds_secret(key: &str) -> bool {
     const SECRET: [&str; 6] = [

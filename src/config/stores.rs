@@ -150,10 +150,6 @@ fn store(
 
 /// That no store in a bucket lies in another one. The same bucket behind another server is another.
 fn apart(check: &mut Check<'_, '_>, file: &raw::File, stores: &[Store]) {
-    let server = |store: &Store| {
-        let option = |name: &str| store.options.get(name).cloned();
-        option("endpoint").or_else(|| option("aws_endpoint"))
-    };
     let place = |store: &Store| match &store.place {
         StorePlace::S3 { bucket, prefix } => Some(match prefix.as_str() {
             "" => format!("{bucket}/"),
@@ -167,7 +163,7 @@ fn apart(check: &mut Check<'_, '_>, file: &raw::File, stores: &[Store]) {
                 return false;
             };
             let nested = inside.starts_with(&outside) && (inside != outside || at > *other);
-            at != *other && nested && server(inner) == server(outer)
+            at != *other && nested && inner.endpoint() == outer.endpoint()
         };
         let Some((_, outer)) = stores.iter().enumerate().find(within) else {
             continue;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Cron, Period};
+use super::{Cron, Period, store_options};
 use crate::ids::{SourceName, StoreName};
 use crate::rules::Rules;
 use crate::value::Value;
@@ -99,6 +99,42 @@ impl Store {
             StorePlace::S3 { .. } | StorePlace::Memory(_) => None,
         }
     }
+
+    /// Where it lies, in the one spelling that every store in this place has, and no other: its URL, and behind
+    /// a `?` the server where that is not Amazon's. `--store` understands it.
+    pub fn address(&self) -> String {
+        match &self.place {
+            StorePlace::Directory(path) => {
+                let plain: PathBuf = path.components().collect();
+                Url::from_file_path(plain).map_or_else(|()| self.url.to_string(), String::from)
+            }
+            StorePlace::Memory(_) => self.url.to_string(),
+            StorePlace::S3 { bucket, prefix } => {
+                let place = match prefix.as_str() {
+                    "" => format!("s3://{bucket}"),
+                    prefix => format!("s3://{bucket}/{prefix}"),
+                };
+                match self.endpoint() {
+                    Some(endpoint) => format!("{place}?endpoint={}", in_query(endpoint)),
+                    None => place,
+                }
+            }
+        }
+    }
+
+    /// The server of a store in S3 that is not at Amazon's, without a slash at its end.
+    pub fn endpoint(&self) -> Option<&str> {
+        store_options::endpoint(&self.options)
+    }
+}
+
+/// A text as it stands in a query, with what would be read otherwise escaped.
+fn in_query(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        '%' | '&' | '+' | '#' | ' ' => format!("%{:02X}", u32::from(c)),
+        c => c.to_string(),
+    });
+    escaped.collect()
 }
 
 /// `[snapshots]`: what is kept, and for how long what is dead stays.
@@ -292,4 +328,42 @@ pub enum AtEnd {
     Erase,
     /// A person decides.
     Review,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::spec::StoreSpec;
+
+    #[test]
+    fn a_place_has_one_address_that_names_it() {
+        for (text, address) in [
+            ("/srv/backup/", "file:///srv/backup"),
+            ("file:///srv/backup/", "file:///srv/backup"),
+            ("file:///srv/Backup%201", "file:///srv/Backup%201"),
+            ("s3://acme/tenure/?region=x", "s3://acme/tenure"),
+            ("s3://acme", "s3://acme"),
+            (
+                "s3://acme/x?aws_endpoint=https://h:1/&region=x",
+                "s3://acme/x?endpoint=https://h:1",
+            ),
+            (
+                "s3://acme/x?endpoint=https://h/%2526%2B",
+                "s3://acme/x?endpoint=https://h/%2526%2B",
+            ),
+        ] {
+            let store = |text: &str| {
+                let spec: StoreSpec = text.parse().unwrap();
+                Store {
+                    name: spec.name(),
+                    place: StorePlace::of(&spec.url).unwrap(),
+                    url: spec.url,
+                    keys: true,
+                    options: spec.options.into_iter().collect(),
+                }
+            };
+            assert_eq!(store(text).address(), address, "{text}");
+            assert_eq!(store(address).address(), address, "{text}");
+        }
+    }
 }

@@ -154,6 +154,19 @@ impl<'a> Node<'a> {
     fn covers(&self, leaf: u64) -> bool {
         (self.first..self.end()).contains(&leaf)
     }
+
+    /// Whether the higher of two nodes, of which one lies under the other, leads to the lower one's seed.
+    fn leads_to_same(&self, other: &Node<'_>) -> bool {
+        let (upper, lower) = match self.depth <= other.depth {
+            true => (self, other),
+            false => (other, self),
+        };
+        let mut seed = Seed::from_bytes(*upper.seed);
+        for depth in upper.depth..lower.depth {
+            seed = seed.keyed(&[turn(lower.first, depth)]);
+        }
+        seed.expose() == lower.seed
+    }
 }
 
 impl fmt::Debug for Node<'_> {
@@ -205,6 +218,24 @@ impl Tree {
     /// Derives the keys of many leaves, best in ascending order.
     pub fn walker(&self) -> Walker<'_> {
         Walker::new(self)
+    }
+
+    /// Whether both could have grown from one root: what both have left is the same.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let (mut here, mut there) = (self.cover().peekable(), other.cover().peekable());
+        while let (Some(a), Some(b)) = (here.peek(), there.peek()) {
+            // Of two nodes that share leaves one lies under the other, or they are the same.
+            let shares = a.first < b.end() && b.first < a.end();
+            if shares && !a.leads_to_same(b) {
+                return false;
+            }
+            if a.end() <= b.end() {
+                here.next();
+            } else {
+                there.next();
+            }
+        }
+        true
     }
 
     /// How many leaves can be derived.

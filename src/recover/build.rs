@@ -97,7 +97,7 @@ impl Building<'_> {
         let keyring = Keyring {
             repo: evidence.repo,
             inc: own.inc,
-            epoch: evidence.epoch + 1,
+            epoch: next(evidence.epoch)?,
             fingerprint: self.fingerprint,
             journal: journals.clone(),
             forest: self.forest(evidence, own.inc, seed)?,
@@ -162,6 +162,11 @@ impl Building<'_> {
         let bytes = object::write(Chain::Journal, &head, &entry, &meta, writer)?;
         write_into(&state.intent(Chain::Journal, own.inc), &bytes)
     }
+}
+
+fn next(epoch: u64) -> Outcome<u64> {
+    let next = epoch.checked_add(1);
+    next.ok_or_else(|| Failure::new("the newest keyring has the last epoch that there is"))
 }
 
 fn write_into(path: &Path, bytes: &[u8]) -> Outcome<()> {

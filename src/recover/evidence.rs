@@ -13,7 +13,7 @@ use super::seen::Seen;
 use crate::certificate::Certificate;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Domain, Incarnation, RepoId, SnapshotId};
-use crate::journal::{Entry, Event, Position, Voided};
+use crate::journal::{Entry, Event, Position};
 use crate::keyring::tree::Forest;
 use crate::keyring::{Keyring, file, recovery};
 use crate::manifest::Manifest;
@@ -44,6 +44,8 @@ pub(super) struct Evidence {
     /// By incarnation, in the order of `writers`.
     pub(super) journals: Vec<Journal>,
     pub(super) snapshots: BTreeMap<(u32, SnapshotId), Named>,
+    /// Whose manifest lies in stores, and is whole in none.
+    pub(super) damaged: BTreeSet<SnapshotId>,
     /// What was there and could not be used, in words.
     pub(super) lost: Vec<String>,
 }
@@ -61,15 +63,8 @@ impl Evidence {
         let mut writers: Vec<_> = writers.into_values().collect();
         writers.sort_by_key(|(writer, _)| (writer.ordinal, writer.inc));
         let repo = writers.first().map(|(writer, _)| writer.repo);
-        let mut evidence = Self {
-            repo: repo.ok_or_else(|| Failure::new("no store was read"))?,
-            writers,
-            forest: Forest::new(),
-            epoch: 0,
-            journals: Vec::new(),
-            snapshots: BTreeMap::new(),
-            lost: Vec::new(),
-        };
+        let repo = repo.ok_or_else(|| Failure::new("no store was read"))?;
+        let mut evidence = Self::of(repo, writers);
         let mut known = evidence.keyrings(stores, offline)?;
         let writers: Vec<_> = evidence.writers.iter().map(|(writer, _)| *writer).collect();
         for writer in &writers {
@@ -92,21 +87,39 @@ impl Evidence {
         Ok(evidence)
     }
 
+    /// Where nothing was read yet.
+    fn of(repo: RepoId, writers: Vec<(Certificate, Bytes)>) -> Self {
+        Self {
+            repo,
+            writers,
+            forest: Forest::new(),
+            epoch: 0,
+            journals: Vec::new(),
+            snapshots: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+            lost: Vec::new(),
+        }
+    }
+
     /// Opens all keyrings, and returns the journals' positions that they carry.
+    ///
+    /// Those of the newest incarnation come first: a tree that contradicts theirs is not taken, and their epoch
+    /// counts. Who has got hold of a retired host's key can still write keyrings in its name.
     fn keyrings(&mut self, stores: &[Seen], offline: &Offline) -> Outcome<Vec<Position>> {
         let (mut known, mut failures) = (Vec::new(), Vec::new());
         let mut listed: BTreeSet<_> = BTreeSet::new();
-        for seen in stores {
-            listed.extend(seen.keyrings.iter().copied());
+        for (inc, epoch) in stores.iter().flat_map(|seen| &seen.keyrings) {
+            listed.insert((self.ordinal(*inc), *inc, *epoch));
         }
-        for (inc, epoch) in listed.into_iter().rev() {
+        let mut newest = None;
+        for (ordinal, inc, epoch) in listed.into_iter().rev() {
             let path = file::path(inc, epoch);
             let holders = stores
                 .iter()
                 .filter(|seen| seen.keyrings.contains(&(inc, epoch)));
             let mut opened = None;
             for seen in holders {
-                match self.open_keyring(seen, &path, offline) {
+                match self.open_keyring(seen, (inc, epoch), offline) {
                     Ok(keyring) if opened.is_none() => opened = Some(keyring),
                     Ok(_) => {}
                     Err(failure) => failures.push(failure),
@@ -117,9 +130,15 @@ impl Evidence {
                     .push(format!("{path} could not be opened in any store"));
                 continue;
             };
-            self.epoch = self.epoch.max(keyring.epoch);
+            if *newest.get_or_insert(ordinal) == ordinal {
+                self.epoch = self.epoch.max(epoch);
+            }
             known.extend(keyring.journal.iter().copied());
-            self.forest.merge(keyring.forest);
+            for inc in self.forest.merge(keyring.forest) {
+                self.lost.push(format!(
+                    "{path} has other keys for incarnation {inc} than a newer keyring, which counts"
+                ));
+            }
         }
         for (writer, _) in &self.writers {
             if self.forest.tree(writer.inc).is_none() {
@@ -140,19 +159,29 @@ impl Evidence {
         Ok(known)
     }
 
-    fn open_keyring(&self, seen: &Seen, path: &str, offline: &Offline) -> Outcome<Keyring> {
-        let sealed = seen.store.get(path, file::MAX)?;
+    fn ordinal(&self, inc: Incarnation) -> Option<u32> {
+        let writer = self.writers.iter().find(|(writer, _)| writer.inc == inc);
+        writer.map(|(writer, _)| writer.ordinal)
+    }
+
+    fn open_keyring(
+        &self,
+        seen: &Seen,
+        (inc, epoch): (Incarnation, u64),
+        offline: &Offline,
+    ) -> Outcome<Keyring> {
+        let path = file::path(inc, epoch);
+        let sealed = seen.store.get(&path, file::MAX)?;
         let plain = recovery::decrypt(&offline.identities, &sealed)?;
         let verify = |inc| {
             let writer = self.writers.iter().find(|(writer, _)| writer.inc == inc);
             writer.map(|(writer, _)| writer.verify)
         };
-        Ok(Keyring::decode(
-            &plain,
-            self.repo,
-            &offline.fingerprint,
-            verify,
-        )?)
+        let keyring = Keyring::decode(&plain, self.repo, &offline.fingerprint, verify)?;
+        match (keyring.inc, keyring.epoch) == (inc, epoch) {
+            true => Ok(keyring),
+            false => Err(Failure::new(format!("{path} is another keyring"))),
+        }
     }
 
     fn meta(&self, inc: Incarnation) -> Outcome<DomainKey> {
@@ -256,12 +285,40 @@ impl Evidence {
                     let key = (writer.ordinal, SnapshotId { inc, number });
                     self.snapshots.insert(key, named);
                 }
-                None => self.lost.push(format!(
-                    "snapshot {number}: no store has its manifest whole"
-                )),
+                None => drop(self.damaged.insert(SnapshotId { inc, number })),
             }
         }
         Ok(())
+    }
+
+    /// The stores that the journals tell as far as they can be read, whether or not they are whole.
+    pub(super) fn hinted_stores(
+        stores: &[Seen],
+        offline: &Offline,
+    ) -> Outcome<BTreeMap<String, String>> {
+        let mut hinted = BTreeMap::new();
+        for seen in stores {
+            for (writer, _) in seen.writers.values() {
+                let writers = seen.writers.values().cloned();
+                let mut evidence = Self::of(writer.repo, writers.collect());
+                evidence.keyrings(std::slice::from_ref(seen), offline)?;
+                let meta = evidence.meta(writer.inc)?;
+                for number in seen.journals.get(&writer.inc).into_iter().flatten() {
+                    let path = Chain::Journal.path(writer.inc, *number);
+                    let Ok(bytes) = seen.store.get(&path, object::MAX) else {
+                        continue;
+                    };
+                    let (repo, verify) = (writer.repo, &writer.verify);
+                    let read =
+                        object::read(Chain::Journal, repo, writer.inc, *number, &bytes, verify);
+                    let entry = read.and_then(|sealed| sealed.open::<Entry>(&meta));
+                    if let Ok(Event::StoreOpened { name, url }) = entry.map(|entry| entry.event) {
+                        hinted.insert(name, url);
+                    }
+                }
+            }
+        }
+        Ok(hinted)
     }
 
     /// That the journals reach as far as anything knows of.
@@ -290,181 +347,6 @@ impl Evidence {
             }
         }
         Ok(())
-    }
-
-    /// Drops what nothing counts of any more: entries that are void, and snapshots that were pruned.
-    pub(super) fn drop_pruned(&mut self, voided: &[Voided]) {
-        let mut pruned = BTreeSet::new();
-        for (inc, entry) in self.entries_that_count(voided) {
-            if let Event::Pruned { snapshots, former } = &entry.event {
-                let own = snapshots.iter().map(|&number| SnapshotId { inc, number });
-                pruned.extend(own.chain(former.iter().flatten().copied()));
-            }
-        }
-        self.snapshots.retain(|(_, id), _| !pruned.contains(id));
-    }
-
-    /// The entries of all journals but those that are void, with their incarnation.
-    pub(super) fn entries_that_count(
-        &self,
-        voided: &[Voided],
-    ) -> impl Iterator<Item = (Incarnation, &Entry)> {
-        self.journals.iter().flat_map(move |journal| {
-            let inc = journal.position.inc;
-            let from = voided
-                .iter()
-                .filter(|void| void.inc == inc)
-                .map(|void| void.from);
-            let count = from.min().map_or(usize::MAX, |from| from as usize - 1);
-            let entries = journal.entries.iter().take(count);
-            entries.map(move |(_, entry)| (inc, entry))
-        })
-    }
-
-    /// What the recoveries before this one have declared void.
-    pub(super) fn voided_before(&self) -> Vec<Voided> {
-        let firsts = self
-            .journals
-            .iter()
-            .filter_map(|journal| journal.entries.first());
-        let voided = firsts.filter_map(|(_, entry)| match &entry.event {
-            Event::Recovered { voided, .. } => Some(voided.clone()),
-            _ => None,
-        });
-        voided.flatten().collect()
-    }
-
-    /// Every domain that was erased.
-    pub(super) fn ledger(&self, voided: &[Voided]) -> Vec<Domain> {
-        let entries = self.entries_that_count(voided);
-        let erased = entries.filter_map(|(_, entry)| match &entry.event {
-            Event::Erased { domains, .. } => Some(domains),
-            _ => None,
-        });
-        erased.flatten().copied().collect()
-    }
-
-    /// What becomes void, entry by entry, in words.
-    pub(super) fn void_words(&self, before: &[Voided], void: Voided) -> Vec<String> {
-        let of = self
-            .journals
-            .iter()
-            .find(|journal| journal.position.inc == void.inc);
-        let entries = of.map_or(&[][..], |journal| &journal.entries);
-        let already = before
-            .iter()
-            .filter(|other| other.inc == void.inc)
-            .map(|other| other.from);
-        let end = already.min().unwrap_or(u64::MAX);
-        let numbered = (1..).zip(entries).skip(void.from as usize - 1);
-        let numbered = numbered.take_while(|(number, _)| *number < end);
-        numbered
-            .map(|(number, (_, entry))| {
-                let what = entry.event.words();
-                format!("{}.{number}: {what} ({})", void.inc, entry.time)
-            })
-            .collect()
-    }
-
-    /// What was erased by entries that are void, and stays so: no keyring has it any more.
-    pub(super) fn beyond_recall(&self, voided: &[Voided]) -> Vec<String> {
-        let all = self.ledger(&[]);
-        let counts: BTreeSet<_> = self.ledger(voided).into_iter().collect();
-        let lost = all.iter().filter(|domain| !counts.contains(domain));
-        let lost = lost
-            .filter(|domain| self.forest.is_punctured(**domain))
-            .count();
-        match lost {
-            0 => Vec::new(),
-            _ => vec![format!(
-                "{lost} domains were erased by entries that are void, and stay erased: no older keyring was found"
-            )],
-        }
-    }
-
-    /// The stores that the journals tell as far as they can be read, whether or not they are whole.
-    pub(super) fn hinted_stores(
-        stores: &[Seen],
-        offline: &Offline,
-    ) -> Outcome<BTreeMap<String, String>> {
-        let mut hinted = BTreeMap::new();
-        for seen in stores {
-            for (writer, _) in seen.writers.values() {
-                let mut evidence = Self {
-                    repo: writer.repo,
-                    writers: seen.writers.values().cloned().collect(),
-                    forest: Forest::new(),
-                    epoch: 0,
-                    journals: Vec::new(),
-                    snapshots: BTreeMap::new(),
-                    lost: Vec::new(),
-                };
-                evidence.keyrings(std::slice::from_ref(seen), offline)?;
-                let meta = evidence.meta(writer.inc)?;
-                for number in seen.journals.get(&writer.inc).into_iter().flatten() {
-                    let path = Chain::Journal.path(writer.inc, *number);
-                    let Ok(bytes) = seen.store.get(&path, object::MAX) else {
-                        continue;
-                    };
-                    let (repo, verify) = (writer.repo, &writer.verify);
-                    let read =
-                        object::read(Chain::Journal, repo, writer.inc, *number, &bytes, verify);
-                    let entry = read.and_then(|sealed| sealed.open::<Entry>(&meta));
-                    if let Ok(Event::StoreOpened { name, url }) = entry.map(|entry| entry.event) {
-                        hinted.insert(name, url);
-                    }
-                }
-            }
-        }
-        Ok(hinted)
-    }
-
-    /// Who can recover, as the newest entry says that says so.
-    pub(super) fn recipients(&self, voided: &[Voided]) -> Vec<String> {
-        let mut newest = Vec::new();
-        for (_, entry) in self.entries_that_count(voided) {
-            if let Event::Opened { recipients }
-            | Event::Recipients { recipients }
-            | Event::Recovered { recipients, .. } = &entry.event
-            {
-                newest.clone_from(recipients);
-            }
-        }
-        newest
-    }
-
-    /// Every place that ever was a store, by name, with its address.
-    pub(super) fn places(&self) -> BTreeMap<String, String> {
-        let mut places = BTreeMap::new();
-        for (_, entry) in self.entries_that_count(&[]) {
-            if let Event::StoreOpened { name, url } = &entry.event {
-                places.insert(name.clone(), url.clone());
-            }
-        }
-        places
-    }
-
-    /// The stores that somebody has given up, by name.
-    pub(super) fn given_up(&self, voided: &[Voided]) -> BTreeSet<&str> {
-        let entries = self.entries_that_count(voided);
-        let names = entries.filter_map(|(_, entry)| match &entry.event {
-            Event::GivenUp { store } => Some(store.as_str()),
-            _ => None,
-        });
-        names.collect()
-    }
-
-    /// The stores that are known, by name, with their addresses.
-    pub(super) fn known_stores(&self, voided: &[Voided]) -> BTreeMap<String, String> {
-        let mut known = BTreeMap::new();
-        for (_, entry) in self.entries_that_count(voided) {
-            match &entry.event {
-                Event::StoreOpened { name, url } => drop(known.insert(name.clone(), url.clone())),
-                Event::GivenUp { store } => drop(known.remove(store)),
-                _ => {}
-            }
-        }
-        known
     }
 }
 

@@ -8,39 +8,42 @@
 //! anew. From there on it is a state directory like any other, and what is left to do is what every command
 //! does first: the entry goes to the stores, and with it the certificate that retires the old host.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::Handle;
-use url::Url;
 
 use crate::catalog::{Proof, Snapshot};
 use crate::clock::Timestamp;
-use crate::config::{self, Config, StorePlace};
+use crate::config::Config;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::fsx::FileError;
-use crate::ids::{Incarnation, StoreName};
-use crate::journal::{Event, Voided};
+use crate::ids::StoreName;
+use crate::journal::Event;
 use crate::repo::Repository;
-use crate::repo::places::open_store;
 use crate::report::Report;
 use crate::restore::{self, Restored};
 use crate::setup::spec::StoreSpec;
 use crate::sign::VerifyKey;
 
+mod answers;
 mod build;
 mod evidence;
 mod offline;
 mod place;
+mod reach;
 mod seen;
 mod settings;
+mod void;
 
 use build::{Building, Decided};
 use evidence::Evidence;
 use offline::Offline;
 use place::{Place, Standing};
+use reach::Reached;
 use seen::Seen;
+pub use void::EntryName;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -63,30 +66,6 @@ pub struct Wanted {
     pub alone: bool,
     /// Whether it is a rehearsal: reads and restores, and writes to no store.
     pub rehearse: bool,
-}
-
-/// A journal entry as somebody types it: `N` or `INC.N`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EntryName {
-    /// Whose journal; none: that of the incarnation before this one.
-    pub inc: Option<Incarnation>,
-    /// Its number there.
-    pub number: u64,
-}
-
-impl std::str::FromStr for EntryName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (inc, number) = match text.split_once('.') {
-            Some((inc, number)) => (Some(inc.parse().map_err(|e| format!("{e}"))?), number),
-            None => (None, text),
-        };
-        match number.parse() {
-            Ok(number) if number > 0 => Ok(Self { inc, number }),
-            _ => Err(format!("{text:?} is not a journal entry: write N or INC.N")),
-        }
-    }
 }
 
 /// What was made.
@@ -123,14 +102,14 @@ pub fn run(wanted: &Wanted, runtime: &Handle, report: &dyn Report) -> Outcome<Re
     // A rehearsal that was killed is never gone on with: it must open no incarnation.
     Place::new(&wanted.to, true)?.take_away()?;
     let place = Place::new(&wanted.to, wanted.rehearse)?;
-    if place.standing()? == Standing::Built {
-        return finish(&place, wanted, runtime);
-    }
     let offline = Offline::read(&wanted.identity, wanted.fingerprint)?;
+    if place.standing()? == Standing::Built {
+        return finish(&place, (wanted, &offline), runtime);
+    }
     report.note("reading the stores");
-    let (stores, unread) = reach(wanted, &offline, runtime)?;
+    let Reached { stores, unread } = reach::reach(wanted, &offline, runtime)?;
     let evidence = Evidence::gather(&stores, &offline)?;
-    check_epoch(&evidence, wanted)?;
+    check_epoch(evidence.epoch, wanted)?;
     let decided = decide(evidence, wanted, &stores, unread)?;
     let root = stores[0].open_root(&offline)?;
     place.begin(&decided.config)?;
@@ -164,7 +143,7 @@ fn open(
     give_up(&mut repository, &decided.give_up)?;
     place.end()?;
     let mut recovered = told(place, decided, &repository)?;
-    recovered.notes.extend(lacking_sources(&repository));
+    recovered.notes.extend(still_lacking(&repository));
     Ok(recovered)
 }
 
@@ -185,18 +164,25 @@ fn note_identity(repository: &mut Repository, file: &Path, offline: &Offline) ->
 }
 
 /// Goes on with what an earlier run has left: from the state directory alone.
-fn finish(place: &Place, wanted: &Wanted, runtime: &Handle) -> Outcome<Recovered> {
-    place.check_recovered()?;
+fn finish(
+    place: &Place,
+    (wanted, offline): (&Wanted, &Offline),
+    runtime: &Handle,
+) -> Outcome<Recovered> {
+    place.check_recovered(&offline.fingerprint)?;
     if let Some(text) = place.interrupted()? {
         place.write_config(&text)?;
     }
     let config = Config::load(place.config())?;
+    if wanted.at_least_epoch.is_some() || wanted.void_from.is_some() {
+        check_same_wishes(&Repository::rehearse(config.clone(), runtime)?, wanted)?;
+    }
     let (mut repository, _) = Repository::change(config, runtime)
         .failed_to(|| "open the new incarnation in the stores")?;
     give_up(&mut repository, &wanted.give_up)?;
     place.end()?;
     let mut recovered = told(place, Decided::default(), &repository)?;
-    recovered.notes.extend(lacking_sources(&repository));
+    recovered.notes.extend(still_lacking(&repository));
     recovered.is_finished = true;
     Ok(recovered)
 }
@@ -252,18 +238,23 @@ fn told(place: &Place, decided: Decided, repository: &Repository) -> Outcome<Rec
     })
 }
 
-/// The sources of the configuration that are not on this machine, in words.
-fn lacking_sources(repository: &Repository) -> Vec<String> {
+/// What the recovered host cannot do yet, in words: the stores that were read and take nothing, and the sources
+/// that are not on this machine.
+fn still_lacking(repository: &Repository) -> Vec<String> {
+    let stores = repository.absent.iter().map(|(name, failure)| {
+        let why = [vec![failure.to_string()], failure.causes()].concat();
+        format!("store {name} takes nothing: {}", why.join(": "))
+    });
     let sources = repository.config.sources.iter();
-    let lacking = sources.filter(|source| !source.path.exists());
-    let words = lacking.map(|source| {
+    let sources = sources.filter(|source| !source.path.exists());
+    let sources = sources.map(|source| {
         let path = source.path.display();
         format!(
             "source {} is not there: {path} (restore it, and put its path into the configuration)",
             source.name
         )
     });
-    words.collect()
+    stores.chain(sources).collect()
 }
 
 fn no_such_store(name: &StoreName, known: impl Iterator<Item = String>) -> Failure {
@@ -289,148 +280,7 @@ fn give_up(repository: &mut Repository, names: &[StoreName]) -> Outcome<()> {
     repository.carry_out_decisions(&mut crate::repo::Settled::default())
 }
 
-/// Reads the stores that were named, and all that they know of.
-fn reach(
-    wanted: &Wanted,
-    offline: &Offline,
-    runtime: &Handle,
-) -> Outcome<(Vec<Seen>, BTreeMap<StoreName, String>)> {
-    let mut seen = Vec::new();
-    for spec in &wanted.stores {
-        let found = look(&spec.name(), &spec.url, &spec.options, runtime, offline)?;
-        check_same_repository(&seen, &found)?;
-        seen.push(found);
-    }
-    let mut unread = BTreeMap::new();
-    let mut asked: BTreeSet<String> = BTreeSet::new();
-    loop {
-        let evidence = Evidence::gather(&seen, offline);
-        // A journal that is not whole may be so with another store's help.
-        let known = match &evidence {
-            Ok(evidence) => evidence.known_stores(&evidence.voided_before()),
-            Err(_) if asked.is_empty() => Evidence::hinted_stores(&seen, offline)?,
-            Err(_) => BTreeMap::new(),
-        };
-        let mut any = false;
-        for (name, url) in known {
-            rename(&mut seen, &name, &url)?;
-            if !asked.insert(name.clone()) || seen.iter().any(|seen| same_place(&seen.url, &url)) {
-                continue;
-            }
-            let name: StoreName = name.parse()?;
-            let url = url
-                .parse()
-                .map_err(|_| Failure::new(format!("{url} is not a URL")))?;
-            if wanted.alone {
-                unread.insert(name, "it was not to be asked (--alone)".to_owned());
-                continue;
-            }
-            let found = look(&name, &url, &[], runtime, offline).and_then(|found| {
-                check_same_repository(&seen, &found)?;
-                Ok(found)
-            });
-            match found {
-                Ok(found) => {
-                    seen.push(found);
-                    any = true;
-                }
-                Err(failure) => {
-                    let causes = failure.causes();
-                    let why = [vec![failure.to_string()], causes].concat().join(": ");
-                    unread.insert(name, why);
-                }
-            }
-        }
-        if !any {
-            if let Ok(evidence) = &evidence {
-                name_anew(&mut seen, wanted, &evidence.places())?;
-            }
-            return Ok((seen, unread));
-        }
-    }
-}
-
-fn look(
-    name: &StoreName,
-    url: &Url,
-    options: &[(String, String)],
-    runtime: &Handle,
-    offline: &Offline,
-) -> Outcome<Seen> {
-    let place = StorePlace::of(url);
-    let place = place.ok_or_else(|| Failure::new(format!("{url} names no store")))?;
-    let store = config::Store {
-        name: name.clone(),
-        url: url.clone(),
-        place,
-        keys: true,
-        options: options.iter().cloned().collect(),
-    };
-    let opened = open_store(&store, false, runtime).map_err(|error| {
-        let failure = Failure::from(error);
-        match failure.next_step() {
-            Some(_) => failure,
-            None => failure
-                .hint("name a store that is there: its address stands on the page in the binder"),
-        }
-    })?;
-    Seen::look(opened, url.to_string(), offline)
-}
-
-/// A store that was named by its address alone has the name that it had, if it lies where it lay.
-fn rename(seen: &mut [Seen], name: &str, url: &str) -> Outcome<()> {
-    for seen in seen.iter_mut().filter(|seen| same_place(&seen.url, url)) {
-        url.clone_into(&mut seen.url);
-        seen.store = seen.store.renamed(name.parse()?);
-    }
-    Ok(())
-}
-
-/// What lies elsewhere than the store of its name did is another store, and gets another name.
-fn name_anew(seen: &mut [Seen], wanted: &Wanted, places: &BTreeMap<String, String>) -> Outcome<()> {
-    for at in 0..seen.len() {
-        let name = seen[at].store.name().to_string();
-        let is_other = |known: &String| !same_place(known, &seen[at].url);
-        if !places.get(&name).is_some_and(is_other) {
-            continue;
-        }
-        if wanted
-            .stores
-            .iter()
-            .any(|spec| spec.name.as_ref() == Some(seen[at].store.name()))
-        {
-            let what = format!("store {name:?} was {} before", places[&name]);
-            return Err(Failure::of(FailureKind::Usage, what)
-                .hint("give the new place another name: --store NAME=URL"));
-        }
-        let taken = |name: &String| {
-            places.contains_key(name) || seen.iter().any(|s| s.store.name().as_str() == name)
-        };
-        let mut names = (2..).map(|n| format!("{name}-{n}"));
-        if let Some(free) = names.find(|name| !taken(name)) {
-            seen[at].store = seen[at].store.renamed(free.parse()?);
-        }
-    }
-    Ok(())
-}
-
-fn same_place(a: &str, b: &str) -> bool {
-    a.trim_end_matches('/') == b.trim_end_matches('/')
-}
-
-fn check_same_repository(seen: &[Seen], found: &Seen) -> Outcome<()> {
-    if seen.iter().all(|seen| seen.repo() == found.repo()) {
-        return Ok(());
-    }
-    let what = format!(
-        "store {:?} holds another repository",
-        found.store.name().as_str()
-    );
-    Err(Failure::new(what))
-}
-
-fn check_epoch(evidence: &Evidence, wanted: &Wanted) -> Outcome<()> {
-    let found = evidence.epoch;
+fn check_epoch(found: u64, wanted: &Wanted) -> Outcome<()> {
     let Some(least) = wanted.at_least_epoch.filter(|least| found < *least) else {
         return Ok(());
     };
@@ -439,6 +289,24 @@ fn check_epoch(evidence: &Evidence, wanted: &Wanted) -> Outcome<()> {
         "the stores that were read are older than what you know of, or were rolled back: customers who were \
          erased since would come back. Name a newer store",
     ))
+}
+
+/// That an earlier run has done what is asked for now. What it has built is not built again.
+fn check_same_wishes(built: &Repository, wanted: &Wanted) -> Outcome<()> {
+    check_epoch(built.keyring.epoch.saturating_sub(1), wanted)?;
+    let Some(name) = wanted.void_from else {
+        return Ok(());
+    };
+    let (void, voided) = (name.find(&built.journal_lengths())?, built.voided()?);
+    if voided
+        .iter()
+        .any(|done| done.inc == void.inc && done.from <= void.from)
+    {
+        return Ok(());
+    }
+    let what = format!("an earlier run has recovered here, and for it entry {name} counts");
+    Err(Failure::of(FailureKind::Refused, what)
+        .hint("recover into a directory of its own, with --to"))
 }
 
 /// Everything that is settled before anything is written.
@@ -450,9 +318,10 @@ fn decide(
 ) -> Outcome<Decided> {
     let mut voided = evidence.voided_before();
     let mut void_words = Vec::new();
+    let mut notes = Vec::new();
     if let Some(name) = wanted.void_from {
-        let void = void(&evidence, name)?;
-        void_words = evidence.void_words(&voided, void);
+        let void = name.find(&evidence.lengths())?;
+        (void_words, notes) = void::told(&evidence, &voided, void);
         voided.push(void);
     }
     let ledger = evidence.ledger(&voided);
@@ -461,7 +330,7 @@ fn decide(
         .filter(|domain| evidence.forest.is_punctured(**domain))
         .count();
     evidence.forest.puncture(&ledger);
-    let mut notes = evidence.beyond_recall(&voided);
+    notes.extend(evidence.beyond_recall(&voided));
     evidence.drop_pruned(&voided);
     if ledger.len() > gone {
         let more = ledger.len() - gone;
@@ -505,33 +374,6 @@ fn decide(
         lost: std::mem::take(&mut evidence.lost),
         evidence: Some(evidence),
     })
-}
-
-/// Which entries somebody means to be void.
-fn void(evidence: &Evidence, name: EntryName) -> Outcome<Voided> {
-    let newest = evidence
-        .journals
-        .iter()
-        .rfind(|journal| journal.position.len > 0);
-    let inc = name.inc.or(newest.map(|journal| journal.position.inc));
-    let found = evidence
-        .journals
-        .iter()
-        .find(|journal| Some(journal.position.inc) == inc);
-    match found {
-        Some(journal) if name.number <= journal.position.len && name.number > 1 => Ok(Voided {
-            inc: journal.position.inc,
-            from: name.number,
-        }),
-        _ => {
-            let what = format!(
-                "there is no journal entry {} that could be void",
-                name.number
-            );
-            Err(Failure::of(FailureKind::NotFound, what)
-                .hint("the first entry opens the incarnation, and cannot be"))
-        }
-    }
 }
 
 /// Where the configuration is written for `--to DIR`.

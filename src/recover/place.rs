@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::fsx;
 use crate::repo::state::StateDir;
+use crate::sign::VerifyKey;
 
 /// In the state directory as long as a recovery is not done: the configuration that it will have.
 const MARK: &str = "recovering";
@@ -105,13 +106,13 @@ impl Place {
         }
     }
 
-    /// That the state directory which is there was made by a recovery.
+    /// That the state directory which is there was made by a recovery of the repository with this fingerprint.
     ///
     /// # Errors
-    /// `Refused` when `init` has made it.
-    pub(super) fn check_recovered(&self) -> Outcome<()> {
-        let (_, writer) = StateDir::new(&self.state).identity()?;
-        if writer.ordinal > 1 {
+    /// `Refused` when `init` has made it, or it is another repository's.
+    pub(super) fn check_recovered(&self, fingerprint: &VerifyKey) -> Outcome<()> {
+        let (found, writer) = StateDir::new(&self.state).identity()?;
+        if writer.ordinal > 1 && found == *fingerprint {
             return Ok(());
         }
         let what = format!("a repository lives in {}", self.state.display());

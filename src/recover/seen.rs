@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::offline::Offline;
 use crate::certificate::{self, Certificate};
+use crate::config;
 use crate::error::{Context, Failure, Outcome};
-use crate::ids::{Incarnation, RepoId};
+use crate::ids::{Incarnation, RepoId, StoreName};
 use crate::keyring::file;
 use crate::keyring::recovery;
 use crate::object::Chain;
@@ -20,8 +21,8 @@ const SMALL: u64 = 1 << 20;
 /// A store that leads back to the fingerprint.
 pub(super) struct Seen {
     pub(super) store: Store,
-    /// As in the configuration.
-    pub(super) url: String,
+    /// What it was opened with.
+    pub(super) configured: config::Store,
     pub(super) writers: BTreeMap<Incarnation, (Certificate, Bytes)>,
     pub(super) root: Bytes,
     /// Keyrings by incarnation and epoch.
@@ -37,7 +38,11 @@ impl Seen {
     ///
     /// # Errors
     /// When it cannot be read, or does not lead back to the fingerprint.
-    pub(super) fn look(store: Store, url: String, offline: &Offline) -> Outcome<Self> {
+    pub(super) fn look(
+        store: Store,
+        configured: config::Store,
+        offline: &Offline,
+    ) -> Outcome<Self> {
         let writers = writers(&store, offline)?;
         let root = store.get(certificate::ROOT, SMALL)?;
         let listed = store.list("keyring")?;
@@ -49,8 +54,19 @@ impl Seen {
             journals: numbers(&store, Chain::Journal)?,
             manifests: numbers(&store, Chain::Manifest)?,
             store,
-            url,
+            configured,
         })
+    }
+
+    /// Where it lies.
+    pub(super) fn address(&self) -> String {
+        self.configured.address()
+    }
+
+    /// Calls it otherwise.
+    pub(super) fn rename(&mut self, name: StoreName) {
+        self.store = self.store.renamed(name.clone());
+        self.configured.name = name;
     }
 
     /// Whose it is.

@@ -25,7 +25,7 @@ impl Settings<'_> {
         let is_read = |name: &str| self.stores.iter().any(|s| s.store.name().as_str() == name);
         let drops = |name: &str| !is_read(name) && (self.rehearse || given_up(name));
         let stores = self.stores.iter();
-        let stores = stores.map(|seen| (seen.store.name().to_string(), seen.url.clone()));
+        let stores = stores.map(|seen| seen.configured.clone());
         let relocation = Relocation {
             state_dir: self.place.state(),
             host_key: &self.place.host_key(),

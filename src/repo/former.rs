@@ -95,6 +95,14 @@ impl Repository {
         former.chain([self.log.position()]).collect()
     }
 
+    /// The lengths of all journals, in the order in which their entries are counted through.
+    pub fn journal_lengths(&self) -> Vec<(Incarnation, u64)> {
+        let positions = self.positions().into_iter();
+        positions
+            .map(|position| (position.inc, position.len))
+            .collect()
+    }
+
     /// How many entries stand in former journals.
     pub(super) fn entries_before(&self) -> u64 {
         self.former.last().map_or(0, Former::end)
@@ -154,7 +162,7 @@ impl Repository {
     }
 
     /// What recoveries have declared void, of all incarnations.
-    pub(super) fn voided(&self) -> Outcome<Vec<Voided>> {
+    pub fn voided(&self) -> Outcome<Vec<Voided>> {
         let mut voided = Vec::new();
         for former in self.former.iter().filter(|former| former.position.len > 0) {
             voided.extend(voided_by(&self.former_entry(former, 1)?));

@@ -160,7 +160,7 @@ impl Repository {
         for store in self.config.stores.clone() {
             let place = known.get(store.name.as_str());
             // What the place before still holds counts: under this name nobody would look there again.
-            if let Some(place) = place.filter(|place| place.url != store.url.to_string()) {
+            if let Some(place) = place.filter(|place| place.url != store.address()) {
                 let what = format!("store {:?} was {} before", store.name.as_str(), place.url);
                 let failure = Failure::new(what).hint(
                     "give the new place another name in the configuration; the keyrings in the old \

@@ -193,7 +193,7 @@ impl Repository {
     /// From here on a store may hold keyrings, and no erasure is final before it was seen.
     fn adopt(&mut self, store: &Store) -> Outcome<()> {
         let configured = self.config.stores.iter().find(|c| c.name == *store.name());
-        let url = configured.map_or(String::new(), |c| c.url.to_string());
+        let url = configured.map_or(String::new(), crate::config::Store::address);
         let name = store.name().as_str().to_owned();
         self.decide(Event::StoreOpened {
             name: name.clone(),

@@ -15,6 +15,7 @@ use crate::support::s3::{BUCKET, Server};
 
 mod faults;
 mod flows;
+mod recover;
 mod replicate;
 mod settings;
 mod tls;

@@ -23,14 +23,18 @@ impl Forest {
         self.trees.insert(inc, tree)
     }
 
-    /// Takes in the trees of another forest; of two of one incarnation that one stays which has lost less.
-    pub fn merge(&mut self, other: Self) {
+    /// Takes in the trees of another forest; of two of one incarnation that one stays which has lost less. A tree
+    /// that contradicts the one that is here is not taken; returns whose those are.
+    pub fn merge(&mut self, other: Self) -> Vec<Incarnation> {
+        let mut contradict = Vec::new();
         for (inc, tree) in other.trees {
             match self.trees.get(&inc) {
+                Some(here) if !here.agrees_with(&tree) => contradict.push(inc),
                 Some(here) if here.leaves() >= tree.leaves() => {}
                 _ => drop(self.trees.insert(inc, tree)),
             }
         }
+        contradict
     }
 
     /// One incarnation's tree.
@@ -174,6 +178,20 @@ mod tests {
         let old = forest.insert(A, Tree::plant(Seed::from_bytes([5; 32])));
         assert_eq!(old.unwrap().as_bytes()[6..], [1; 32]);
         assert_eq!(forest.tree(A).unwrap().as_bytes()[6..], [5; 32]);
+    }
+
+    #[test]
+    fn of_two_trees_the_one_that_lost_less_stays_and_a_stranger_is_not_taken() {
+        let (mut here, mut more, mut stranger) = (forest(), forest(), forest());
+        here.puncture(&[domain(A, 3), domain(A, 4)]);
+        more.puncture(&[domain(A, 3), domain(B, 9)]);
+        assert!(here.merge(more).is_empty());
+        assert!(here.is_punctured(domain(A, 3)) && !here.is_punctured(domain(A, 4)));
+        assert!(!here.is_punctured(domain(B, 9)));
+        stranger.insert(A, Tree::plant(Seed::from_bytes([7; 32])));
+        let before = bytes(here.key(domain(A, 4)));
+        assert_eq!(here.merge(stranger), [A]);
+        assert_eq!(bytes(here.key(domain(A, 4))), before);
     }
 
     #[test]

@@ -144,6 +144,28 @@ proptest! {
     }
 
     #[test]
+    fn trees_of_one_root_agree_and_one_forged_node_is_seen(
+        root: [u8; 32],
+        (here, there) in (batch(), batch()),
+        which: prop::sample::Index,
+    ) {
+        let punctured = |leaves: &[u64]| {
+            let mut tree = Tree::plant(Seed::from_bytes(root));
+            tree.puncture(leaves);
+            tree
+        };
+        let (here, there) = (punctured(&here), punctured(&there));
+        prop_assert!(here.agrees_with(&there) && there.agrees_with(&here));
+        let node = which.index(here.cover_len());
+        let mut bytes = here.as_bytes().to_vec();
+        bytes[node * NODE_LEN + NODE_LEN - 1] ^= 1;
+        let (forged, node) = (Tree::decode(&bytes).unwrap(), here.node(node).unwrap());
+        let shares = there.cover().any(|n| n.first < node.end() && node.first < n.end());
+        prop_assert_eq!(forged.agrees_with(&there), !shares);
+        prop_assert_eq!(there.agrees_with(&forged), !shares);
+    }
+
+    #[test]
     fn bytes_and_back(root: [u8; 32], leaves in batch(), more in batch()) {
         let mut model = Model::new(root);
         let mut tree = Tree::plant(Seed::from_bytes(root));

@@ -72,6 +72,7 @@ impl Options {
                 retry_timeout: RETRY_TIMEOUT,
             },
         };
+        refuse_unnamed_server(&builder, options)?;
         for (key, value) in options {
             match key.as_str() {
                 "ca_file" => own.ca_file = Some(value.into()),
@@ -113,6 +114,24 @@ pub(super) fn saying_checksum(builder: AmazonS3Builder) -> Result<AmazonS3Builde
         .with_allow_http(http)
         .with_default_headers(headers);
     Ok(builder.with_client_options(options))
+}
+
+/// Which server it is belongs to what a store is: the environment may be another one tomorrow, and then a place
+/// that holds keys would be taken for seen.
+fn refuse_unnamed_server(
+    builder: &AmazonS3Builder,
+    options: &BTreeMap<String, String>,
+) -> Result<(), Cause> {
+    use AmazonS3ConfigKey::{Endpoint, S3Endpoint};
+    let names_server = |key: &String| matches!(key.parse(), Ok(Endpoint | S3Endpoint));
+    let mut keys = [Endpoint, S3Endpoint].into_iter();
+    match keys.find_map(|key| builder.get_config_value(&key)) {
+        Some(server) if !options.keys().any(names_server) => Err(Cause::Setting {
+            what: format!("the environment alone names the server {server}"),
+            hint: "write it into the store's options: options = { endpoint = \"https://…\" }",
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Without credentials the library would look for those of a machine in a cloud, for minutes.

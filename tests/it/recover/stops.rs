@@ -3,6 +3,9 @@
 use tenure::certificate::{self, Certificate};
 use tenure::ids::Incarnation;
 use tenure::init::{self, Root};
+use tenure::keyring::Keyring;
+use tenure::keyring::recovery;
+use tenure::keyring::tree::{Forest, Tree};
 use tenure::secret::Seed;
 use tenure::sign::SigningKey;
 
@@ -198,7 +201,7 @@ fn a_certificate_of_a_stranger_in_a_good_store_stops_it() {
 #[test]
 fn an_identity_that_opens_nothing_is_told() {
     let world = world();
-    let other = tenure::keyring::recovery::Identity::generate();
+    let other = recovery::Identity::generate();
     let mut wanted = wanted(&world, &["near"], "new");
     wanted.identity = world.dir().join("other.key");
     fs::write(
@@ -343,4 +346,153 @@ fn what_a_thief_writes_after_the_recovery_is_void_as_well() {
     assert!(repository.unread().unwrap().is_empty() && repository.absent.is_empty());
     drop(repository);
     assert!(host.gives_back(later, None));
+}
+
+#[test]
+fn entries_are_counted_through_and_a_second_run_wishes_the_same() {
+    let world = world();
+    let forged = someone(&world, 5);
+    Host::first(&world).forget(someone(&world, 3)).unwrap();
+    let second = recovered(&world, &["near"], "second");
+    let far = world.dir().join("stores/far");
+    let locked = world.dir().join("locked");
+    fs::create_dir(&locked).unwrap();
+    copy_tree(&far.join("keyring"), &locked);
+    let next = second.read().last_entry() + 1;
+    let own = second.read().log().position();
+    second.forget(forged).unwrap();
+    second.hold(someone(&world, 7));
+    for old in crate::support::raw::files(&locked) {
+        let to = far.join("keyring").join(old.strip_prefix(&locked).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(&old, &to).unwrap();
+    }
+    let mut wanted = wanted(&world, &["near"], "third");
+    wanted.void_from = Some(next.to_string().parse().unwrap());
+    let made = recover(&world, &wanted).unwrap();
+    let first = format!("{}.{}: an erasure", own.inc, own.len + 1);
+    assert_eq!(made.voided.len(), 2, "{:?}", made.voided);
+    assert!(made.voided[0].starts_with(&first), "{:?}", made.voided);
+    let holds = made
+        .notes
+        .iter()
+        .any(|note| note.starts_with("1 of the entries that are void are holds"));
+    assert!(holds, "{:?}", made.notes);
+    let third = Host {
+        world: &world,
+        config: made.config,
+    };
+    assert!(third.gives_back(forged, None));
+    // Once more, with the same wishes: it is done already. With others it is not what was asked for.
+    wanted.at_least_epoch = Some(made.epoch - 1);
+    assert!(recover(&world, &wanted).unwrap().is_finished);
+    let refused = |wanted: &Wanted| {
+        let failure = recover(&world, wanted).err().unwrap();
+        assert_eq!(failure.kind(), FailureKind::Refused);
+        failure.to_string()
+    };
+    wanted.void_from = Some("2".parse().unwrap());
+    assert!(refused(&wanted).contains("for it entry 2 counts"));
+    wanted.void_from = None;
+    wanted.at_least_epoch = Some(made.epoch + 1);
+    assert!(refused(&wanted).contains("it must be"));
+    wanted.at_least_epoch = None;
+    fs::write(&wanted.identity, other_identity()).unwrap();
+    assert!(refused(&wanted).contains("a repository lives in"));
+}
+
+/// An identity file of another repository.
+fn other_identity() -> String {
+    let other = recovery::Identity::generate();
+    let fingerprint = SigningKey::random().unwrap().verify_key();
+    other.to_file(&fingerprint).to_string()
+}
+
+#[test]
+fn keys_that_a_retired_host_contradicts_are_not_taken() {
+    let world = world();
+    let before = keep(&world, "before.db");
+    let thief = Host::first(&world).read();
+    let second = recovered(&world, &["near"], "second");
+    let epoch = second.read().keyring.epoch;
+    drop(second);
+    // Whoever has the old host's key writes a keyring in its name, with trees that open nothing.
+    let mut forest = Forest::new();
+    forest.insert(thief.inc(), Tree::plant(Seed::from_bytes([9; 32])));
+    let forged = Keyring {
+        repo: thief.id(),
+        inc: thief.inc(),
+        epoch: u64::MAX,
+        fingerprint: thief.fingerprint,
+        journal: thief.keyring.journal.clone(),
+        forest,
+    };
+    let recipients = thief.recipients().unwrap();
+    let sealed = recovery::encrypt(&recipients, &forged.encode(thief.writer())).unwrap();
+    let place = world.dir().join("stores/near").join(forged.path());
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    fs::write(&place, &sealed).unwrap();
+    let mut wanted = wanted(&world, &["near"], "third");
+    wanted.at_least_epoch = Some(epoch + 1);
+    assert!(
+        refusal(&world, &wanted).contains("of epoch"),
+        "its epoch says nothing"
+    );
+    wanted.at_least_epoch = Some(epoch);
+    let made = recover(&world, &wanted).unwrap();
+    assert_eq!(made.epoch, epoch + 1);
+    assert!(
+        made.lost
+            .iter()
+            .any(|lost| lost.contains("has other keys for incarnation")),
+        "{:?}",
+        made.lost
+    );
+    let host = Host {
+        world: &world,
+        config: made.config,
+    };
+    same(&before, &host.restore(None)).unwrap();
+    assert!(!place.exists());
+}
+
+#[test]
+fn a_keyring_under_another_name_is_none() {
+    let world = world();
+    let near = world.dir().join("stores/near/keyring");
+    let keyring = crate::support::raw::files(&near).pop().unwrap();
+    let newer = keyring.to_str().unwrap().replace("1.age", "7.age");
+    assert_ne!(keyring.to_str().unwrap(), newer);
+    fs::copy(&keyring, newer).unwrap();
+    let mut wanted = wanted(&world, &["near"], "new");
+    wanted.at_least_epoch = Some(2);
+    assert!(refusal(&world, &wanted).contains("of epoch 1"));
+    wanted.at_least_epoch = None;
+    let made = recover(&world, &wanted).unwrap();
+    assert!(
+        made.lost
+            .iter()
+            .any(|lost| lost.contains("could not be opened")),
+        "{:?}",
+        made.lost
+    );
+}
+
+#[test]
+fn a_snapshot_whose_manifest_is_gone_is_told() {
+    let world = world();
+    Host::first(&world).snapshot();
+    away(&world, "far");
+    let manifests = crate::support::raw::files(&world.dir().join("stores/near/snapshots"));
+    let mut manifests: Vec<_> = manifests.into_iter().collect();
+    manifests.sort();
+    fs::remove_file(&manifests[1]).unwrap();
+    let mut wanted = wanted(&world, &["near"], "new");
+    wanted.give_up = vec!["far".parse().unwrap()];
+    let made = recover(&world, &wanted).unwrap();
+    assert_eq!(
+        made.lost,
+        ["snapshot 2: no store that was read has its manifest"]
+    );
+    assert_eq!(made.snapshots, 2);
 }
