@@ -40,8 +40,9 @@ impl Cloud {
         let taken = self.on_the_new_host(&["snapshot"]);
         assert_eq!(taken["stores"][0]["state"], "complete", "{taken:#}");
         let to = self.path("out");
-        self.on_the_new_host(&["restore", "--to", to.to_str().unwrap()]);
-        same(&kept, &to.join("crm.db")).unwrap();
+        let restored = self.on_the_new_host(&["restore", "--to", to.to_str().unwrap()]);
+        let path = restored["sources"][0]["path"].as_str().unwrap().to_owned();
+        same(&kept, path.as_ref()).unwrap();
         let checked = self.on_the_new_host(&["check"]);
         assert_eq!(checked["ok"], true, "{checked:#}");
     }
