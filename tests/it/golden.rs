@@ -11,6 +11,7 @@ mod good;
 pub mod keys;
 mod packs;
 mod read;
+mod repository;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -71,6 +72,7 @@ fn fixtures_are_written_when_asked_for() {
         good::write(&Fixtures::good(1));
         audit::write(&Fixtures::good(1));
         packs::write(&Fixtures::good(2));
+        repository::write();
         VERSIONS.into_iter().for_each(bad::write);
     }
     let files = VERSIONS.map(|version| {

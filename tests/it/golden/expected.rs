@@ -1,8 +1,8 @@
 //! What the good fixtures hold.
 
 use tenure::clock::Timestamp;
-use tenure::ids::{Domain, KeyedHash, ObjectName};
-use tenure::journal::{Event, Position, Recognised};
+use tenure::ids::{Domain, Incarnation, KeyedHash, ObjectName, SnapshotId};
+use tenure::journal::{Cause, Event, Order, Position, Recognised, Sealed, Voided};
 use tenure::keyring::Keyring;
 use tenure::manifest::{
     Manifest, ObjectRef, PageRef, SnapshotKind, SourceState, TableState, Totals,
@@ -289,10 +289,18 @@ pub fn incremental(page: &[u8], pack: &[u8], journal: &[u8]) -> Manifest {
     }
 }
 
-/// One of each kind, by file name.
-pub fn events() -> [(&'static str, Event); 6] {
+/// How far some journal has come.
+const POSITION: Position = Position {
+    inc: Incarnation([8; 8]),
+    len: 13,
+    hash: [6; 32],
+};
+
+/// At least one of each kind, by file name.
+pub fn events() -> Vec<(&'static str, Event)> {
     let who = KeyedHash([4; 16]);
-    [
+    let sealed = |byte| vec![byte; 40];
+    vec![
         (
             "1-opened.bin",
             Event::Opened {
@@ -333,6 +341,100 @@ pub fn events() -> [(&'static str, Event); 6] {
             Event::Pruned {
                 snapshots: vec![1, 2, 300],
                 former: None,
+            },
+        ),
+        (
+            "7-erased-by-order.bin",
+            Event::Erased {
+                domains: vec![GONE],
+                recognised: vec![Recognised {
+                    who,
+                    domain: GONE,
+                    key: Some(KeyedHash([5; 16])),
+                }],
+                order: Some(Order {
+                    cause: Cause::Retention,
+                    ground: Some("T-17".into()),
+                    reasons: vec![Sealed {
+                        domain: GONE,
+                        bytes: sealed(1),
+                    }],
+                    vacuum: true,
+                }),
+            },
+        ),
+        (
+            "8-hidden.bin",
+            Event::Hidden {
+                domain: ANN,
+                former: sealed(2),
+                restricted: true,
+                reason: sealed(3),
+            },
+        ),
+        (
+            "9-unhidden.bin",
+            Event::Unhidden {
+                domain: ANN,
+                reason: sealed(4),
+            },
+        ),
+        (
+            "10-held.bin",
+            Event::Held {
+                domain: BEN,
+                until: Some(Timestamp(1_800_000_000_000)),
+                reason: sealed(5),
+            },
+        ),
+        (
+            "11-released.bin",
+            Event::Released {
+                domain: BEN,
+                reason: sealed(6),
+            },
+        ),
+        (
+            "12-certified.bin",
+            Event::Certified {
+                erasure: 7,
+                certificate: "{}".into(),
+                is_final: true,
+            },
+        ),
+        (
+            "13-recovered.bin",
+            Event::Recovered {
+                recipients: vec!["age1first".into()],
+                journals: vec![POSITION],
+                voided: vec![Voided {
+                    inc: POSITION.inc,
+                    from: 12,
+                }],
+                unread: vec!["offsite".into()],
+            },
+        ),
+        (
+            "14-read.bin",
+            Event::Read {
+                store: "offsite".into(),
+                journals: vec![POSITION],
+            },
+        ),
+        (
+            "15-given-up.bin",
+            Event::GivenUp {
+                store: "offsite".into(),
+            },
+        ),
+        (
+            "16-pruned-of-former.bin",
+            Event::Pruned {
+                snapshots: vec![],
+                former: Some(vec![SnapshotId {
+                    inc: POSITION.inc,
+                    number: 3,
+                }]),
             },
         ),
     ]
