@@ -6,7 +6,9 @@
 //! makes its database.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use tenure::{forget, register};
 
 use crate::reader::python::Reader;
 use crate::support::place::Place;
+use crate::support::s3::{BUCKET, Server};
 use crate::tracking::drop_ours;
 use case::Case;
 use dice::Dice;
@@ -145,8 +148,14 @@ struct Run {
 
 impl Run {
     fn new(case: &Case) -> Self {
+        Self::made(case, |register, make| {
+            Place::within(base(), register, "", make)
+        })
+    }
+
+    fn made(case: &Case, place: impl FnOnce(&str, &mut dyn FnMut(&Path)) -> Place) -> Self {
         let mut made = None;
-        let place = Place::within(base(), "table = \"t\"\nkey = \"id\"", "", |db| {
+        let place = place("table = \"t\"\nkey = \"id\"", &mut |db| {
             made = Some(World::new(db, case));
         });
         Self {
@@ -155,6 +164,23 @@ impl Run {
             kept: Vec::new(),
             tracked: false,
         }
+    }
+
+    /// The same with both stores in a bucket, each in a folder that no case before had.
+    fn in_bucket(case: &Case, server: SocketAddr) -> Self {
+        static FOLDERS: AtomicU64 = AtomicU64::new(0);
+        let folder = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let stores = ["a", "b"].map(|name| {
+            format!(
+                "[[store]]\nname = \"{name}\"\nurl = \"s3://{BUCKET}/{folder}/{name}\"\n\
+                 options = {{ endpoint = \"http://{server}\", allow_http = true, access_key_id = \"k\", \
+                 secret_access_key = \"s\" }}\n"
+            )
+        });
+        let stores = stores.concat();
+        Self::made(case, |register, make| {
+            Place::on(&stores, base(), register, "", make)
+        })
     }
 
     /// Lets the next round happen, keeps a copy and takes a snapshot. False if that is refused, as it must
@@ -263,7 +289,10 @@ fn all_come_back_to_the_reader(case: &Case) -> Result<(), TestCaseError> {
 
 /// Somebody is forgotten between two of seven snapshots: in all of them everybody else is exact.
 fn all_but_one_come_back(case: &Case) -> Result<(), TestCaseError> {
-    let mut run = Run::new(case);
+    all_but_one(Run::new(case), case)
+}
+
+fn all_but_one(mut run: Run, case: &Case) -> Result<(), TestCaseError> {
     let mut dice = Dice::new(&case.forgotten);
     let (from, who) = (1 + dice.pick(case.rounds.len() + 1), dice.raw());
     let mut gone = None;
@@ -299,6 +328,25 @@ fn all_but_one_come_back(case: &Case) -> Result<(), TestCaseError> {
         })?;
     }
     Ok(())
+}
+
+/// Where the server is whose bucket the stores are in.
+static SERVER: OnceLock<SocketAddr> = OnceLock::new();
+
+/// The same with the stores in a bucket.
+fn all_but_one_come_back_from_a_bucket(case: &Case) -> Result<(), TestCaseError> {
+    let server = SERVER.get().copied();
+    let server = server.ok_or_else(|| TestCaseError::fail("no server"))?;
+    all_but_one(Run::in_bucket(case, server), case)
+}
+
+#[test]
+fn whoever_is_not_forgotten_comes_back_exactly_from_a_bucket() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    SERVER.set(server.address).unwrap();
+    try_cases(202, CASES / PARTS / 10, all_but_one_come_back_from_a_bucket);
 }
 
 /// How many snapshots read no more than what triggers had noted.

@@ -1,6 +1,7 @@
 //! A repository with two stores around one database, in a temporary directory.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tenure::config::Config;
@@ -18,26 +19,40 @@ pub struct Place {
     pub db: PathBuf,
     /// The recovery identity.
     pub identity: Identity,
+    /// The stores, as the configuration has them.
+    stores: String,
     runtime: Runtime,
 }
 
 impl Place {
     pub fn new(register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
-        Self::made(&std::env::temp_dir(), "", register, ownership, make)
+        Self::made(&std::env::temp_dir(), None, "", register, ownership, make)
     }
 
     /// One with `top` at the beginning of its configuration.
     pub fn with(top: &str, register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
-        Self::made(&std::env::temp_dir(), top, register, ownership, make)
+        Self::made(&std::env::temp_dir(), None, top, register, ownership, make)
     }
 
     /// In a directory of its own in `base`.
     pub fn within(base: &Path, register: &str, ownership: &str, make: impl FnOnce(&Path)) -> Self {
-        Self::made(base, "", register, ownership, make)
+        Self::made(base, None, "", register, ownership, make)
+    }
+
+    /// The same, with other stores.
+    pub fn on(
+        stores: &str,
+        base: &Path,
+        register: &str,
+        ownership: &str,
+        make: impl FnOnce(&Path),
+    ) -> Self {
+        Self::made(base, Some(stores), "", register, ownership, make)
     }
 
     fn made(
         base: &Path,
+        stores: Option<&str>,
         top: &str,
         register: &str,
         ownership: &str,
@@ -49,12 +64,21 @@ impl Place {
         let identity = Identity::generate();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .enable_all()
             .build()
             .unwrap();
+        let two = ["a", "b"].map(|name| {
+            let path = dir.path().join(name);
+            format!(
+                "[[store]]\nname = \"{name}\"\nurl = \"file://{}\"\n",
+                path.display()
+            )
+        });
         let place = Self {
             dir,
             db,
             identity,
+            stores: stores.map_or_else(|| two.concat(), str::to_owned),
             runtime,
         };
         place.rules(top, register, ownership);
@@ -74,10 +98,13 @@ impl Place {
         let text = format!(
             "{top}\n[customers]\nsource = \"crm\"\n{register}\n[keys]\nrecovery = [\"{recipient}\"]\n\
              [[source]]\nname = \"crm\"\nkind = \"sqlite\"\npath = \"crm.db\"\n{ownership}\n\
-             [[store]]\nname = \"a\"\nurl = \"file://{0}/a\"\n[[store]]\nname = \"b\"\nurl = \"file://{0}/b\"\n",
-            self.dir.path().display()
+             {}",
+            self.stores
         );
-        fs::write(self.dir.path().join("tenure.toml"), text).unwrap();
+        let path = self.dir.path().join("tenure.toml");
+        fs::write(&path, text).unwrap();
+        // The stores' options may tell a secret.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     pub fn config(&self) -> Config {
