@@ -1,7 +1,7 @@
 //! Fetching objects from whichever store gives them whole.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,6 +66,8 @@ pub struct Fetcher {
     state: Option<StateDir>,
     packs: RefCell<VecDeque<(ObjectName, Rc<Whole>)>>,
     dictionaries: RefCell<VecDeque<(ObjectName, Arc<Dictionary>)>>,
+    /// Packs that every store was asked for, and none has whole.
+    lost: RefCell<BTreeSet<ObjectName>>,
     read: Cell<u64>,
 }
 
@@ -78,6 +80,7 @@ impl Fetcher {
             state,
             packs: RefCell::default(),
             dictionaries: RefCell::default(),
+            lost: RefCell::default(),
             read: Cell::new(0),
         }
     }
@@ -203,8 +206,14 @@ impl Fetcher {
             return Ok(whole);
         }
         let path = pack_path(pack.name);
+        if self.is_lost(pack.name) {
+            return Err(Failure::new(format!("no store has {path} whole")));
+        }
+        let all_answered = Cell::new(!self.stores.is_empty());
         let whole = self.first(|store| {
-            let bytes = store.get(&path, pack::MAX)?;
+            let bytes = store.get(&path, pack::MAX).inspect_err(|error| {
+                all_answered.set(all_answered.get() && error.is_not_found());
+            })?;
             self.read.set(self.read.get() + bytes.len() as u64);
             let whole = || -> Outcome<Whole> {
                 let pack = Pack::read(pack.name, bytes)?;
@@ -212,14 +221,39 @@ impl Fetcher {
                 Ok(Whole { pack, dictionary })
             };
             whole().map_err(|failure| in_store(store, &path, failure))
-        })?;
-        let whole = Rc::new(whole);
+        });
+        if whole.is_err() && all_answered.get() {
+            self.lost.borrow_mut().insert(pack.name);
+        }
+        let whole = Rc::new(whole?);
         cached.push_back((pack.name, Rc::clone(&whole)));
         let mut kept: u64 = cached.iter().map(|(_, whole)| whole.size()).sum();
         while kept > CACHED && cached.len() > 1 {
             kept -= cached.pop_front().map_or(0, |(_, whole)| whole.size());
         }
         Ok(whole)
+    }
+
+    /// Whether a pack was asked for, and every store has answered that it has none, or a damaged one.
+    fn is_lost(&self, pack: ObjectName) -> bool {
+        self.lost.borrow().contains(&pack)
+    }
+
+    /// Whether a piece can be read.
+    ///
+    /// # Errors
+    /// When that cannot be said, since a store does not answer.
+    pub fn gives(&self, piece: &PieceRef, key: &DomainKey, forest: &Forest) -> Outcome<bool> {
+        match self.pack(&piece.pack, forest) {
+            Ok(_) => Ok(true),
+            Err(_) if self.is_lost(piece.pack.name) => Ok(self.piece(piece, key, forest).is_ok()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The packs that were asked for, and that no store has whole.
+    pub fn lost(&self) -> Vec<ObjectName> {
+        self.lost.borrow().iter().copied().collect()
     }
 
     /// A pack's dictionary, if it has one, without the rest of the pack.
@@ -281,7 +315,8 @@ impl Fetcher {
         open().failed_to(|| format!("read a piece of {path}"))
     }
 
-    /// One piece, by way of its whole pack: for those who read most of it.
+    /// One piece, by way of its whole pack: for those who read most of it. What is left of a lost pack is read by its
+    /// blobs.
     pub fn piece_of_pack(
         &self,
         piece: &PieceRef,
@@ -289,7 +324,10 @@ impl Fetcher {
         forest: &Forest,
         decompressor: &mut Decompressor,
     ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
-        let whole = self.pack(&piece.pack, forest)?;
+        let whole = match self.pack(&piece.pack, forest) {
+            Err(_) if self.is_lost(piece.pack.name) => return self.piece(piece, key, forest),
+            whole => whole?,
+        };
         let (sealed, dictionary) = (whole.pack.blob(piece.slot)?, whole.dictionary.as_ref());
         open_piece(self.repo, piece, key, sealed, decompressor, dictionary)
     }

@@ -15,6 +15,7 @@ mod customer;
 mod export;
 mod live;
 mod lives;
+mod lost;
 mod rows;
 mod site;
 mod whole;

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::collect::Collector;
 use super::lives::{Change, Lives};
+use super::lost::Lost;
 use super::rows::{Resolver, Tables, cells, each_row};
 use super::site::{Site, check_empty};
 use super::{check_journal, fetcher};
@@ -71,13 +72,10 @@ pub fn whole(
     let view = View::open(repository, &fetcher, id)?;
     let wanted = wanted(view.manifest().sources.as_slice(), source)?;
     let site = Site::begin(to)?;
-    let mut sorters: BTreeMap<u32, Sorter> = wanted
-        .iter()
-        .map(|state| (state.number, Sorter::new(site.work())))
-        .collect();
     let lives = Lives::new(repository, view.manifest())?;
-    let (forgotten, mut left_out) =
-        sort_rows(repository, &view, &fetcher, &lives, &mut sorters, report)?;
+    let from = (repository, &view, &fetcher);
+    let (mut sorters, lost, opened) = sort_around_damage(from, &lives, &wanted, &site, report)?;
+    let (forgotten, mut left_out) = opened;
     let mut resolver = Resolver::new(repository.id(), &repository.keyring.forest);
     let mut sources = Vec::new();
     for state in wanted {
@@ -85,7 +83,12 @@ pub fn whole(
             continue;
         };
         let restored = build(&site, state, sorter.finish()?, &mut resolver, report);
-        sources.push(restored.failed_to(|| format!("restore source {:?}", state.name))?);
+        let restored = restored.failed_to(|| format!("restore source {:?}", state.name))?;
+        let problems = [lost.words(state.number, &fetcher), restored.problems].concat();
+        sources.push(RestoredSource {
+            problems,
+            ..restored
+        });
     }
     check_journal(repository)?;
     site.finish()?;
@@ -128,16 +131,46 @@ fn wanted<'m>(sources: &'m [SourceState], source: Option<&str>) -> Outcome<Vec<&
     }
 }
 
-/// Opens every piece that can be opened, and sorts the rows by table and rowid, in a thread of its own. Returns how many
-/// customers were forgotten, and which tables, in words.
-fn sort_rows(
-    repository: &Repository,
-    view: &View,
-    fetcher: &Fetcher,
+/// What rows come from.
+type From<'f> = (&'f Repository, &'f View, &'f Fetcher);
+/// How many customers were forgotten, and which tables, in words.
+type Forgotten = (u64, Vec<String>);
+
+/// Sorts the rows of each source; once more without those whose packs turn out to be lost.
+fn sort_around_damage(
+    from: From<'_>,
     lives: &Lives,
+    wanted: &[&SourceState],
+    site: &Site,
+    report: &dyn Report,
+) -> Outcome<(BTreeMap<u32, Sorter>, Lost, Forgotten)> {
+    let (repository, view, fetcher) = from;
+    let sort = |lost: Lost| {
+        let sorters = wanted
+            .iter()
+            .map(|state| (state.number, Sorter::new(site.work())));
+        let mut sorters = sorters.collect();
+        let opened = sort_rows(from, lives, &lost, &mut sorters, report)?;
+        Ok((sorters, lost, opened))
+    };
+    match sort(Lost::default()) {
+        Err(_) if !fetcher.lost().is_empty() => {
+            report.note("packs are damaged or gone: looking who is not in them");
+            sort(Lost::look(repository, view, fetcher)?)
+        }
+        sorted => sorted,
+    }
+}
+
+/// Opens every piece that can be opened, and sorts the rows by table and rowid, in a thread of its own.
+fn sort_rows(
+    from: From<'_>,
+    lives: &Lives,
+    lost: &Lost,
     sorters: &mut BTreeMap<u32, Sorter>,
     report: &dyn Report,
-) -> Outcome<(u64, Vec<String>)> {
+) -> Outcome<Forgotten> {
+    let (_, view, _) = from;
     let total = view.manifest().totals.plain_bytes;
     let is_full = view.chain().len() == 1;
     report.begin(
@@ -147,9 +180,9 @@ fn sort_rows(
     );
     let sources: BTreeSet<u32> = sorters.keys().copied().collect();
     let opened = thread::scope(|scope| {
-        let (to, from) = sync_channel(4);
-        let sorting = scope.spawn(move || sort_opened(&from, sorters));
-        let opened = open_pieces(repository, view, fetcher, (lives, &sources), &to, report);
+        let (to, opened) = sync_channel(4);
+        let sorting = scope.spawn(move || sort_opened(&opened, sorters));
+        let opened = open_pieces(from, lives, (lost, &sources), &to, report);
         drop(to);
         let sorted = sorting.join();
         let sorted = sorted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -172,13 +205,12 @@ enum Opened<'l> {
 const BATCH: u32 = 256 << 10;
 
 fn open_pieces<'l>(
-    repository: &Repository,
-    view: &View,
-    fetcher: &Fetcher,
-    (lives, sources): (&'l Lives, &BTreeSet<u32>),
+    (repository, view, fetcher): From<'_>,
+    lives: &'l Lives,
+    (lost, sources): (&Lost, &BTreeSet<u32>),
     to: &SyncSender<Vec<Opened<'l>>>,
     report: &dyn Report,
-) -> Outcome<(u64, Vec<String>)> {
+) -> Outcome<Forgotten> {
     let forest = &repository.keyring.forest;
     let mut keys = forest.walker();
     let mut decompressor = Decompressor::new()?;
@@ -188,7 +220,7 @@ fn open_pieces<'l>(
     let hand_on = |batch: &mut Vec<_>| to.send(std::mem::take(batch)).is_ok();
     let mut entries = view.entries(fetcher, repository.id())?;
     'entries: while let Some(entry) = entries.next_entry()? {
-        if !sources.contains(&entry.source) {
+        if !sources.contains(&entry.source) || lost.has(&entry) {
             continue;
         }
         let Some(key) = keys.key(entry.domain) else {
@@ -246,7 +278,7 @@ fn sort_opened(
 }
 
 /// What is said of a table's domain that was forgotten.
-fn own_rows(manifest: &Manifest, entry: &Entry) -> String {
+pub(super) fn own_rows(manifest: &Manifest, entry: &Entry) -> String {
     let mut sources = manifest.sources.iter();
     let source = sources.find(|source| source.number == entry.source);
     let named = source.and_then(|source| {
