@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tenure::backup;
+use tenure::catalog::Life;
 use tenure::config::Config;
 use tenure::forget;
 use tenure::lifecycle::{hide, hold};
@@ -123,7 +124,7 @@ fn check(config: &Path, from: &Path, out: &Path, runtime: &tokio::runtime::Runti
         lives.values().filter(|life| life.hidden.is_some()).count(),
         1
     );
-    assert!(lives.values().any(|life| life.is_restricted()));
+    assert!(lives.values().any(Life::is_restricted));
     let verified = tenure::verify::run(&mut change(), None, true, &Silent).unwrap();
     assert_eq!(verified.problems, []);
 }
