@@ -34,7 +34,9 @@
 //! `field_key(salt, "reference")` of the domain referred to; the salt is the first 16 bytes of the
 //! keyed BLAKE3 of the value's CBOR under that domain's naming key. Deriving the salt from the value
 //! makes equal rows equal bytes, and still meets each key with one plain text only. `sealed` is empty
-//! where that customer had been forgotten before the row was read.
+//! where that customer had been forgotten before the row was read. Where a column leads to several
+//! customers at once, the key of one seals a reference to the next in place of the value, which is
+//! known only while none of them is forgotten.
 //!
 //! The row order within a domain is by table number, then as the source yields them (by rowid).
 //!
@@ -140,13 +142,16 @@ fn encode_cell(w: &mut Writer<'_>, cell: Cell<'_>) -> Written {
         },
         Cell::Value(value) => encode_value(w, value),
         Cell::Stamp(stamp) => stamp.encode(w),
-        Cell::Reference { domain, sealed } => w
-            .array(3)?
-            .bytes(&domain.inc.0)?
-            .u64(domain.leaf())?
-            .bytes(sealed)?
-            .ok(),
+        Cell::Reference { domain, sealed } => encode_reference(w, domain, sealed),
     }
+}
+
+fn encode_reference(w: &mut Writer<'_>, domain: Domain, sealed: &[u8]) -> Written {
+    w.array(3)?
+        .bytes(&domain.inc.0)?
+        .u64(domain.leaf())?
+        .bytes(sealed)?
+        .ok()
 }
 
 fn encode_value(w: &mut Writer<'_>, value: ValueRef<'_>) -> Written {
@@ -320,10 +325,29 @@ pub fn seal_reference(
     key: &DomainKey,
     value: ValueRef<'_>,
 ) -> Vec<u8> {
-    let mut plain = Vec::new();
-    cbor::append(&mut plain, |w| encode_value(w, value));
-    let salt = name(&key.name_key(), &plain).0;
-    let frame = seal::plain_frame(&plain);
+    seal_plain(repo, domain, key, |w| encode_value(w, value))
+}
+
+/// Seals what another customer's key has sealed already, for a value that leads to both.
+pub fn seal_again(
+    repo: RepoId,
+    domain: Domain,
+    key: &DomainKey,
+    (other, sealed): (Domain, &[u8]),
+) -> Vec<u8> {
+    seal_plain(repo, domain, key, |w| encode_reference(w, other, sealed))
+}
+
+fn seal_plain(
+    repo: RepoId,
+    domain: Domain,
+    key: &DomainKey,
+    plain: impl FnOnce(&mut Writer<'_>) -> Written,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    cbor::append(&mut bytes, plain);
+    let salt = name(&key.name_key(), &bytes).0;
+    let frame = seal::plain_frame(&bytes);
     let sealed = seal::encrypt(
         &key.field_key(&salt, REFERENCE),
         &reference_place(repo, domain),
@@ -332,13 +356,22 @@ pub fn seal_reference(
     [&salt[..], &sealed].concat()
 }
 
-/// The value that [`seal_reference`] sealed.
+/// What a reference has sealed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The value.
+    Value(Value),
+    /// The reference to another customer to whom the value leads as well.
+    Reference(Domain, Vec<u8>),
+}
+
+/// What [`seal_reference`] or [`seal_again`] sealed.
 pub fn open_reference(
     repo: RepoId,
     domain: Domain,
     key: &DomainKey,
     sealed: &[u8],
-) -> Result<Value, SealError> {
+) -> Result<Opened, SealError> {
     let (salt, sealed) = sealed.split_at_checked(16).ok_or(SealError::NotAuthentic)?;
     let plain = seal::open(
         &key.field_key(salt, REFERENCE),
@@ -347,7 +380,9 @@ pub fn open_reference(
     )?;
     let mut r = Decoder::new(&plain);
     match decode_cell(&mut r) {
-        Ok(Cell::Value(value)) if r.position() == plain.len() => Ok(value.to_value()),
+        _ if r.position() != plain.len() => Err(SealError::BadFrame),
+        Ok(Cell::Value(value)) => Ok(Opened::Value(value.to_value())),
+        Ok(Cell::Reference { domain, sealed }) => Ok(Opened::Reference(domain, sealed.to_vec())),
         _ => Err(SealError::BadFrame),
     }
 }

@@ -84,6 +84,13 @@ pub struct Reference {
     pub kept: Vec<(usize, ParentColumn)>,
 }
 
+impl Reference {
+    /// How many columns refer.
+    pub fn width(&self) -> usize {
+        self.columns.len() + self.kept.len()
+    }
+}
+
 /// A column of the table that a [`Reference`] points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum ParentColumn {

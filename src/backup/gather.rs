@@ -26,13 +26,14 @@ use crate::schema::{Schema, Table};
 use crate::source::sqlite::{Database, KeyForm, SqliteError, Trouble};
 use crate::source::{Owner, Row};
 use crate::spill::{Sorted, Sorter};
-use crate::value::{CustomerKey, Value, ValueRef};
+use crate::value::{CustomerKey, Value};
 
 mod known;
 mod meet;
 mod missed;
 mod others;
 mod people;
+mod references;
 mod relay;
 mod some;
 #[cfg(test)]
@@ -330,11 +331,8 @@ impl Gatherer {
         let table = place.state.number;
         let references = self.references(repository, place, &row, domain, keys)?;
         let cells = row.cells.iter().enumerate().map(|(column, value)| {
-            match references.iter().rev().find(|(at, ..)| *at == column) {
-                Some((_, domain, sealed)) => Cell::Reference {
-                    domain: *domain,
-                    sealed,
-                },
+            match references.iter().find(|led| led.column == column) {
+                Some(led) => led.cell(),
                 None => Cell::Value(*value),
             }
         });
@@ -379,43 +377,6 @@ impl Gatherer {
                 None => place.state.orphans.ok_or_else(none)?,
             },
         }))
-    }
-
-    /// The columns that lead to other customers: to whom, and the value sealed under that one's key.
-    fn references(
-        &mut self,
-        repository: &Repository,
-        place: &InTable<'_>,
-        row: &Row<'_>,
-        owner: Domain,
-        keys: &mut ForestWalker<'_>,
-    ) -> Outcome<Vec<(usize, Domain, Vec<u8>)>> {
-        let mut found = Vec::new();
-        for (reference, target) in place.table.references.iter().zip(row.targets) {
-            if *target == ValueRef::Null {
-                continue;
-            }
-            let Some(met) = self.find(repository, place, *target)? else {
-                continue;
-            };
-            let own = owner.class != Class::OWN
-                && (owner.inc, owner.arrival) == (met.domain.inc, met.domain.arrival);
-            if own {
-                continue;
-            }
-            let target = Domain {
-                class: place.classes[reference.parent],
-                ..met.domain
-            };
-            let key = keys.key(target).filter(|_| !met.erased);
-            for column in &reference.columns {
-                let sealed = key.as_ref().map_or_else(Vec::new, |key| {
-                    piece::seal_reference(self.repo, target, key, row.cells[*column])
-                });
-                found.push((*column, target, sealed));
-            }
-        }
-        Ok(found)
     }
 }
 

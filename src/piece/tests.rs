@@ -149,8 +149,18 @@ fn references_open_under_the_key_of_whom_they_name() {
         sealed,
         seal_reference(REPO, domain(3), &key(1), value.as_ref())
     );
-    assert_eq!(open_reference(REPO, domain(3), &key(1), &sealed), Ok(value));
+    let opened = open_reference(REPO, domain(3), &key(1), &sealed);
+    assert_eq!(opened, Ok(Opened::Value(value)));
     assert!(open_reference(REPO, domain(3), &key(2), &sealed).is_err());
     assert!(open_reference(REPO, domain(4), &key(1), &sealed).is_err());
     assert!(open_reference(REPO, domain(3), &key(1), &[]).is_err());
+    // Sealed again for another, it opens with the keys of both alone.
+    let again = seal_again(REPO, domain(4), &key(2), (domain(3), &sealed));
+    assert_eq!(
+        again,
+        seal_again(REPO, domain(4), &key(2), (domain(3), &sealed))
+    );
+    assert!(open_reference(REPO, domain(4), &key(1), &again).is_err());
+    let opened = open_reference(REPO, domain(4), &key(2), &again);
+    assert_eq!(opened, Ok(Opened::Reference(domain(3), sealed)));
 }

@@ -11,7 +11,7 @@ use crate::ids::{Domain, RepoId};
 use crate::keyring::tree::Forest;
 use crate::manifest::SourceState;
 use crate::piece::cut::{CutCell, Long, read_cut};
-use crate::piece::{self, Cell};
+use crate::piece::{self, Cell, Opened};
 use crate::schema::Table;
 use crate::source::{self, LongValue};
 use crate::spill::{Part, Parts, Record, Sorted};
@@ -57,15 +57,19 @@ impl<'a> Resolver<'a> {
 
     /// What a reference stands for.
     pub fn resolve(&mut self, domain: Domain, sealed: &[u8]) -> Outcome<Resolved<'static>> {
-        let key = self.forest.key(domain).filter(|_| !sealed.is_empty());
-        let Some(key) = key else {
-            let next = self.lost.len() as u64;
-            let number = self.lost.entry((domain, sealed.to_vec())).or_insert(next);
-            return Ok(Resolved::Lost(*number));
-        };
-        Ok(Resolved::Told(piece::open_reference(
-            self.repo, domain, &key, sealed,
-        )?))
+        let (mut domain, mut sealed) = (domain, sealed.to_vec());
+        loop {
+            let key = self.forest.key(domain).filter(|_| !sealed.is_empty());
+            let Some(key) = key else {
+                let next = self.lost.len() as u64;
+                let number = self.lost.entry((domain, sealed)).or_insert(next);
+                return Ok(Resolved::Lost(*number));
+            };
+            match piece::open_reference(self.repo, domain, &key, &sealed)? {
+                Opened::Value(value) => return Ok(Resolved::Told(value)),
+                Opened::Reference(other, again) => (domain, sealed) = (other, again),
+            }
+        }
     }
 }
 

@@ -77,9 +77,13 @@ def _cell(item: Any) -> Value | Reference:
     if len(item) == 2 and item[1] is None:
         return _day(integer(item[0]))
     if len(item) == 3:
-        inc, leaf_, sealed = exact(data(8), leaf, data())(item)
-        return Reference(Domain(inc, leaf_), sealed)
+        return _reference(item)
     raise Refused("a value of no kind")
+
+
+def _reference(item: list[Any]) -> Reference:
+    inc, leaf_, sealed = exact(data(8), leaf, data())(item)
+    return Reference(Domain(inc, leaf_), sealed)
 
 
 def _is_odd_text(item: list[Any]) -> bool:
@@ -139,4 +143,7 @@ def resolved(reference: Reference, repo: bytes, forest: Forest) -> Value | Refer
     plain = opened(key.field_key(salt, b"reference"), where, sealed[16:])
     if keyed(key.name_key(), plain)[:16] != salt:
         raise Refused(f"a reference to {domain} is not what its salt says")
-    return value(cbor.one(plain))
+    within = cbor.one(plain)
+    if type(within) is list and len(within) == 3:
+        return resolved(_reference(within), repo, forest)
+    return value(within)

@@ -128,7 +128,9 @@ pub(super) fn place(
         ParentColumn::Rowid => "row".to_owned(),
         ParentColumn::Column(at) => format!("c{at}"),
     };
-    conn.execute_batch(&format!("CREATE INDEX {room}_{column} ON {room}({column})"))?;
+    conn.execute_batch(&format!(
+        "CREATE INDEX IF NOT EXISTS {room}_{column} ON {room}({column})"
+    ))?;
     Ok(Place {
         table: room.to_owned(),
         column,

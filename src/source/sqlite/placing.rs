@@ -4,10 +4,11 @@ use super::build::{is_refusal, unchecked};
 use super::late::{Late, LateCell};
 use super::misfit::Misfit;
 use super::neutral::{Choice, Slot};
+use super::shape::ForeignKey;
 use super::shaped::shaped;
 use super::sql::{Literal, quote};
 use super::tombstone::{Gone, Tombstones};
-use crate::schema::{Ownership, ParentColumn, Reference};
+use crate::schema::{ParentColumn, Reference};
 use crate::value::Value;
 
 /// The first number for what several numbers stand for: beyond all that rows come with.
@@ -65,15 +66,12 @@ impl Tombstones<'_> {
         self.follow(table, row, &values)
     }
 
-    /// Makes neutral rows in tables of nobody to which a row leads that has been put, where it led by what
-    /// is lost: a row there that named the forgotten in its key has another key by now.
+    /// Makes neutral rows to which a row leads that has been put, where it led by what is lost: a row in a table
+    /// of nobody that named the forgotten in its key has another key by now, and what stands in a column for the
+    /// forgotten stands there for whomever else it leads to.
     fn follow(&mut self, table: usize, row: &Late, values: &[Value]) -> rusqlite::Result<()> {
-        let (schema, shapes) = (self.schema, self.shapes);
+        let shapes = self.shapes;
         for key in &shapes[table].keys {
-            let owned = [Ownership::Register, Ownership::Owned];
-            if owned.contains(&schema.tables[key.parent].ownership) {
-                continue;
-            }
             let (mut known, mut number) = (Vec::new(), None);
             for (own, other) in key.columns.iter().zip(&key.parent_columns) {
                 let places = self.place(table, own).zip(self.place(key.parent, other));
@@ -87,8 +85,8 @@ impl Tombstones<'_> {
                     known.push((other, values[at].clone()));
                 }
             }
-            let whole = known.len() == key.columns.len();
-            let Some(number) = number.filter(|_| whole) else {
+            let needed = known.len() == key.columns.len() && !self.stands_in(table, key);
+            let Some(number) = number.filter(|_| needed) else {
                 continue;
             };
             if !self.has_row(key.parent, &known)? {
@@ -100,6 +98,16 @@ impl Tombstones<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is by `key` that something stands in for what is lost.
+    fn stands_in(&self, table: usize, key: &ForeignKey) -> bool {
+        let place = |own: &String| self.place(table, own);
+        let columns: Vec<_> = key.columns.iter().filter_map(place).collect();
+        let of_key = |at: &usize| columns.contains(&ParentColumn::Column(*at));
+        let mut references = self.schema.tables[table].references.iter();
+        let first = references.find(|reference| reference.columns.iter().any(of_key));
+        first.is_some_and(|first| first.parent == key.parent && first.columns.iter().all(of_key))
     }
 
     /// Puts a row with whatever SQLite takes in place of what is lost, as long as it leads to nobody

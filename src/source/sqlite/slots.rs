@@ -1,6 +1,6 @@
 //! What may stand in each column of a tombstone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::insert::Bound;
 use super::keyspace::{KeySpace, Place};
@@ -13,7 +13,8 @@ use crate::schema::{Column, ParentColumn};
 use crate::value::Value;
 
 impl<'a> Tombstones<'a> {
-    /// Values for a key column that no row of `table` has, best first.
+    /// Values for a key column that no row of `table` has, nor one of another table to which the same column of a row
+    /// may lead; best first.
     pub(super) fn free_keys(
         &mut self,
         table: usize,
@@ -27,13 +28,11 @@ impl<'a> Tombstones<'a> {
         let Some(found) = self.column(table, column) else {
             return Ok(Vec::new());
         };
-        let mut places = vec![Place {
-            table: quote(&entry.name),
-            column: quote(&found.name),
-        }];
-        if let Some(room) = &self.waiting[table] {
-            places.push(late::place(self.conn, room, column)?);
+        let mut places = Vec::new();
+        for (other, column) in self.led_to_as_well(table, column) {
+            self.add_places(other, column, &mut places)?;
         }
+        self.add_places(table, column, &mut places)?;
         let counters = &self.schema.sequences;
         let counter = counters.iter().find(|(name, _)| *name == entry.name);
         let counter = counter.map_or(0, |(_, counter)| *counter);
@@ -41,6 +40,42 @@ impl<'a> Tombstones<'a> {
         let free = space.free(self.conn, number);
         self.spaces.insert((table, column), space);
         free
+    }
+
+    /// Where the values of a key column stand: in the table, and where its rows wait.
+    fn add_places(
+        &self,
+        table: usize,
+        column: ParentColumn,
+        places: &mut Vec<Place>,
+    ) -> rusqlite::Result<()> {
+        let Some(found) = self.column(table, column) else {
+            return Ok(());
+        };
+        places.push(Place {
+            table: quote(&self.schema.tables[table].name),
+            column: quote(&found.name),
+        });
+        if let Some(room) = &self.waiting[table] {
+            places.push(late::place(self.conn, room, column)?);
+        }
+        Ok(())
+    }
+
+    /// The key columns to which those columns lead as well that lead to this one.
+    fn led_to_as_well(&self, table: usize, column: ParentColumn) -> HashSet<(usize, ParentColumn)> {
+        let mut found = HashSet::new();
+        for entry in &self.schema.tables {
+            let pairs = entry.references.iter().flat_map(|reference| {
+                let columns = reference.columns.iter().zip(&reference.parent_columns);
+                columns.map(|(own, other)| (*own, (reference.parent, *other)))
+            });
+            let here = pairs.clone().filter(|(_, to)| *to == (table, column));
+            let here: HashSet<usize> = here.map(|(own, _)| own).collect();
+            let there = pairs.filter(|(own, to)| here.contains(own) && *to != (table, column));
+            found.extend(there.map(|(_, to)| to));
+        }
+        found
     }
 
     /// Values for a key column in the shapes that the table asks for; those that a row has are not

@@ -1,11 +1,15 @@
 //! Whom rows name that are not theirs, and whose rows another database has.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use tenure::ids::{Class, Domain};
 use tenure::{customers, forget};
 
 use super::sql;
+use crate::reader::python::Reader;
 use crate::support::canary::{Canary, holds};
+use crate::support::compare::{same, sound};
 use crate::support::place::Place;
 use crate::support::raw::{files, open_everything};
 
@@ -131,4 +135,53 @@ fn a_class_that_came_later_has_no_key_for_whom_was_forgotten_before() {
         let seen = back.query_row(seen, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         assert_eq!(seen.unwrap(), (2, 1, "of one".to_owned()));
     }
+}
+
+#[test]
+fn a_column_that_leads_to_two_is_lost_with_either_of_them() {
+    let owns = "[[source.owns]]\ntable = \"notes\"\nby = \"owner\"\n\
+                [[source.owns]]\ntable = \"strict\"\nby = \"owner\"";
+    let schema = "CREATE TABLE people (id INTEGER PRIMARY KEY);
+         CREATE TABLE orders (code TEXT PRIMARY KEY, who NOT NULL REFERENCES people);
+         CREATE TABLE bills (code TEXT PRIMARY KEY, who NOT NULL REFERENCES people);
+         CREATE TABLE notes (owner REFERENCES people, code REFERENCES orders REFERENCES bills);
+         CREATE TABLE strict (owner REFERENCES people, code NOT NULL REFERENCES bills REFERENCES orders);
+         INSERT INTO people VALUES (1), (2), (3);
+         INSERT INTO orders VALUES ('x', 1), ('own', 3); INSERT INTO bills VALUES ('x', 2), ('own', 2);
+         INSERT INTO notes VALUES (3, 'x'), (3, 'own'); INSERT INTO strict SELECT * FROM notes;";
+    let reader = Reader::found();
+    for (gone, kept) in [("1", 1), ("2", 0)] {
+        let place = Place::new("table = \"people\"\nkey = \"id\"", owns, |db| {
+            let conn = Connection::open(db).unwrap();
+            conn.execute_batch(schema).unwrap();
+        });
+        place.snapshot(true);
+        let original = place.keep(1);
+        same(&original, &place.restore(1, "a")).unwrap();
+        forget::run(&mut place.change(), &[gone.into()], &[]).unwrap();
+        // Whether rows are read before that or after it.
+        place.snapshot(true);
+        for snapshot in [1, 2] {
+            let back = place.restore(snapshot, "b");
+            sound(&original, &back).unwrap();
+            assert_eq!(codes(&back, "notes"), (2, kept, kept));
+            assert_eq!(codes(&back, "strict"), (2, 2, kept));
+            if let Some(reader) = &reader {
+                let back = place.path(&format!("read-{snapshot}"));
+                reader.restore(&place, "a", snapshot, "crm", &back);
+                assert_eq!(codes(&back, "notes"), (2, kept, kept));
+            }
+        }
+    }
+}
+
+/// How many rows a table has, how many have a code, and how many the code `own`.
+fn codes(back: &Path, table: &str) -> (u32, u32, u32) {
+    let sql = format!("SELECT count(*), count(code), total(code = 'own') FROM {table}");
+    let back = Connection::open(back).unwrap();
+    let found = back.query_row(&sql, [], |row| {
+        let own: f64 = row.get(2)?;
+        Ok((row.get(0)?, row.get(1)?, own as u32))
+    });
+    found.unwrap()
 }

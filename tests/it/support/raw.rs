@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tenure::ids::{Domain, ObjectName};
+use tenure::ids::{Domain, ObjectName, RepoId};
 use tenure::keyring::Keyring;
 use tenure::keyring::recovery::{self, Identity};
 use tenure::manifest::Manifest;
@@ -17,6 +17,7 @@ use tenure::repo::Repository;
 use tenure::repo::identity::open_identity;
 use tenure::repo::objects::open_dictionary;
 use tenure::seal::Decompressor;
+use tenure::value::{CustomerKey, Value};
 
 /// Opens a keyring's age file with a recovery identity.
 pub fn keyring(repository: &Repository, identity: Identity, age: &[u8]) -> Keyring {
@@ -75,10 +76,9 @@ pub fn open_everything(repository: &Repository, keyring: &Keyring, store: &Path)
                     };
                     for cell in row.cells {
                         if let Cell::Reference { domain, sealed } = cell
-                            && let Some(key) = keyring.forest.key(domain)
-                            && let Ok(value) = piece::open_reference(repo, domain, &key, sealed)
+                            && let Some(value) = opened_reference(repo, keyring, domain, sealed)
                         {
-                            let identity = tenure::value::CustomerKey(vec![value]);
+                            let identity = CustomerKey(vec![value]);
                             opened.plain.extend_from_slice(identity.text().as_bytes());
                         }
                     }
@@ -182,5 +182,19 @@ pub fn copy_tree(from: &Path, to: &Path) {
             let mode = fs::metadata(entry.path()).unwrap().permissions();
             fs::set_permissions(&target, mode).unwrap();
         }
+    }
+}
+
+/// The value that a reference stands for, if it can be opened.
+fn opened_reference(
+    repo: RepoId,
+    keyring: &Keyring,
+    domain: Domain,
+    sealed: &[u8],
+) -> Option<Value> {
+    let key = keyring.forest.key(domain)?;
+    match piece::open_reference(repo, domain, &key, sealed).ok()? {
+        piece::Opened::Value(value) => Some(value),
+        piece::Opened::Reference(other, again) => opened_reference(repo, keyring, other, &again),
     }
 }
