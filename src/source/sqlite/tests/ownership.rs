@@ -515,3 +515,37 @@ fn composite_keys_are_told_apart_to_their_last_byte() {
     assert_eq!(owners.len(), 4);
     expect_exact(&path, &rules);
 }
+
+#[test]
+fn two_keys_of_a_register_elsewhere_agree_or_make_their_table_ambiguous() {
+    let schema = "CREATE TABLE calls(id INTEGER PRIMARY KEY, caller INT, callee TEXT, kind TEXT);
+         CREATE TABLE notes(call REFERENCES calls); INSERT INTO notes VALUES (1);
+         INSERT INTO calls VALUES (1, 5, '5', 'a'), (2, NULL, '6', 'b'), (3, 7, NULL, 'a'), (4, NULL, NULL, 'a');";
+    let (_dir, path) = database(schema);
+    let mut rules = Rules {
+        register: None,
+        owns: vec![
+            owns("calls", key(&["caller"])),
+            owns("calls", key(&["callee"])),
+        ],
+        ..register("", &[])
+    };
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "calls"), ["5", "'6'", "7", "orphan"]);
+    assert_eq!(owners(&db, "notes"), ["5"]);
+    drop(db);
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("INSERT INTO calls VALUES (5, 8, '9', 'a')")
+        .unwrap();
+    let db = open(&path, &rules);
+    assert_eq!(ownership(&db, "calls"), Ownership::Ambiguous);
+    assert_eq!(ownership(&db, "notes"), Ownership::Unsettled);
+    let warning = &table(&db, "calls").warnings[0];
+    let words = "by caller -> the register elsewhere and by callee -> the register elsewhere";
+    assert!(warning.contains(words), "{warning}");
+    drop(db);
+    // Under a condition only one of the two counts.
+    rules.owns[1].filter = Some("kind = 'b'".into());
+    let db = open(&path, &rules);
+    assert_eq!(owners(&db, "calls"), ["5", "'6'", "7", "orphan", "8"]);
+}
