@@ -76,17 +76,40 @@ pub fn odd_counters(kept: &Path) -> bool {
 
 /// That nothing is different, in what another version of SQLite has made. How a version writes numbers as text, and
 /// reads blobs as text in UTF-16, is another matter: where such may be stored, in computed columns and full-text
-/// indexes, only the frame is looked at.
+/// indexes of such numbers, only the frame is looked at.
 pub fn exact_by_another_version(kept: &Path, back: &Path) -> Result<(), String> {
     let conn = open(kept)?;
     let is = |sql: &str| conn.prepare(sql).unwrap().exists([]).unwrap();
     let computed = is("SELECT 1 FROM sqlite_schema WHERE sql LIKE '%STORED%'");
     let words = is("SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'");
     let wide = is("SELECT 1 FROM pragma_encoding WHERE encoding <> 'UTF-8'");
-    match computed || words && wide {
+    let real = || indexes_reals(&conn).map_err(|error| error.to_string());
+    match computed || words && (wide || real()?) {
         true => compare::same_frame(kept, back),
         false => compare::same(kept, back),
     }
+}
+
+/// Whether a full-text index has words of a number that is no integer.
+fn indexes_reals(conn: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT t.name, c.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c
+               WHERE t.schema = 'main' AND t.type = 'virtual' AND c.hidden = 0";
+    let mut columns = conn.prepare(sql)?;
+    let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for column in columns {
+        let (table, column): (String, String) = column?;
+        let (table, column) = (name(&table), name(&column));
+        let real = format!("SELECT 1 FROM {table} WHERE typeof({column}) = 'real'");
+        // Over a table that is not there any more it has no words.
+        if conn
+            .prepare(&real)
+            .and_then(|mut real| real.exists([]))
+            .unwrap_or(false)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn open(path: &Path) -> Result<Connection, String> {

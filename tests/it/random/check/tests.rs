@@ -237,3 +237,28 @@ fn whoever_has_left_the_register_is_gone_only_from_then_on() {
     assert!(said(left, "", 4, &[]).is_err());
     assert!(said(left, own, 3, &[]).is_err());
 }
+
+#[test]
+fn numbers_in_words_are_another_versions_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |name: &str, word: &str, size: u8| -> PathBuf {
+        let path = dir.path().join(name);
+        let sql = format!(
+            "CREATE VIRTUAL TABLE w USING fts5(a, b); INSERT INTO w VALUES ('one', {word});
+             UPDATE w_docsize SET sz = x'010{size}'"
+        );
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(&sql)
+            .unwrap();
+        path
+    };
+    for (number, (word, excused)) in (0..).zip([("2.5", true), ("2", false), ("'2.5'", false)]) {
+        let [kept, back] = [2, 3].map(|size| make(&format!("{number}-{size}"), word, size));
+        assert_eq!(
+            exact_by_another_version(&kept, &back).is_ok(),
+            excused,
+            "{word}"
+        );
+    }
+}
