@@ -12,6 +12,7 @@ use super::seen::{self, Row};
 use super::values::name;
 pub use super::words::Words;
 use crate::support::compare;
+use told::{Kind, Told};
 
 /// Somebody who was forgotten.
 pub struct Gone {
@@ -30,9 +31,18 @@ pub fn exact(kept: &Path, back: &Path, words: &Words, problems: &[String]) -> Re
     compare::same(kept, back)?;
     compare::sound(kept, back)?;
     words.found(back, problems)?;
+    known(kept, words, problems.iter())
+}
+
+/// That problems were there before, or are those of full-text indexes.
+fn known<'p>(
+    kept: &Path,
+    words: &Words,
+    mut problems: impl Iterator<Item = &'p String>,
+) -> Result<(), String> {
     let damage = compare::integrity(kept)?;
     let known = |problem: &&String| damage.contains(problem) || words.told(problem);
-    match problems.iter().find(|problem| !known(problem)) {
+    match problems.find(|problem| !known(problem)) {
         Some(problem) => Err(format!("a problem where there is none: {problem}")),
         None => Ok(()),
     }
@@ -50,18 +60,20 @@ pub fn without(
 ) -> Result<(), String> {
     words.found(back, problems)?;
     let (was, is) = (open(kept)?, open(back)?);
+    let (told, others) = Told::of(problems);
+    known(kept, words, others.into_iter())?;
     let check = Check {
         was: &was,
         is: &is,
         model,
-        problems,
+        told: &told,
     };
     check.run(gone, number).map_err(|error| match error {
         Wrong::Sqlite(error) => format!("cannot check: {error}"),
         Wrong::Said(what) => what,
     })?;
     compare::same_frame(kept, back)?;
-    compare::sound_but(kept, back, &|table| check.told(table))
+    compare::sound_but(kept, back, &|table, parent| told.broken(table, parent))
 }
 
 /// Whether something stands in sqlite_sequence that no restore brings back.
@@ -141,7 +153,7 @@ struct Check<'a> {
     was: &'a Connection,
     is: &'a Connection,
     model: &'a Model,
-    problems: &'a [String],
+    told: &'a Told,
 }
 
 /// Of each row of a table the links that led to whoever is gone.
@@ -171,27 +183,42 @@ impl Check<'_> {
         let back = Owners::new(self.is, self.model, None)?;
         let mut meant = BTreeSet::new();
         for (table, lost) in lost.iter().enumerate() {
+            let mut adrift = 0;
             for (row, links) in lost {
                 let Some(place) = places[table].get(row) else {
                     continue; // It was told.
                 };
+                let mut led = true;
                 for link in links {
-                    meant.extend(self.leads_nowhere_else(&back, table, *place, link, &extra)?);
+                    let leads = self.leads(&back, (table, *place), link, &extra)?;
+                    led &= leads != Leads::Nowhere;
+                    meant.extend(leads.to(link));
                 }
+                adrift += usize::from(!led);
                 meant.extend(self.leads_besides(&back, table, *place, links, &extra)?);
+            }
+            let entry = &self.model.tables[table];
+            if adrift > self.told.rows(&entry.name, Kind::Adrift) {
+                return Err(format!("{}: a row leads nowhere", entry.name).into());
             }
         }
         self.all_meant(&back, &extra, meant)
     }
 
     /// That new rows are there because somebody refers to them: a row that does so now, or another
-    /// new one.
+    /// new one; or one did so until it was given up, which is told.
     fn all_meant(
         &self,
         back: &Owners<'_>,
         extra: &[BTreeSet<i64>],
         mut meant: BTreeSet<(usize, i64)>,
     ) -> Result<(), Wrong> {
+        for (table, entry) in self.model.tables.iter().enumerate() {
+            if self.told.gave_up(&entry.name) {
+                let led_to = self.model.leading(table).into_iter().map(|link| link.to);
+                meant.extend(led_to.flat_map(|to| extra[to].iter().map(move |row| (to, *row))));
+            }
+        }
         let mut waiting: Vec<(usize, i64)> = meant.iter().copied().collect();
         while let Some((table, row)) = waiting.pop() {
             for link in &self.model.tables[table].links {
@@ -205,11 +232,11 @@ impl Check<'_> {
         let all = extra.iter().enumerate();
         let mut all = all.flat_map(|(table, rows)| rows.iter().map(move |row| (table, *row)));
         match all.find(|row| !meant.contains(row)) {
-            Some((table, row)) if !self.told(&self.model.tables[table].name) => {
+            Some((table, row)) => {
                 let name = &self.model.tables[table].name;
                 Err(format!("{name}: row {row} is new, and nobody refers to it").into())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -281,6 +308,7 @@ impl Check<'_> {
             left[at] = false;
             places.insert(number, at as i64 + 1);
         }
+        let mut unplaced = self.told.rows(&entry.name, Kind::Unplaced);
         for (number, row) in waiting {
             let loose: BTreeSet<usize> = lost[&number]
                 .iter()
@@ -291,7 +319,8 @@ impl Check<'_> {
                 row.rowid == other.rowid && cells.all(|(at, (a, b))| loose.contains(at) || a == b)
             };
             let Some(at) = (0..is.len()).find(|at| left[*at] && fits(&is[*at])) else {
-                if self.told(&entry.name) {
+                if unplaced > 0 {
+                    unplaced -= 1;
                     continue;
                 }
                 let what = format!(
@@ -367,45 +396,57 @@ impl Check<'_> {
         Ok(found)
     }
 
-    /// That a link which led to somebody who is gone is NULL, or leads to a new row: that one.
-    fn leads_nowhere_else(
+    /// Where a link leads that led to somebody who is gone.
+    fn leads(
         &self,
         back: &Owners<'_>,
-        table: usize,
-        row: i64,
+        (table, row): (usize, i64),
         link: &Link,
         extra: &[BTreeSet<i64>],
-    ) -> Result<Option<(usize, i64)>, Wrong> {
+    ) -> Result<Leads, Wrong> {
         let entry = &self.model.tables[table];
         let values = seen::cells(self.is, entry, &link.columns, row)?;
         if values.iter().any(|cell| cell == b"-") {
-            return Ok(None);
+            return Ok(Leads::Null);
         }
-        let columns = entry.names(&link.columns).join(", ");
-        let target = back
-            .refers(table, link)?
-            .into_iter()
-            .find(|(from, _)| *from == row);
-        match target {
-            Some((_, target)) if extra[link.to].contains(&target) => Ok(Some((link.to, target))),
-            Some(_) => Err(format!(
-                "{}: {columns} of row {row} leads to somebody else",
-                entry.name
-            )
-            .into()),
-            None if self.told(&entry.name) || self.told(&self.model.tables[link.to].name) => {
-                Ok(None)
+        let mut all = back.refers(table, link)?.into_iter();
+        match all.find(|(from, _)| *from == row) {
+            Some((_, target)) if extra[link.to].contains(&target) => Ok(Leads::To(target)),
+            Some(_) => {
+                let columns = entry.names(&link.columns).join(", ");
+                let what = format!("{columns} of row {row} leads to somebody else");
+                Err(format!("{}: {what}", entry.name).into())
             }
-            None => Err(format!("{}: {columns} of row {row} leads nowhere", entry.name).into()),
+            None if self
+                .told
+                .rows(&self.model.tables[link.to].name, Kind::Nobody)
+                > 0 =>
+            {
+                Ok(Leads::Null)
+            }
+            None => Ok(Leads::Nowhere),
         }
     }
+}
 
-    /// Whether the restore has named a table.
-    fn told(&self, table: &str) -> bool {
-        let start = format!("table {table}: ");
-        self.problems
-            .iter()
-            .any(|problem| problem.starts_with(&start))
+/// Where something leads that led to somebody who is gone.
+#[derive(PartialEq)]
+enum Leads {
+    /// It is NULL, or led to what nothing stands for.
+    Null,
+    /// To a new row.
+    To(i64),
+    /// To no row at all.
+    Nowhere,
+}
+
+impl Leads {
+    /// The new row of the table that `link` leads to.
+    fn to(&self, link: &Link) -> Option<(usize, i64)> {
+        match self {
+            Self::To(row) => Some((link.to, *row)),
+            Self::Null | Self::Nowhere => None,
+        }
     }
 }
 
@@ -447,6 +488,8 @@ fn shown(row: &Row) -> String {
         .collect();
     format!("{:?} {}", row.rowid, cells.join(" "))
 }
+
+mod told;
 
 #[cfg(test)]
 mod tests;

@@ -216,15 +216,79 @@ fn a_key_leads_on_unless_under_a_condition() {
 }
 
 #[test]
-fn what_is_named_may_lead_nowhere() {
-    let change = GONE.replace("about = -1", "about = -7");
-    let change = change.replace("INSERT INTO customers VALUES (-1, NULL);", "");
-    assert!(said("", &change, 1, &[]).is_err());
-    assert_eq!(
-        said("", &change, 1, &["table notes: rows that lead nowhere: 1"]),
-        Ok(())
+fn what_is_told_explains_just_that() {
+    let stands = "about = -1";
+    let nobody = GONE.replace("INSERT INTO customers VALUES (-1, NULL);", "");
+    let nowhere = nobody.replace(stands, "about = -7");
+    let unused = GONE.replace(stands, "about = -7");
+    let missing = format!("{nobody}; DELETE FROM notes WHERE about = -1");
+    let adrift = "rows that lead nowhere in place of those who were forgotten: 1";
+    let stand =
+        "forgotten rows that nothing can stand for, so that references to them lead nowhere: 1";
+    let unplaced = "rows that could not be put back without those they referred to: 1";
+    let lost = "neutral rows that stand for forgotten ones and lead nowhere themselves: 1";
+    let against = "neutral rows that stand for forgotten ones against the table's CHECKs: 1";
+    let all = [adrift, stand, unplaced, lost, against];
+    for (change, explained) in [
+        (GONE, None),
+        (
+            &nowhere[..],
+            Some([("notes", adrift), ("customers", stand)]),
+        ),
+        (&unused, Some([("notes", adrift), ("notes", adrift)])),
+        (&missing, Some([("notes", unplaced), ("notes", unplaced)])),
+    ] {
+        for table in ["customers", "orders", "notes"] {
+            for what in all {
+                let explains = explained.is_some_and(|all| all.contains(&(table, what)));
+                let said = said("", change, 1, &[&format!("table {table}: {what}")]);
+                let accepted = explains || change == GONE;
+                assert_eq!(
+                    said.is_ok(),
+                    accepted,
+                    "{change}: {table}: {what}: {said:?}"
+                );
+            }
+        }
+        assert_eq!(said("", change, 1, &[]).is_ok(), change == GONE, "{change}");
+    }
+    let unknown = said("", GONE, 1, &["table notes: rows are odd: 1"]);
+    assert!(
+        unknown
+            .unwrap_err()
+            .contains("a problem where there is none")
     );
-    assert!(said("", &change, 1, &["table orders: rows that lead nowhere: 1"]).is_err());
+    // Two rows are more than one.
+    let before = "INSERT INTO notes VALUES (23, 3, 2)";
+    let both = adrift.replace(": 1", ": 2");
+    for (what, accepted) in [(adrift, false), (&both, true)] {
+        let said = said(before, &nowhere, 1, &[&format!("table notes: {what}")]);
+        assert_eq!(said.is_ok(), accepted, "{what}: {said:?}");
+    }
+}
+
+#[test]
+fn rows_that_break_a_key_are_as_many_as_are_told() {
+    let astray = "neutral rows that stand for forgotten ones and lead nowhere themselves";
+    let adrift = "rows that lead nowhere in place of those who were forgotten";
+    let nobody =
+        "forgotten rows that nothing can stand for, so that references to them lead nowhere";
+    let problems = [
+        format!("table a: b: {astray}: 2"),
+        format!("table a: b: {adrift}: 3"),
+        format!("table c: {nobody}: 1"),
+        format!("table c: {nobody}: many"),
+        "table c: is odd: 1".to_owned(),
+    ];
+    let (told, others) = Told::of(&problems);
+    assert_eq!(others, [&problems[3], &problems[4]]);
+    assert_eq!([told.broken("a: b", "d"), told.broken("a", "d")], [5, 0]);
+    assert_eq!(
+        [told.broken("a: b", "c"), told.broken("d", "c")],
+        [usize::MAX; 2]
+    );
+    let gave_up = ["a: b", "c", "d"].map(|table| told.gave_up(table));
+    assert_eq!(gave_up, [true, true, false]);
 }
 
 #[test]
