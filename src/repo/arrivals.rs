@@ -73,7 +73,20 @@ mod tests {
         }
         assert_eq!(set.count(), expected.len() as u64);
         for inc in [0, 1, 2, 3].map(|n| Incarnation([n; 8])) {
-            for arrival in [0, 1, 62, 63, 64, 65, 99_999, 100_000, 100_001, u32::MAX] {
+            for arrival in [
+                0,
+                1,
+                31,
+                32,
+                62,
+                63,
+                64,
+                65,
+                99_999,
+                100_000,
+                100_001,
+                u32::MAX,
+            ] {
                 let domain = Domain {
                     inc,
                     class: Class::CUSTOMER,

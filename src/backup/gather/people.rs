@@ -199,6 +199,11 @@ mod tests {
             (i64::MIN, 52, 2, 0, false),
             (-2, u32::MAX - 1, 2, 0, false),
             (0, 0, 3, 0, false),
+            // These arrived so, and their numbers do not follow.
+            (80, 80, 2, 0, false),
+            (85, 82, 2, 0, false),
+            (84, 84, 1, 0, false),
+            (83, 85, 1, 0, false),
         ];
         let mut people = People::default();
         let mut expected = HashMap::new();
@@ -248,6 +253,39 @@ mod tests {
             assert_eq!(found(ValueRef::Int(number)), None, "{number}");
         }
         assert_eq!(people.all().count(), numbers.len() + 1);
+    }
+
+    #[test]
+    fn of_two_with_one_number_the_last_one_counts_wherever_they_stand() {
+        for numbers in [
+            &[1, 2, 2][..],
+            &[2, 2],
+            &[2, 3, 2],
+            &[1, 2, 2, 3],
+            &[3, 2, 1, 2],
+        ] {
+            let mut people = People::default();
+            for (arrival, number) in (0..).step_by(2).zip(numbers) {
+                let met = met(0, arrival, false);
+                people.insert(Value::Int(*number), met).unwrap();
+            }
+            people.settle();
+            let last = numbers.iter().rposition(|number| *number == 2).unwrap();
+            let found = people.get(ValueRef::Int(2)).map(|met| met.domain.arrival);
+            assert_eq!(found, Some(last as u32 * 2), "{numbers:?}");
+            assert_eq!(people.all().count(), numbers.len() - 1, "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_there_has_a_number_or_another_key() {
+        for token in [Value::Int(1), Value::Text(b"1".to_vec())] {
+            let mut people = People::default();
+            assert!(people.is_empty());
+            people.insert(token, met(0, 0, false)).unwrap();
+            people.settle();
+            assert!(!people.is_empty());
+        }
     }
 
     #[test]
