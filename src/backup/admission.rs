@@ -199,3 +199,75 @@ fn seal_all(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::CustomerKey;
+
+    fn begun(as_they_come: bool) -> Admission {
+        Admission {
+            waiting: Vec::new(),
+            as_they_come,
+            last: None,
+        }
+    }
+
+    fn new(number: usize) -> New {
+        let token = Value::Int(number as i64);
+        let identity = Identity {
+            key: CustomerKey(vec![token.clone()]),
+            since: None,
+        };
+        New {
+            token,
+            identity,
+            who: KeyedHash([0; 16]),
+        }
+    }
+
+    #[test]
+    fn order_is_lost_by_a_number_that_does_not_ascend_and_once_for_all() {
+        for (numbers, lost) in [
+            (&[-3, 0, 7][..], None),
+            (&[-3, 0, 0, -1, 9], Some(2)),
+            (&[5, 4, 6], Some(1)),
+        ] {
+            let mut admission = begun(true);
+            for (at, number) in numbers.iter().enumerate() {
+                assert_eq!(
+                    admission.loses_order(&Value::Int(*number)),
+                    lost == Some(at)
+                );
+                assert_eq!(
+                    admission.has_lost_order(),
+                    lost.is_some_and(|lost| lost <= at)
+                );
+            }
+            // Nobody has to be looked for where all wait from the first on.
+            let mut admission = begun(false);
+            for number in numbers {
+                assert!(!admission.loses_order(&Value::Int(*number)));
+                assert!(!admission.has_lost_order());
+            }
+        }
+        let mut admission = begun(true);
+        assert!(!admission.loses_order(&Value::Text(b"a".to_vec())));
+        assert!(!admission.has_lost_order());
+    }
+
+    #[test]
+    fn so_many_are_held_who_are_admitted_as_they_come_and_all_others() {
+        for as_they_come in [true, false] {
+            let mut admission = begun(as_they_come);
+            for number in 1..HELD {
+                assert!(!admission.push(new(number)));
+            }
+            assert_eq!(admission.push(new(HELD)), as_they_come);
+            assert_eq!(admission.push(new(HELD + 1)), as_they_come);
+            assert_eq!(admission.drain().len(), HELD + 1);
+            assert!(admission.is_empty());
+            assert!(!admission.push(new(1)));
+        }
+    }
+}

@@ -398,3 +398,42 @@ fn a_damaged_register_that_shows_rows_twice_makes_nobody_two() {
         assert_eq!(known, different.len() as u64);
     }
 }
+
+/// Of a register of a hundred, whose key is of this type.
+fn hundred(key: &str) -> Made {
+    let sql = format!(
+        "CREATE TABLE customers(id {key}, name);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+            INSERT INTO customers SELECT i, i FROM n;"
+    );
+    Made::of("", &[("crm.db", &sql)])
+}
+
+#[test]
+fn nobody_is_admitted_where_not_one_of_many_is_recognised() {
+    let mut made = hundred("INTEGER PRIMARY KEY");
+    take(&mut made.repository, false, &Silent).unwrap();
+    crate::forget::run(&mut made.repository, &["1".into()], &[]).unwrap();
+    made.sql("UPDATE customers SET id = id + 1000");
+    let next = made.repository.catalog.next_customer().unwrap();
+    let refused = take(&mut made.repository, false, &Silent).map(drop);
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        crate::error::FailureKind::Refused
+    );
+    assert_eq!(made.repository.catalog.customer_count().unwrap(), 99);
+    assert_eq!(made.repository.catalog.next_customer().unwrap(), next);
+}
+
+#[test]
+fn rows_with_one_key_are_one_customer_however_far_apart_they_stand() {
+    let mut made = hundred("TEXT");
+    made.sql("UPDATE customers SET id = '1' WHERE name = 99");
+    for _ in 0..2 {
+        let taken = take(&mut made.repository, false, &Silent).unwrap();
+        assert_eq!(taken.totals.customers, 99);
+        assert_eq!(made.repository.catalog.customer_count().unwrap(), 99);
+        let next = made.repository.catalog.next_customer().unwrap();
+        assert_eq!(next, 99, "no number is passed over");
+    }
+}
