@@ -429,11 +429,16 @@ fn nobody_is_admitted_where_not_one_of_many_is_recognised() {
 fn rows_with_one_key_are_one_customer_however_far_apart_they_stand() {
     let mut made = hundred("TEXT");
     made.sql("UPDATE customers SET id = '1' WHERE name = 99");
-    for _ in 0..2 {
+    // No number is passed over, and none is given twice.
+    for (new, many) in [("", 99), ("", 99), ("('a'), ('b')", 101)] {
+        if !new.is_empty() {
+            made.sql(&format!("INSERT INTO customers(id) VALUES {new}"));
+        }
         let taken = take(&mut made.repository, false, &Silent).unwrap();
-        assert_eq!(taken.totals.customers, 99);
-        assert_eq!(made.repository.catalog.customer_count().unwrap(), 99);
-        let next = made.repository.catalog.next_customer().unwrap();
-        assert_eq!(next, 99, "no number is passed over");
+        assert_eq!(taken.totals.customers, many);
+        let catalog = &made.repository.catalog;
+        assert_eq!(catalog.customer_count().unwrap(), many);
+        assert_eq!(u64::from(catalog.next_customer().unwrap()), many);
+        assert_eq!(catalog.arrivals().unwrap().len() as u64, many);
     }
 }
