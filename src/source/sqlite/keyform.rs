@@ -5,7 +5,7 @@
 
 use super::error::SqliteError;
 use super::read::Database;
-use super::sql::{Affinity, affinity, same};
+use super::sql::{Affinity, affinity};
 use crate::value::Value;
 
 /// The affinities of the columns of the register's key.
@@ -30,8 +30,10 @@ impl KeyForm {
 /// The same number in the other storage class, to which it is equal.
 fn twin(value: &Value) -> Option<Value> {
     match *value {
-        Value::Int(int) if int.unsigned_abs() < 1 << 53 => Some(Value::Real(int as f64)),
-        Value::Real(real) => Some(whole(real)).filter(|whole| matches!(whole, Value::Int(_))),
+        Value::Int(int) => Some(int as f64)
+            .filter(|real| exact(*real) == Some(int))
+            .map(Value::Real),
+        Value::Real(real) => exact(real).map(Value::Int),
         _ => None,
     }
 }
@@ -62,10 +64,14 @@ fn number(text: &[u8]) -> Option<Value> {
 
 /// A number without a fraction as an integer.
 fn whole(real: f64) -> Value {
-    match real.fract() == 0.0 && real.abs() < 9e15 {
-        true => Value::Int(real as i64),
-        false => Value::Real(real),
-    }
+    exact(real).map_or(Value::Real(real), Value::Int)
+}
+
+/// The integer that is equal to a number.
+fn exact(real: f64) -> Option<i64> {
+    const END: f64 = (1_u64 << 63) as f64;
+    let is_one = real.fract() == 0.0 && (-END..END).contains(&real);
+    is_one.then_some(real as i64)
 }
 
 impl Database {
@@ -83,16 +89,18 @@ impl Database {
             .conn
             .query_row(strict, [&entry.name], |row| row.get::<_, bool>(0));
         let strict = strict.map_err(SqliteError::reading("the schema"))?;
-        let columns = || entry.columns.iter().chain(&entry.rowid_alias);
+        let declared = "SELECT type FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE";
         let form = |name: &String| {
-            let column = columns().find(|column| same(&column.name, name));
-            let declared = column.map_or("INTEGER", |column| column.declared.as_str());
-            match declared.eq_ignore_ascii_case("ANY") && !strict {
+            let column = [&entry.name, name];
+            let declared = self.conn.query_row(declared, column, |row| row.get(0));
+            let declared: String = declared.map_err(SqliteError::reading("the schema"))?;
+            Ok(match declared.eq_ignore_ascii_case("ANY") && !strict {
                 true => Affinity::Number,
-                false => affinity(declared),
-            }
+                false => affinity(&declared),
+            })
         };
-        Ok(Some(KeyForm(key.iter().map(form).collect())))
+        let forms: Result<_, SqliteError> = key.iter().map(form).collect();
+        Ok(Some(KeyForm(forms?)))
     }
 }
 
@@ -105,12 +113,59 @@ mod tests {
     fn values_mean_what_sqlite_compares_them_with() {
         let conn = rusqlite::Connection::open_in_memory().unwrap();
         let texts = [
-            "2", " 2", "2.0", "+2", "02", "x2", "", "2e0", "inf", "2.", "0x2", "9.5",
+            "2", " 2", "2.0", "+2", "02", "x2", "", "2e0", "inf", "infinity", "nan", "2.", "0x2",
+            "9.5", "9", "\t2", "\x0b2\n",
         ];
-        let texts = texts.map(|text| Value::Text(text.as_bytes().to_vec()));
-        let numbers = [Value::Int(2), Value::Real(2.0), Value::Real(9.5)];
-        let values: Vec<Value> = texts.into_iter().chain(numbers).collect();
-        for declared in ["INTEGER", "TEXT", ""] {
+        let large = [
+            "9007199254740992",
+            "9007199254740993",
+            "9.007199254740992e15",
+            "1e16",
+            "1e300",
+            "9223372036854775807",
+            "9223372036854775808",
+        ];
+        let text = |text: &str| Value::Text(text.as_bytes().to_vec());
+        let ints = [
+            2,
+            1 << 52,
+            1 << 53,
+            (1 << 53) + 1,
+            i64::MAX,
+            i64::MIN,
+            10_i64.pow(16),
+        ];
+        let reals = [
+            2.0,
+            9.5,
+            -0.5,
+            1e16,
+            4_503_599_627_370_496.0,
+            9_007_199_254_740_992.0,
+            9.3e18,
+            i64::MIN as f64,
+        ];
+        let ints = ints.map(Value::Int).into_iter();
+        let numbers: Vec<Value> = ints.chain(reals.map(Value::Real)).collect();
+        let all = texts
+            .iter()
+            .chain(&large)
+            .map(|t| text(t))
+            .chain(numbers.clone());
+        // How numbers of many digits are written as text is another matter.
+        let few = texts.iter().map(|t| text(t)).chain([
+            Value::Int(2),
+            Value::Real(2.0),
+            Value::Real(9.5),
+        ]);
+        let all: Vec<Value> = all.collect();
+        let few: Vec<Value> = few.collect();
+        for (declared, values) in [
+            ("INTEGER", &all),
+            ("TEXT", &few),
+            ("", &all),
+            ("REAL", &few),
+        ] {
             let form = KeyForm(vec![affinity(declared)]);
             conn.execute_batch(&format!("CREATE TABLE k(k {declared} NOT NULL, n INT)"))
                 .unwrap();
@@ -122,8 +177,8 @@ mod tests {
                 let found = conn.query_row(found, [Bound(value.as_ref())], |row| row.get(0));
                 found.unwrap()
             };
-            for key in &values {
-                for value in &values {
+            for key in values {
+                for value in values {
                     let held = form.keys(vec![key.clone()]).remove(0);
                     let means = form.keys(vec![value.clone()]).contains(&held);
                     assert_eq!(means, same(key, value), "{declared}: {key:?} {value:?}");

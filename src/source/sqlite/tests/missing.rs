@@ -92,3 +92,31 @@ fn the_composite_key_of_a_missing_customer_is_told_in_the_keys_order() {
     db.tell_missing(Box::new(|_| true)).unwrap();
     assert_eq!(owners(&db, "d"), ["'1,'x''", "'2,'y''", "orphan"]);
 }
+
+#[test]
+fn a_value_means_what_the_registers_columns_make_of_it_however_they_are_declared() {
+    let text = |text: &str| Value::Text(text.as_bytes().to_vec());
+    let (number, same) = (vec![Value::Int(5), Value::Real(5.0)], vec![text("05")]);
+    for (table, expected) in [
+        ("c(id INTEGER PRIMARY KEY)", &number),
+        ("c(id ANY PRIMARY KEY)", &number),
+        ("c(id ANY PRIMARY KEY) STRICT", &same),
+        ("c(id PRIMARY KEY)", &same),
+        ("c(n, id INT GENERATED ALWAYS AS (n) UNIQUE)", &number),
+        ("c(n, id TEXT AS (n) STORED UNIQUE)", &same),
+    ] {
+        let (_dir, path) = database(&format!("CREATE TABLE {table}"));
+        let form = open(&path, &register("c", &["ID"])).key_form().unwrap();
+        let keys = form.unwrap().keys(vec![text("05")]);
+        let expected: Vec<_> = expected.iter().map(|value| vec![value.clone()]).collect();
+        assert!(keys == expected, "{table}");
+    }
+}
+
+#[test]
+fn a_key_of_several_columns_is_the_one_that_they_hold() {
+    let (_dir, path) = database("CREATE TABLE c(a INT, b TEXT, PRIMARY KEY(a, b))");
+    let form = open(&path, &register("c", &["a", "b"])).key_form().unwrap();
+    let keys = form.unwrap().keys(vec![Value::Real(5.0), Value::Int(7)]);
+    assert!(keys == [[Value::Int(5), Value::Text(b"7".to_vec())]]);
+}
