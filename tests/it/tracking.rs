@@ -70,6 +70,7 @@ pub fn drop_ours(copy: &Path) {
         .map(Result::unwrap)
         .collect();
     for (kind, name) in found {
+        let name = name.replace('"', "\"\"");
         db.execute_batch(&format!("DROP {kind} \"{name}\""))
             .unwrap();
     }
