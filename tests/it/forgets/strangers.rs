@@ -1,7 +1,9 @@
 //! Who is in the register and was never met: a new customer, unless it may be that nobody is recognised any more.
 
 use rusqlite::Connection;
+use tenure::catalog::Life;
 use tenure::error::FailureKind;
+use tenure::ids::Domain;
 use tenure::{customers, forget};
 
 use super::sql;
@@ -66,13 +68,21 @@ fn who_is_in_the_register_is_known_whatever_the_order_in_which_they_came() {
     place.snapshot(false);
     let missing = || {
         let lives = place.read().catalog.lives().unwrap();
-        lives.values().filter(|life| life.missing.is_some()).count()
+        let since = |(domain, life): (&Domain, &Life)| Some((*domain, life.missing?));
+        lives.iter().filter_map(since).collect::<Vec<_>>()
     };
     place.snapshot(false);
-    assert_eq!(missing(), 0);
+    assert_eq!(missing(), []);
     sql(&place, "DELETE FROM c WHERE id IN (2, 7)");
     place.snapshot(false);
-    assert_eq!(missing(), 2);
+    let two = missing();
+    assert_eq!(two.len(), 2);
+    // They are away since then, also when somebody else leaves.
+    sql(&place, "DELETE FROM c WHERE id = 3");
+    place.snapshot(false);
+    let three = missing();
+    assert_eq!(three.len(), 3);
+    assert!(two.iter().all(|one| three.contains(one)));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tenure::ids::{Class, Domain};
+use tenure::value::{CustomerKey, Value};
 use tenure::{customers, forget};
 
 use super::sql;
@@ -135,6 +136,38 @@ fn a_class_that_came_later_has_no_key_for_whom_was_forgotten_before() {
         let seen = back.query_row(seen, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         assert_eq!(seen.unwrap(), (2, 1, "of one".to_owned()));
     }
+}
+
+#[test]
+fn another_form_of_a_key_counts_in_another_database_alone() {
+    let owns = "[[source]]\nname = \"phone\"\nkind = \"sqlite\"\npath = \"phone.db\"\n\
+                [[source.owns]]\ntable = \"calls\"\nby = \"who\"";
+    let place = Place::new("table = \"people\"\nkey = \"id\"", owns, |db| {
+        let people = "PRAGMA foreign_keys = OFF; CREATE TABLE people (id PRIMARY KEY); INSERT INTO people VALUES ('2'), ('7'), (7), (8);
+             CREATE TABLE orders (id INTEGER PRIMARY KEY, who REFERENCES people); INSERT INTO orders VALUES (1, 2);";
+        Connection::open(db).unwrap().execute_batch(people).unwrap();
+        let calls = "CREATE TABLE calls (id INTEGER PRIMARY KEY, who);
+             INSERT INTO calls VALUES (1, 2), (2, 7), (3, 8);";
+        let phone = Connection::open(db.with_file_name("phone.db")).unwrap();
+        phone.execute_batch(calls).unwrap();
+    });
+    place.snapshot(true);
+    let gone = customers::find(&place.read(), "7").unwrap();
+    let gone = gone.iter().map(|one| format!("7#{}", one.domain.arrival));
+    let gone: Vec<String> = gone.chain(["2".to_owned()]).collect();
+    assert_eq!(gone.len(), 3);
+    forget::run(&mut place.change(), &gone, &[]).unwrap();
+    sql(&place, "DELETE FROM people WHERE id <> 8");
+    let taken = place.snapshot(true);
+    // A call by the number 7 is that one's whose key is the number.
+    let two = CustomerKey(vec![Value::Text(b"2".to_vec())]);
+    assert!(taken.dangling == [two, CustomerKey(vec![Value::Int(7)])]);
+    let back = Connection::open(place.restore(2, "a")).unwrap();
+    let orders = back.query_row("SELECT count(*) FROM orders", [], |row| {
+        row.get::<_, u32>(0)
+    });
+    assert_eq!(orders.unwrap(), 1);
+    assert_eq!(phone(&place, 2, "SELECT group_concat(id) FROM calls"), "3");
 }
 
 #[test]
