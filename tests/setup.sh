@@ -19,6 +19,8 @@ command -v openssl >/dev/null || missing="$missing openssl"
 command -v systemd-analyze >/dev/null || missing="$missing systemd"
 command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
+command -v xfs_io >/dev/null || missing="$missing xfsprogs"
+command -v mkfs.ext4 >/dev/null || missing="$missing e2fsprogs"
 command -v age >/dev/null || missing="$missing age"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 for module in cbor2 zstandard cryptography; do

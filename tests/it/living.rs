@@ -6,7 +6,6 @@ mod changed;
 mod child;
 mod crashed;
 mod damaged;
-mod image;
 mod plain;
 mod room;
 mod writers;

@@ -1,16 +1,28 @@
 //! What a dead writer left, and what lies where nobody can write.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use tenure::inspect;
 
 use super::child::die_in_the_middle;
-use super::image::{Image, bytes};
 use super::{BANK, REGISTER, balanced};
 use crate::support::compare::same;
+use crate::support::disk::Image;
 use crate::support::place::Place;
+
+/// The names in a directory, with their bytes.
+fn bytes(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(dir).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = paths
+        .filter(|path| path.is_file())
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
 
 fn made(path: &Path, mode: &str) {
     let db = Connection::open(path).unwrap();

@@ -8,8 +8,8 @@ use tenure::backup;
 use tenure::report::{Report, Unit};
 
 use super::REGISTER;
-use super::image::Image;
 use crate::support::canary::Canary;
+use crate::support::disk::Image;
 use crate::support::place::Place;
 
 /// Looks at the raw bytes when a stretch of work begins or ends, and so many times on the way.

@@ -1,41 +1,13 @@
 //! Where there is no room for the copy.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use rusqlite::Connection;
 
 use super::{BANK, REGISTER, balanced};
+use crate::support::disk::Small;
 use crate::support::place::Place;
-use crate::support::programs::has;
-
-/// A file system of so many MiB in memory, mounted until this is dropped.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: &Path, mib: u32) -> Self {
-        std::fs::create_dir_all(at).unwrap();
-        let size = format!("size={mib}m");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(at)
-            .status();
-        assert!(mount.unwrap().success());
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 #[test]
 fn a_snapshot_that_has_no_room_says_how_much_it_takes_and_the_next_one_has_everything() {
-    if !has("root, `unshare`", &["unshare", "--mount", "true"]) {
-        return;
-    }
     let place = Place::new(REGISTER, "", |path| {
         let db = Connection::open(path).unwrap();
         db.execute_batch(BANK).unwrap();
@@ -47,7 +19,10 @@ fn a_snapshot_that_has_no_room_says_how_much_it_takes_and_the_next_one_has_every
          INSERT INTO notes VALUES (1, 1, zeroblob(5000000));",
     )
     .unwrap();
-    let small = Small::mount(&place.config().state_dir.join("spill"), 4);
+    let spill = place.config().state_dir.join("spill");
+    let Some(small) = Small::mount(&spill, 4) else {
+        return;
+    };
     let failure = place.try_snapshot().err().unwrap();
     let said = format!("{failure:?}");
     assert!(said.contains("there is no room in"), "{said}");

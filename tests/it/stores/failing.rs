@@ -1,7 +1,6 @@
 //! Stores that fail before and during a snapshot, fill up, or lose objects.
 
 use std::fs;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tenure::backup;
@@ -9,6 +8,7 @@ use tenure::manifest::SnapshotKind;
 use tenure::report::{Report, Unit};
 
 use super::{World, behind, told};
+use crate::support::disk::Small;
 
 #[test]
 fn a_store_that_is_away_is_behind_and_filled_when_it_is_back() {
@@ -116,34 +116,11 @@ fn a_store_that_goes_away_in_the_middle_is_not_made_anew_and_not_named() {
     world.all_come_back("b");
 }
 
-/// A file system of 1 MiB, unmounted when it is dropped.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn mount(at: &std::path::Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(at);
-        let mounted = mount.status().is_ok_and(|status| status.success());
-        mounted.then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_store_that_is_full_is_behind_and_says_so() {
     let mut world = World::new();
     let dir = world.place.path("small");
-    let Some(small) = Small::mount(&dir) else {
-        assert!(std::env::var_os("CI").is_none(), "tmpfs cannot be mounted");
-        eprintln!("skipped: tmpfs cannot be mounted");
+    let Some(small) = Small::mount(&dir, 1) else {
         return;
     };
     world.place.reconfigure(|text| {
@@ -167,11 +144,7 @@ fn a_store_that_is_full_is_behind_and_says_so() {
     world.comes_back(1, "small");
     world.all_come_back("a");
     // More room, and it is filled.
-    let grown = Command::new("mount")
-        .args(["-o", "remount,size=32m"])
-        .arg(&dir)
-        .status();
-    assert!(grown.unwrap().success());
+    small.remount("size=32m");
     let taken = world.snapshot();
     assert_eq!(behind(&taken, "small"), None);
     world.all_come_back("small");

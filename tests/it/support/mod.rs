@@ -9,6 +9,7 @@
 pub mod canary;
 pub mod compare;
 pub mod crash;
+pub mod disk;
 pub mod history;
 pub mod measure;
 pub mod place;
