@@ -1,10 +1,11 @@
-//! A killer that walks through every durable step of a program.
+//! A killer that walks through every durable step of a program, and fails single steps of it.
 //!
 //! It runs the program under ptrace, with all threads and child processes, stops it at the entry
 //! of each call that changes what is durable, and kills all of it at the n-th: the n - 1 calls
 //! before it have happened, in whatever thread, and neither it nor any later one has. Whoever runs
 //! it for every n has seen every crash that can happen between two such calls. The count is over
-//! the whole program, so a pool of threads hides nothing.
+//! the whole program, so a pool of threads hides nothing. Instead of being killed there, it may be
+//! told that the call has failed, which then is not made.
 //!
 //! A seccomp filter picks the calls (`SECCOMP_RET_TRACE`), so that everything else runs at full
 //! speed. Its return value carries the index of the call in the list, and no registers need to be
@@ -20,7 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -31,6 +31,8 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 mod filter;
+mod look;
+mod skip;
 
 use filter::Call;
 pub use filter::Calls;
@@ -79,9 +81,51 @@ pub enum Outcome {
     Finished(i32),
 }
 
+/// What is done to a program's n-th step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// All of the program is killed as it enters it.
+    Kill,
+    /// It fails with an I/O error, and no other does.
+    Fails,
+    /// It fails with an I/O error, and so do all that come after it: the disk has died.
+    Dies,
+    /// From it on there is no room: whatever takes some fails.
+    Full,
+}
+
+impl Fault {
+    /// With what error a call fails, when it is this fault's.
+    fn error(self) -> i32 {
+        match self {
+            Self::Full => libc::ENOSPC,
+            Self::Kill | Self::Fails | Self::Dies => libc::EIO,
+        }
+    }
+
+    /// Whether it strikes the call that a thread is entering, the `entered`-th, when it comes at the
+    /// `at`-th.
+    fn strikes(self, call: &Call, pid: Pid, entered: u64, at: u64) -> bool {
+        match self {
+            Self::Kill | Self::Fails => entered == at,
+            Self::Dies => entered >= at,
+            Self::Full => entered >= at && look::takes_room(call, pid),
+        }
+    }
+}
+
+/// What became of a program of which calls were to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The first call that did, if any.
+    pub call: Option<&'static str>,
+    /// The program's exit code, or 128 and the signal.
+    pub exit: i32,
+}
+
 /// Runs a program to its end and counts its steps. The command is used up, because it is armed.
 pub fn count(command: Command, calls: Calls) -> Steps {
-    let end = trace(command, calls, None);
+    let end = trace(command, calls, Fault::Kill, None);
     let total = end.by_name.values().sum();
     Steps {
         total,
@@ -93,25 +137,36 @@ pub fn count(command: Command, calls: Calls) -> Steps {
 /// Runs a program and kills all of it as it enters its n-th step, counted from 1.
 pub fn kill_at(command: Command, calls: Calls, n: u64) -> Outcome {
     assert!(n > 0, "steps are counted from 1");
-    let end = trace(command, calls, Some(n));
-    match end.killed_in {
+    let end = trace(command, calls, Fault::Kill, Some(n));
+    match end.fault_in {
         Some(call) => Outcome::Killed { call },
         None => Outcome::Finished(end.exit),
+    }
+}
+
+/// Runs a program to its end, with this fault from its n-th step on, counted from 1.
+pub fn fail_at(command: Command, calls: Calls, fault: Fault, n: u64) -> Failed {
+    assert!(n > 0 && fault != Fault::Kill);
+    let end = trace(command, calls, fault, Some(n));
+    Failed {
+        call: end.fault_in,
+        exit: end.exit,
     }
 }
 
 /// How a traced program ended.
 struct End {
     by_name: BTreeMap<&'static str, u64>,
-    killed_in: Option<&'static str>,
+    /// The first call that was kept from happening.
+    fault_in: Option<&'static str>,
     exit: i32,
 }
 
 /// Being a tracer is bound to a thread, and so is waiting for one's own tracees and for nobody
 /// else's children: all of it happens on one thread of its own.
-fn trace(command: Command, calls: Calls, n: Option<u64>) -> End {
+fn trace(command: Command, calls: Calls, fault: Fault, n: Option<u64>) -> End {
     let tracer = std::thread::Builder::new().name("tracer".into());
-    let tracer = tracer.spawn(move || Tracer::start(command, calls, n).run());
+    let tracer = tracer.spawn(move || Tracer::start(command, calls, fault, n).run());
     match tracer.expect("a thread for the tracer").join() {
         Ok(end) => end,
         Err(panic) => std::panic::resume_unwind(panic),
@@ -126,14 +181,15 @@ struct Tracer {
     /// Those of them that are within a step.
     within: BTreeSet<Pid>,
     killed: bool,
-    kill_at: Option<u64>,
+    fault: Fault,
+    at: Option<u64>,
     entered: u64,
     end: End,
 }
 
 impl Tracer {
     #[expect(clippy::zombie_processes, reason = "waited for with all other tracees")]
-    fn start(mut command: Command, calls: Calls, kill_at: Option<u64>) -> Self {
+    fn start(mut command: Command, calls: Calls, fault: Fault, at: Option<u64>) -> Self {
         let calls = calls.list();
         let program = filter::program(calls);
         command.process_group(0);
@@ -151,7 +207,7 @@ impl Tracer {
         let root = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         let end = End {
             by_name: BTreeMap::new(),
-            killed_in: None,
+            fault_in: None,
             exit: -1,
         };
         let (known, within) = (BTreeSet::new(), BTreeSet::new());
@@ -161,7 +217,8 @@ impl Tracer {
             known,
             within,
             killed: false,
-            kill_at,
+            fault,
+            at,
             entered: 0,
             end,
         }
@@ -205,7 +262,7 @@ impl Tracer {
             }
         }
         // The steps before the fatal one are let through to their end first.
-        if self.end.killed_in.is_some() && self.within.is_empty() && !self.killed {
+        if self.is_dying() && self.within.is_empty() && !self.killed {
             self.killed = true;
             self.kill_all();
         }
@@ -243,10 +300,15 @@ impl Tracer {
         ptrace::setoptions(root, follow).expect("the program follows its tracer");
     }
 
-    /// Counts a step and lets it be done, to be told when it has been. The fatal one, and all
-    /// that are entered after it, are kept where they are.
+    /// Whether the fatal step has been entered.
+    fn is_dying(&self) -> bool {
+        self.fault == Fault::Kill && self.end.fault_in.is_some()
+    }
+
+    /// Counts a step and lets it be done, to be told when it has been, or fail. The fatal one, and
+    /// all that are entered after it, are kept where they are.
     fn enters(&mut self, pid: Pid) {
-        if self.end.killed_in.is_some() {
+        if self.is_dying() {
             return;
         }
         // Fails only when somebody else has killed it: then the call has no effect either.
@@ -257,13 +319,18 @@ impl Tracer {
             .ok()
             .and_then(|index| self.calls.get(index));
         let call = call.expect("the filter returns an index of the list");
-        if call.only_files && !writes_to_file(pid) {
+        if !look::counts(call, pid) {
             return go_on(libc::PTRACE_CONT, pid, 0);
         }
         *self.end.by_name.entry(call.name).or_default() += 1;
         self.entered += 1;
-        if self.kill_at == Some(self.entered) {
-            self.end.killed_in = Some(call.name);
+        let strikes = |at| self.fault.strikes(call, pid, self.entered, at);
+        if self.at.is_some_and(strikes) {
+            self.end.fault_in.get_or_insert(call.name);
+            if self.fault != Fault::Kill {
+                skip::with_error(pid, self.fault.error());
+                go_on(libc::PTRACE_CONT, pid, 0);
+            }
         } else {
             self.within.insert(pid);
             go_on(libc::PTRACE_SYSCALL, pid, 0);
@@ -314,25 +381,6 @@ fn go_on(how: libc::c_uint, pid: Pid, signal: i32) {
     // SAFETY: both requests read and write no memory of this process; the last argument is the
     // signal's number. By hand because nix knows no realtime signals.
     unsafe { libc::ptrace(how, pid.as_raw(), none, libc::c_long::from(signal)) };
-}
-
-/// Whether the first argument of the call that a thread is entering is a file of a file system,
-/// rather than a pipe, a socket, an event counter or a device.
-fn writes_to_file(pid: Pid) -> bool {
-    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-    let first = call
-        .split(' ')
-        .nth(1)
-        .and_then(|word| word.strip_prefix("0x"));
-    let Some(fd) = first.and_then(|hex| u64::from_str_radix(hex, 16).ok()) else {
-        return false;
-    };
-    let target = std::fs::read_link(format!("/proc/{pid}/fd/{}", fd as u32));
-    target.is_ok_and(|path| path.is_absolute() && !path.starts_with("/dev") && !is_memory(&path))
-}
-
-fn is_memory(path: &Path) -> bool {
-    path.to_string_lossy().starts_with("/memfd:")
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@ use std::io;
 
 use nix::libc;
 
-/// The classes of calls that are steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The classes of calls that are steps, each with those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Calls {
     /// What gives, takes or changes names, makes durable, or cuts files.
     Durable,
-    /// These, and every write to a file.
+    /// Every write to a file.
     DurableAndWrites,
+    /// What opens a file or makes a directory.
+    Fallible,
 }
 
 /// One system call.
@@ -18,23 +20,37 @@ pub struct Call {
     number: libc::c_long,
     /// As in the manual.
     pub name: &'static str,
-    /// It counts only if its first argument is a file.
-    pub only_files: bool,
+    /// The class that it is in.
+    class: Calls,
+    /// When it counts.
+    pub counts: Counts,
+    /// Whether it fails where no room is left; one that opens does when it makes the file.
+    pub takes_room: bool,
 }
 
-/// All calls; those that count only for files come last.
+/// When a call counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    Always,
+    /// If its first argument is a file.
+    ToFiles,
+    /// If its second argument is a path that is not the system's.
+    Opening,
+}
+
+/// All calls, class by class.
 const ALL: &[Call] = &[
     #[cfg(target_arch = "x86_64")]
     step(libc::SYS_rename, "rename"),
     #[cfg(target_arch = "x86_64")]
-    step(libc::SYS_link, "link"),
+    room(libc::SYS_link, "link"),
     #[cfg(target_arch = "x86_64")]
     step(libc::SYS_unlink, "unlink"),
     #[cfg(target_arch = "x86_64")]
     step(libc::SYS_rmdir, "rmdir"),
     step(libc::SYS_renameat, "renameat"),
     step(libc::SYS_renameat2, "renameat2"),
-    step(libc::SYS_linkat, "linkat"),
+    room(libc::SYS_linkat, "linkat"),
     step(libc::SYS_unlinkat, "unlinkat"),
     step(libc::SYS_fsync, "fsync"),
     step(libc::SYS_fdatasync, "fdatasync"),
@@ -42,38 +58,56 @@ const ALL: &[Call] = &[
     step(libc::SYS_msync, "msync"),
     step(libc::SYS_syncfs, "syncfs"),
     step(libc::SYS_sync, "sync"),
-    step(libc::SYS_ftruncate, "ftruncate"),
-    step(libc::SYS_truncate, "truncate"),
+    room(libc::SYS_ftruncate, "ftruncate"),
+    room(libc::SYS_truncate, "truncate"),
     write(libc::SYS_write, "write"),
     write(libc::SYS_pwrite64, "pwrite64"),
     write(libc::SYS_writev, "writev"),
     write(libc::SYS_pwritev, "pwritev"),
     write(libc::SYS_pwritev2, "pwritev2"),
+    making(libc::SYS_openat, "openat", Counts::Opening),
+    #[cfg(target_arch = "x86_64")]
+    making(libc::SYS_mkdir, "mkdir", Counts::Always),
+    making(libc::SYS_mkdirat, "mkdirat", Counts::Always),
 ];
 
 const fn step(number: libc::c_long, name: &'static str) -> Call {
     Call {
         number,
         name,
-        only_files: false,
+        class: Calls::Durable,
+        counts: Counts::Always,
+        takes_room: false,
+    }
+}
+
+const fn room(number: libc::c_long, name: &'static str) -> Call {
+    Call {
+        takes_room: true,
+        ..step(number, name)
     }
 }
 
 const fn write(number: libc::c_long, name: &'static str) -> Call {
     Call {
-        number,
-        name,
-        only_files: true,
+        class: Calls::DurableAndWrites,
+        counts: Counts::ToFiles,
+        ..room(number, name)
+    }
+}
+
+const fn making(number: libc::c_long, name: &'static str, counts: Counts) -> Call {
+    Call {
+        class: Calls::Fallible,
+        counts,
+        ..room(number, name)
     }
 }
 
 impl Calls {
-    /// The calls of the class.
+    /// The calls of the class, and of those before it.
     pub fn list(self) -> &'static [Call] {
-        match self {
-            Self::Durable => &ALL[..ALL.partition_point(|call| !call.only_files)],
-            Self::DurableAndWrites => ALL,
-        }
+        &ALL[..ALL.partition_point(|call| call.class <= self)]
     }
 }
 

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::*;
@@ -140,6 +140,54 @@ fn writes_count_when_asked_for_and_only_to_files() {
     let outcome = kill_at(shell(dir.path(), script), Calls::DurableAndWrites, 2);
     assert_eq!(outcome, Outcome::Killed { call: "write" });
     assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), b"1\n");
+}
+
+#[test]
+fn a_step_that_fails_is_not_done_and_its_program_is_told() {
+    let script = "mv a b || echo no > said; mv c d || echo no > said; rm -f x";
+    let run = |fault, n| {
+        let dir = with(&["a", "c"]);
+        let failed = fail_at(shell(dir.path(), script), Calls::Durable, fault, n);
+        (failed, names(dir.path()))
+    };
+    let (failed, left) = run(Fault::Fails, 1);
+    assert!(failed.call.is_some_and(|call| call.starts_with("rename")));
+    assert_eq!(
+        (failed.exit, &left[..]),
+        (0, &["a", "d", "said"].map(String::from)[..])
+    );
+    // What comes after fails as well.
+    let (failed, left) = run(Fault::Dies, 2);
+    assert!(failed.call.is_some_and(|call| call.starts_with("rename")));
+    assert_eq!(
+        (failed.exit, &left[..]),
+        (1, &["b", "c", "said"].map(String::from)[..])
+    );
+    // To rename and to remove takes no room.
+    let (failed, left) = run(Fault::Full, 1);
+    assert_eq!((failed.call, failed.exit), (None, 0));
+    assert_eq!(left, ["b", "d"]);
+    // To read takes none either, and can fail.
+    let read = |fault| {
+        let dir = with(&["a"]);
+        fail_at(
+            shell(dir.path(), "read line < a"),
+            Calls::Fallible,
+            fault,
+            1,
+        )
+    };
+    assert_eq!(read(Fault::Full).call, None);
+    assert_eq!(read(Fault::Fails).call, Some("openat"));
+    let full = |script, calls| {
+        let dir = with(&[]);
+        let failed = fail_at(shell(dir.path(), script), calls, Fault::Full, 1);
+        assert_ne!(failed.exit, 0);
+        (failed.call.unwrap(), names(dir.path()).len())
+    };
+    assert_eq!(full("mkdir d", Calls::Fallible), ("mkdir", 0));
+    assert_eq!(full("echo 1 > f", Calls::Fallible), ("openat", 0));
+    assert_eq!(full("echo 1 > f", Calls::DurableAndWrites), ("write", 1));
 }
 
 /// This binary, as a program that renames a file in each of its threads.
