@@ -1,10 +1,18 @@
 //! Killed at every durable step of an erasure and of a retention run over ten customers: finished by
 //! the next command that changes something, with the same end as an unbroken run.
 
+use std::fs;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
 use tenure::customers::{Filter, Hidden, Listed, list};
 use tenure::lifecycle;
 
+use super::after::is_gone;
 use super::*;
+use crate::support::canary::{Canary, find, holds};
+use crate::support::compare::same;
+use crate::support::place::Place;
 
 const REGISTER: &str = "table = \"people\"\nkey = \"no\"";
 const SCHEMA: &str = "
@@ -45,6 +53,7 @@ fn template(journal: &str) -> Template {
         place,
         first,
         canary,
+        without: "",
     }
 }
 

@@ -1,6 +1,16 @@
 //! A recovery that is killed anywhere: the same command again finishes it, or begins anew.
 
+use std::fs;
+use std::process::Stdio;
+
+use tenure::config::Config;
+use tenure::repo::Repository;
+use tenure::report::Silent;
+use tenure::{forget, restore};
+
 use super::*;
+use crate::support::compare::same_except;
+use crate::support::raw::{copy_tree, files};
 
 #[test]
 fn a_recovery_that_is_killed_anywhere_is_finished_by_the_next() {
@@ -47,7 +57,7 @@ fn kill_everywhere(anew: bool) {
     let steps = count(arguments(&whole), Calls::Durable);
     assert_eq!(steps.exit, 0, "{steps}");
     assert!(steps.total > 60, "{steps}");
-    let (next, killed) = (AtomicU64::new(1), AtomicU64::new(0));
+    let killed = AtomicU64::new(0);
     let check = |world: &World, when: &str| {
         if anew && world.path("new").exists() {
             fs::remove_dir_all(world.path("new")).unwrap();
@@ -83,26 +93,20 @@ fn kill_everywhere(anew: bool) {
         assert_eq!(verified.problems, [], "{when}");
         assert!(repository.unread().unwrap().is_empty(), "{when}");
     };
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    let world = lost();
-                    match kill_at(arguments(&world), Calls::Durable, n) {
-                        Outcome::Finished(_) if n > steps.total => break,
-                        Outcome::Finished(code) => assert!(n + 3 > steps.total, "step {n}: {code}"),
-                        Outcome::Killed { call } => {
-                            killed.fetch_add(1, Ordering::Relaxed);
-                            check(&world, &format!("killed at step {n} ({call})"));
-                        }
-                    }
-                }
-            });
+    on_both_cores(steps.total, |before| {
+        let n = before + 1;
+        let world = lost();
+        match kill_at(arguments(&world), Calls::Durable, n) {
+            Outcome::Finished(code) => assert!(n + 3 > steps.total, "step {n}: {code}"),
+            Outcome::Killed { call } => {
+                killed.fetch_add(1, Ordering::Relaxed);
+                check(&world, &format!("killed at step {n} ({call})"));
+            }
         }
     });
     let killed = killed.into_inner();
-    println!("recover: killed {killed} times; an unbroken run has {steps}");
+    println!("an unbroken run has {steps}");
+    injected("kills", killed, "recover");
     assert!(killed + 3 > steps.total);
 }
 

@@ -10,6 +10,7 @@ pub mod canary;
 pub mod compare;
 pub mod crash;
 pub mod disk;
+pub mod faults;
 pub mod history;
 pub mod measure;
 pub mod place;
