@@ -18,6 +18,7 @@ use crate::ids::Domain;
 use crate::lifecycle;
 use crate::register;
 use crate::repo::Repository;
+use crate::repo::state::StateDir;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -124,7 +125,7 @@ fn visible(context: &Context, action: &Action) -> Outcome<()> {
     let repository = context.read()?;
     let lives = lifecycle::lives(&repository)?;
     for id in action.ids() {
-        for customer in register::holders(&repository, id).unwrap_or_default() {
+        for customer in whoever_is_there(register::holders(&repository, id))? {
             let life = lives.get(&customer.domain);
             if life.is_some_and(|life| life.hidden.is_some()) {
                 return Err(register::not_found(&repository, id));
@@ -165,13 +166,15 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The log; none where there is no repository that could be opened.
+    /// The log; none where there is no repository.
     fn log(&mut self) -> Outcome<Option<AuditLog>> {
-        let Ok(repository) = self.context.read() else {
+        let state = StateDir::new(&self.context.config()?.state_dir);
+        if !state.is_initialised() {
             return Ok(None);
-        };
+        }
+        let repository = self.context.read()?;
         if self.domains.is_empty() {
-            self.domains = domains(&repository, self.action.ids());
+            self.domains = domains(&repository, self.action.ids())?;
         }
         Ok(Some(AuditLog::open(&repository)?))
     }
@@ -221,9 +224,19 @@ impl<'a> Record<'a> {
     }
 }
 
-fn domains(repository: &Repository, ids: &[String]) -> Vec<Domain> {
-    let found = ids
-        .iter()
-        .flat_map(|id| customers::find(repository, id).unwrap_or_default());
-    found.map(|customer| customer.domain).collect()
+fn domains(repository: &Repository, ids: &[String]) -> Outcome<Vec<Domain>> {
+    let mut domains = Vec::new();
+    for id in ids {
+        let found = whoever_is_there(customers::find(repository, id))?;
+        domains.extend(found.into_iter().map(|customer| customer.domain));
+    }
+    Ok(domains)
+}
+
+/// Nobody where there is nobody; but that it could not be looked up is told.
+fn whoever_is_there<T>(found: Outcome<Vec<T>>) -> Outcome<Vec<T>> {
+    match found {
+        Err(failure) if failure.kind() != FailureKind::Failed => Ok(Vec::new()),
+        found => found,
+    }
 }

@@ -71,6 +71,24 @@ fn calls_that_fail_during_a_forgetting_leave_nobody_half_forgotten() {
     at_many_steps(&template(), FORGET, told::forgetting, after::forgetting);
 }
 
+/// Each of the calls by which it begins fails, those that read among them.
+#[test]
+fn nobody_is_forgotten_where_the_beginning_cannot_be_noted() {
+    const BEGINNING: u64 = 70;
+    let template = template();
+    on_both_cores(BEGINNING, |before| {
+        let when = format!("failed at step {}", before + 1);
+        let world = World::copy(&template);
+        let said = Told::by(world.command(FORGET), &when, |command| {
+            fail_at(command, Calls::Fallible, Fault::Fails, before + 1).exit
+        });
+        if said.is_done() {
+            told::is_audited(&world, "keys.forget", &when);
+        }
+    });
+    injected("failed calls", BEGINNING, "the beginning of keys forget");
+}
+
 #[test]
 fn calls_that_fail_during_a_prune_take_nothing_that_is_kept() {
     at_many_steps(&with_more_to_prune(), &["prune"], told::prune, after::prune);
