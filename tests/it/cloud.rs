@@ -13,6 +13,7 @@ use tenure::demo::crm::Crm;
 use crate::support::proxy::Proxy;
 use crate::support::s3::{BUCKET, Server};
 
+mod each;
 mod faults;
 mod flows;
 mod recover;

@@ -19,7 +19,7 @@ fn shared(objects: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-fn assert_level(cloud: &Cloud) {
+pub fn assert_level(cloud: &Cloud) {
     let (off, near) = (shared(cloud.objects()), shared(cloud.files("near")));
     assert_eq!(
         off.keys().collect::<Vec<_>>(),
@@ -28,13 +28,13 @@ fn assert_level(cloud: &Cloud) {
     assert!(off == near, "the same bytes");
 }
 
-fn of<'v>(answer: &'v Value, name: &str) -> &'v Value {
+pub fn of<'v>(answer: &'v Value, name: &str) -> &'v Value {
     let stores = answer["stores"].as_array().unwrap();
     stores.iter().find(|store| store["name"] == name).unwrap()
 }
 
 /// The server is away while the near store goes on.
-fn outage(cloud: &mut Cloud, full: bool) {
+pub fn outage(cloud: &mut Cloud, full: bool) {
     cloud.proxy.choose(|_| Some(Fault::Refuse));
     cloud.crm.a_day_of_changes(7).unwrap();
     let mut arguments = vec!["snapshot"];
