@@ -2,6 +2,8 @@
 //! the disk dies, or is full from there on. The command says truly how it ended, and leaves what a kill
 //! would leave: nothing that the next one does not put right.
 
+use std::process::Command;
+
 use super::told::{self, Told};
 use super::world::with_store_behind;
 use super::*;
@@ -29,16 +31,15 @@ fn cases(steps: u64) -> Vec<(Fault, u64)> {
     FAULTS.into_iter().flat_map(of).collect()
 }
 
-/// Inflicts a fault at steps that are spread over a command, each kind in its turn; `told` looks at what
-/// the command says, and `after` at what comes then.
-fn at_many_steps(
-    template: &Template,
-    arguments: &[&str],
-    told: fn(&Template, &World, &Told, &str),
-    after: fn(&Template, &World, &str),
+/// Inflicts a fault at steps that are spread over a command, each kind in its turn, on a world of its own
+/// each time; `check` looks at what the command says and what comes then.
+pub fn inflict(
+    what: &str,
+    world: impl Fn() -> World + Sync,
+    command: impl Fn(&World) -> Command + Sync,
+    check: impl Fn(&World, &Told, &str) + Sync,
 ) {
-    let whole = World::copy(template);
-    let steps = count(whole.command(arguments), Calls::Fallible);
+    let steps = count(command(&world()), Calls::Fallible);
     assert!([0, 3].contains(&steps.exit), "{steps}");
     println!("an unbroken run has {steps}");
     let cases = cases(steps.total);
@@ -46,19 +47,33 @@ fn at_many_steps(
     on_both_cores(cases.len() as u64, |case| {
         let (fault, n) = cases[case as usize];
         let when = format!("{fault:?} at step {n}");
-        let world = World::copy(template);
-        let said = Told::by(world.command(arguments), &when, |command| {
+        let world = world();
+        let said = Told::by(command(&world), &when, |command| {
             let end = fail_at(command, Calls::Fallible, fault, n);
             failed.fetch_add(u64::from(end.call.is_some()), Ordering::Relaxed);
             end.exit
         });
-        told(template, &world, &said, &when);
-        after(template, &world, &when);
+        check(&world, &said, &when);
     });
     let failed = failed.into_inner();
-    injected("failed calls", failed, &arguments.join(" "));
+    injected("failed calls", failed, what);
     // The last steps take no room, and threads interleave differently.
     assert!(failed * 10 >= cases.len() as u64 * 9, "{failed}");
+}
+
+/// Likewise on copies of a template; `told` looks at what the command says, and `after` at what comes then.
+fn at_many_steps(
+    template: &Template,
+    arguments: &[&str],
+    told: fn(&Template, &World, &Told, &str),
+    after: fn(&Template, &World, &str),
+) {
+    let world = || World::copy(template);
+    let command = |world: &World| world.command(arguments);
+    inflict(&arguments.join(" "), world, command, |world, said, when| {
+        told(template, world, said, when);
+        after(template, world, when);
+    });
 }
 
 #[test]
