@@ -9,6 +9,7 @@ use tenure::customers::{Filter, Hidden, Listed, list};
 use tenure::lifecycle;
 
 use super::after::is_gone;
+use super::errors::inflict;
 use super::*;
 use crate::support::canary::{Canary, find, holds};
 use crate::support::compare::same;
@@ -116,34 +117,60 @@ fn assert_no_remnant(world: &World, canary: &Canary, when: &str) {
     }
 }
 
-#[test]
-fn an_erasure_that_is_killed_anywhere_is_finished_by_the_next_command() {
+const ERASE: &[&str] = &["customer", "erase", "P7", "--reason", "asked", "--yes"];
+
+/// A template in which P7 alone bears the canary.
+fn with_one_to_erase() -> Template {
     let template = template("WAL");
-    // The canary is that of one alone.
     let others = "UPDATE people SET name = 'x' WHERE no <> 'P7'; UPDATE deals SET what = 'x' WHERE owner <> 'P7';
                   PRAGMA secure_delete = ON; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)";
     let db = Connection::open(&template.place.db).unwrap();
     db.execute_batch(others).unwrap();
-    drop(db);
-    let erase = ["customer", "erase", "P7", "--reason", "asked", "--yes"];
-    let end = End::of(&template, &erase);
-    at_every_step(&template, &erase, |world, when| {
-        let decided = is_gone(world, when);
-        assert_eq!(world.run(&["snapshot"]), 0, "{when}");
-        let finished = is_gone(world, when);
-        assert!(finished || !decided, "{when}");
-        if finished {
-            assert_no_remnant(world, &template.canary, when);
-            assert!(
-                world.read().catalog.open_erasures().unwrap().is_empty(),
-                "{when}"
-            );
-        } else {
-            assert_eq!(world.run(&erase), 0, "{when}");
-            assert_eq!(world.run(&["snapshot"]), 0, "{when}");
-        }
+    template
+}
+
+/// That an interrupted erasure of P7 is finished by the next command, or can be done anew.
+fn is_erased(template: &Template, end: &End, world: &World, when: &str) {
+    let decided = is_gone(world, when);
+    assert_eq!(world.run(&["snapshot"]), 0, "{when}");
+    let finished = is_gone(world, when);
+    assert!(finished || !decided, "{when}");
+    if finished {
         assert_no_remnant(world, &template.canary, when);
-        end.assert_same(world, when);
+        let open = world.read().catalog.open_erasures().unwrap();
+        assert!(open.is_empty(), "{when}");
+    } else {
+        assert_eq!(world.run(ERASE), 0, "{when}");
+        assert_eq!(world.run(&["snapshot"]), 0, "{when}");
+    }
+    assert_no_remnant(world, &template.canary, when);
+    end.assert_same(world, when);
+}
+
+#[test]
+fn an_erasure_that_is_killed_anywhere_is_finished_by_the_next_command() {
+    let template = with_one_to_erase();
+    let end = End::of(&template, ERASE);
+    at_every_step(&template, ERASE, |world, when| {
+        is_erased(&template, &end, world, when);
+    });
+}
+
+#[test]
+fn calls_that_fail_during_an_erasure_leave_nobody_half_erased() {
+    let template = with_one_to_erase();
+    let end = End::of(&template, ERASE);
+    let world = || World::copy(&template);
+    let command = |world: &World| world.command(ERASE);
+    inflict("customer erase", world, command, |world, said, when| {
+        if said.is_done() {
+            assert!(is_gone(world, when), "{when}");
+            told::is_audited(world, "customer.erase", when);
+        }
+        if !said.is_lacking() {
+            assert_no_remnant(world, &template.canary, when);
+        }
+        is_erased(&template, &end, world, when);
     });
 }
 
