@@ -1,5 +1,6 @@
 //! Killed at each durable step in turn, counted over the whole process: whatever was named still
-//! restores, nothing is half forgotten, and the next command leaves no trace of the crash.
+//! restores, nothing is half forgotten, and the next command leaves no trace of the crash. So too where
+//! single calls fail, where the disk is full, and where the power is cut.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,10 +38,19 @@ fn on_both_cores(count: u64, one: impl Fn(u64) + Sync) {
     });
 }
 
+/// The steps at which a command is killed: every durable one, and with `TENURE_LONG` every write to a file
+/// as well.
+fn fatal() -> Calls {
+    match std::env::var_os("TENURE_LONG") {
+        Some(_) => Calls::DurableAndWrites,
+        None => Calls::Durable,
+    }
+}
+
 /// Runs `check` for a kill at every step of a command, on both cores, and prints how many there were.
 fn at_every_step(template: &Template, arguments: &[&str], check: impl Fn(&World, &str) + Sync) {
     let whole = World::copy(template);
-    let steps = count(whole.command(arguments), Calls::Durable);
+    let steps = count(whole.command(arguments), fatal());
     assert!([0, 3].contains(&steps.exit), "{steps}");
     assert!(steps.total > 10, "{steps}");
     let killed = AtomicU64::new(0);
@@ -48,7 +58,7 @@ fn at_every_step(template: &Template, arguments: &[&str], check: impl Fn(&World,
     on_both_cores(steps.total, |before| {
         let n = before + 1;
         let world = World::copy(template);
-        match kill_at(world.command(arguments), Calls::Durable, n) {
+        match kill_at(world.command(arguments), fatal(), n) {
             Outcome::Finished(code) => assert!(n + 3 > steps.total, "step {n}: {code}"),
             Outcome::Killed { call } => {
                 killed.fetch_add(1, Ordering::Relaxed);

@@ -128,8 +128,8 @@ impl World {
             let fault = FAULTS[point as usize % FAULTS.len()];
             done += round(point + 1, Some((1 + point * requests / points, fault))).1;
         }
-        let command = prepare(self, points + 1).join(" ");
-        injected("failed requests", done, &command);
+        let command = prepare(self, points + 1);
+        injected("failed requests", done, &command[0]);
         // Of some commands a later run has a request less.
         assert!(done * 10 >= points * 8, "{done} of {points}");
     }

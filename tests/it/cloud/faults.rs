@@ -9,6 +9,7 @@ use serde_json::json;
 use super::flows::without;
 use super::{Cloud, FOLDER};
 use crate::support::compare::{same, same_except};
+use crate::support::faults::injected;
 use crate::support::proxy::Fault;
 
 const FAULTS: [Fault; 5] = [
@@ -64,7 +65,7 @@ fn busy_servers_lost_answers_and_cut_connections_are_outlasted() {
         cloud.server.versions(&format!("{FOLDER}/keyring/")).len(),
         1
     );
-    println!("{faults} faults were outlasted");
+    injected("failed requests", faults, "outlasted");
     assert!(faults > 40, "{faults}");
 }
 
@@ -126,7 +127,11 @@ fn killed_in_the_middle_of_a_snapshot_or_of_forgetting_nothing_that_was_named_is
             }
         }
     }
-    println!("the server went away at {points} points");
+    injected(
+        "failed requests",
+        points,
+        "snapshot, keys forget: the server goes away",
+    );
     assert!(points * step as u64 > 40, "{points}");
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Cloud, FOLDER};
 use crate::support::compare::same;
+use crate::support::faults::injected;
 use crate::support::proxy::Fault;
 
 /// What must be the same in all stores; checkpoints of the audit log cover the earlier ones.
@@ -178,6 +179,7 @@ fn interrupted_at_every_request_it_goes_on_where_it_was() {
         assert!(of(&answer, "off")["why"].is_string(), "{answer:#}");
         points += 1;
     }
+    injected("failed requests", points, "replicate: the server goes away");
     assert!(points > 8, "{points}");
     becomes_level(&cloud);
 }

@@ -19,11 +19,11 @@ enum Left {
 fn levels() -> Vec<Left> {
     let long = std::env::var_os("TENURE_LONG").is_some();
     let pages: Vec<u64> = match long {
-        true => (0..40).collect(),
+        true => (0..20).collect(),
         false => vec![0, 2, 5, 12],
     };
     let files: Vec<u64> = match long {
-        true => (0..16).collect(),
+        true => (0..10).collect(),
         false => vec![0, 2, 4],
     };
     let pages = pages.into_iter().map(Left::Pages);

@@ -10,6 +10,7 @@ use tenure::lifecycle;
 
 use super::after::is_gone;
 use super::errors::inflict;
+use super::power::at_many_cuts;
 use super::*;
 use crate::support::canary::{Canary, find, holds};
 use crate::support::compare::same;
@@ -152,6 +153,15 @@ fn an_erasure_that_is_killed_anywhere_is_finished_by_the_next_command() {
     let template = with_one_to_erase();
     let end = End::of(&template, ERASE);
     at_every_step(&template, ERASE, |world, when| {
+        is_erased(&template, &end, world, when);
+    });
+}
+
+#[test]
+fn an_erasure_in_which_the_power_is_cut_is_finished_by_the_next_command() {
+    let template = with_one_to_erase();
+    let end = End::of(&template, ERASE);
+    at_many_cuts(&template, ERASE, |world, when| {
         is_erased(&template, &end, world, when);
     });
 }

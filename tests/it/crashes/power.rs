@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use super::world::with_store_behind;
 use super::*;
 use crate::support::disk::{Format, Image};
 
@@ -17,7 +18,7 @@ fn images() -> Vec<(&'static str, Image)> {
 }
 
 /// Runs `check` for a cut at steps of a command, on both file systems at the same time.
-fn at_many_cuts(template: &Template, arguments: &[&str], check: impl Fn(&World, &str) + Sync) {
+pub fn at_many_cuts(template: &Template, arguments: &[&str], check: impl Fn(&World, &str) + Sync) {
     let images = images();
     if images.is_empty() {
         return;
@@ -91,5 +92,13 @@ fn a_prune_in_which_the_power_is_cut_takes_nothing_that_is_kept() {
     let template = with_more_to_prune();
     at_many_cuts(&template, &["prune"], |world, when| {
         after::prune(&template, world, when);
+    });
+}
+
+#[test]
+fn a_replication_in_which_the_power_is_cut_brings_nobody_back() {
+    let template = with_store_behind();
+    at_many_cuts(&template, &["replicate"], |world, when| {
+        after::replicate(&template, world, when);
     });
 }

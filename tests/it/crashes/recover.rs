@@ -101,7 +101,7 @@ fn recover(world: &World) -> Command {
 /// Kills a recovery at each step; then the same command is run again, on what it has left or `anew`.
 fn kill_everywhere(anew: bool) {
     let lost = Lost::new();
-    let steps = count(recover(&lost.world()), Calls::Durable);
+    let steps = count(recover(&lost.world()), fatal());
     assert_eq!(steps.exit, 0, "{steps}");
     assert!(steps.total > 60, "{steps}");
     let killed = AtomicU64::new(0);
@@ -120,7 +120,7 @@ fn kill_everywhere(anew: bool) {
     on_both_cores(steps.total, |before| {
         let n = before + 1;
         let world = lost.world();
-        match kill_at(recover(&world), Calls::Durable, n) {
+        match kill_at(recover(&world), fatal(), n) {
             Outcome::Finished(code) => assert!(n + 3 > steps.total, "step {n}: {code}"),
             Outcome::Killed { call } => {
                 killed.fetch_add(1, Ordering::Relaxed);
