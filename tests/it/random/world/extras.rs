@@ -53,7 +53,13 @@ impl World {
             format!(" WHERE typeof({b}) = 'text'"),
         ][dice.pick(4)]
         .clone();
-        let unique = if dice.one_in(5) { "UNIQUE " } else { "" };
+        // SQLite takes a unique index that names one column twice for the key of two columns: foreign keys would hold
+        // by the first of them alone.
+        let twice = on == format!("{a}, {a} DESC");
+        let unique = match dice.one_in(5) && !twice {
+            true => "UNIQUE ",
+            false => "",
+        };
         let on_table = name(&self.model.tables[table].name);
         let sql = format!(
             "CREATE {unique}INDEX {} ON {on_table} ({on}){only}",
