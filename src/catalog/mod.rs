@@ -51,6 +51,23 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
+        let Self::Sqlite(error) = self else {
+            return None;
+        };
+        let disk = matches!(
+            error.sqlite_error_code(),
+            Some(CannotOpen | DiskFull | ReadOnly | SystemIoFailure)
+        );
+        disk.then(|| {
+            "look at the disk that the state directory is on: is it full, read-only or failing? what the catalog \
+             knows is kept in the journal and in the manifests too"
+                .to_owned()
+        })
+    }
+
     /// Whether the file itself is no catalog, or is damaged.
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};

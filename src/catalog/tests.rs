@@ -395,3 +395,16 @@ fn many_customers_are_found_by_key_like_few() {
         assert_eq!(indexes(&catalog), 1);
     }
 }
+
+#[test]
+fn what_lies_at_the_disk_is_told_from_what_lies_in_the_catalog() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("catalog.db")).unwrap();
+    let error = Catalog::open(&dir.path().join("catalog.db")).err().unwrap();
+    assert!(
+        error.hint().unwrap().contains("look at the disk"),
+        "{error:?}"
+    );
+    assert!(!error.is_damage());
+    assert_eq!(CatalogError::Exhausted.hint(), None);
+}

@@ -22,7 +22,6 @@ use crate::store::StoreError;
 
 failures!(
     BadName,
-    CatalogError,
     CertificateError,
     EntryError,
     FileError,
@@ -53,6 +52,13 @@ where
     match error.source() {
         Some(_) => failure.because(Below(Box::new(error))),
         None => failure,
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        let hint = error.hint();
+        with_hint(error, FailureKind::Failed, hint)
     }
 }
 
