@@ -2,7 +2,7 @@
 //! was forgotten and otherwise exactly.
 //!
 //! `TENURE_SEED` makes other cases, `TENURE_CASES` another number of them (in each test), and
-//! `TENURE_LONG` ten times as many. A case that fails is made smaller, and told as the SQL script that
+//! `TENURE_LONG` four times as many. A case that fails is made smaller, and told as the SQL script that
 //! makes its database.
 
 use std::fmt::Write as _;
@@ -46,7 +46,9 @@ mod values;
 mod words;
 mod world;
 
-/// Cases of either kind in `tests/run`; with `TENURE_LONG` ten times as many.
+/// How many times as many with `TENURE_LONG`.
+const LONGER: u32 = 4;
+/// Cases of either kind in `tests/run`; with `TENURE_LONG` four times as many: thousands in all.
 const CASES: u32 = 500;
 const PARTS: u32 = 10;
 
@@ -66,7 +68,8 @@ fn number(variable: &str) -> Option<u64> {
 /// Tries `test` on so many cases, the same ones each time.
 fn try_cases(part: u8, cases: u32, test: fn(&Case) -> Result<(), TestCaseError>) {
     let long = std::env::var_os("TENURE_LONG").is_some();
-    let cases = number("TENURE_CASES").map_or(if long { cases * 10 } else { cases }, |n| n as u32);
+    let cases =
+        number("TENURE_CASES").map_or(if long { cases * LONGER } else { cases }, |n| n as u32);
     let config = Cases {
         cases,
         failure_persistence: None,
