@@ -67,6 +67,12 @@ impl Failure {
         })
     }
 
+    /// The failure and its causes on one line.
+    pub fn in_one_line(&self) -> String {
+        let all = std::iter::once(self.to_string()).chain(self.causes());
+        all.collect::<Vec<_>>().join(": ")
+    }
+
     /// The same once more, as text: for telling it in a second place.
     #[must_use]
     pub fn again(&self) -> Self {
@@ -109,7 +115,7 @@ impl fmt::Display for Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.causes().join(": "))
+        f.write_str(&self.in_one_line())
     }
 }
 

@@ -308,11 +308,6 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether it is a hold.
-    pub fn is_hold(&self) -> bool {
-        matches!(self, Self::Held { .. })
-    }
-
     /// What it is, in words that name nobody.
     pub fn words(&self) -> &'static str {
         match self {

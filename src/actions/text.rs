@@ -34,8 +34,7 @@ pub fn fail(failure: &Failure) {
 
 /// A failure and its causes on one line.
 pub fn reasons(failure: &Failure) -> String {
-    let all = std::iter::once(failure.to_string()).chain(failure.causes());
-    printable(&all.collect::<Vec<_>>().join(": "))
+    printable(&failure.in_one_line())
 }
 
 /// Prints a warning to standard error.

@@ -170,10 +170,7 @@ fn gather_by(
         ) {
             Ok(Ok(GatheredSome { gathered, before })) => return Ok((gathered, Some(before), None)),
             Ok(Err(doubt)) => why = Some(doubt),
-            Err(failure) => {
-                let all = std::iter::once(failure.to_string()).chain(failure.causes());
-                why = Some(all.collect::<Vec<_>>().join(": "));
-            }
+            Err(failure) => why = Some(failure.in_one_line()),
         }
     }
     basis.check_pages(&fetcher);

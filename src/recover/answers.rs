@@ -1,9 +1,9 @@
 //! What the evidence says: who was erased, which stores there are, what is void.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::evidence::Evidence;
+use super::{Wanted, config_in};
 use crate::config::{self, Config};
 use crate::ids::{Domain, Incarnation, SnapshotId};
 use crate::journal::{Entry, Event, Voided};
@@ -101,10 +101,11 @@ impl Evidence {
     }
 
     /// How the newest snapshot's configuration says that the store at an address is opened.
-    pub(super) fn configured_at(&self, address: &str) -> Option<config::Store> {
+    pub(super) fn configured_at(&self, address: &str, wanted: &Wanted) -> Option<config::Store> {
         let newest = self.snapshots.values().next_back()?;
-        let name = Path::new("the configuration of the newest snapshot");
-        let config = Config::parse(name, &newest.manifest.config).ok()?;
+        // Files that it names lie beside it, where it is to be.
+        let path = config_in(&wanted.to);
+        let config = Config::parse(&path, &newest.manifest.config).ok()?;
         let mut stores = config.stores.into_iter();
         stores.find(|store| store.address() == address)
     }

@@ -241,10 +241,10 @@ fn told(place: &Place, decided: Decided, repository: &Repository) -> Outcome<Rec
 /// What the recovered host cannot do yet, in words: the stores that were read and take nothing, and the sources
 /// that are not on this machine.
 fn still_lacking(repository: &Repository) -> Vec<String> {
-    let stores = repository.absent.iter().map(|(name, failure)| {
-        let why = [vec![failure.to_string()], failure.causes()].concat();
-        format!("store {name} takes nothing: {}", why.join(": "))
-    });
+    let stores = repository
+        .absent
+        .iter()
+        .map(|(name, failure)| format!("store {name} takes nothing: {}", failure.in_one_line()));
     let sources = repository.config.sources.iter();
     let sources = sources.filter(|source| !source.path.exists());
     let sources = sources.map(|source| {

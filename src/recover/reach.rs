@@ -48,7 +48,7 @@ pub(super) fn reach(wanted: &Wanted, offline: &Offline, runtime: &Handle) -> Out
             reached.call_as_known(&name, &address)?;
             if asked.insert(name.clone()) && !reached.has(&address) {
                 let options = evidence.as_ref().ok();
-                let options = options.and_then(|evidence| evidence.configured_at(&address));
+                let options = options.and_then(|evidence| evidence.configured_at(&address, wanted));
                 any |= reached.ask(name.parse()?, &address, options, wanted, offline, runtime)?;
             }
         }
@@ -94,8 +94,7 @@ impl Reached {
                 Ok(true)
             }
             Err(failure) => {
-                let why = [vec![failure.to_string()], failure.causes()].concat();
-                self.unread.insert(name, why.join(": "));
+                self.unread.insert(name, failure.in_one_line());
                 Ok(false)
             }
         }

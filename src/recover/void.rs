@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::evidence::Evidence;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::Incarnation;
-use crate::journal::Voided;
+use crate::journal::{Entry, Event, Voided};
 
 /// A journal entry as somebody types it: `N` or `INC.N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +75,8 @@ pub(super) fn told(
         let what = entry.event.words();
         format!("{}.{number}: {what} ({})", void.inc, entry.time)
     });
-    let holds = entries
-        .iter()
-        .filter(|(_, entry)| entry.event.is_hold())
-        .count();
+    let is_hold = |entry: &Entry| matches!(entry.event, Event::Held { .. });
+    let holds = entries.iter().filter(|(_, entry)| is_hold(entry)).count();
     let notes = match holds {
         0 => Vec::new(),
         _ => vec![format!(

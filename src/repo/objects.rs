@@ -239,10 +239,10 @@ impl Fetcher {
         self.lost.borrow().contains(&pack)
     }
 
-    /// Whether a piece can be read.
+    /// Whether a piece can be read: from a whole pack, or else by its blob.
     ///
     /// # Errors
-    /// When that cannot be said, since a store does not answer.
+    /// When no store has given the pack, and one has not answered.
     pub fn gives(&self, piece: &PieceRef, key: &DomainKey, forest: &Forest) -> Outcome<bool> {
         match self.pack(&piece.pack, forest) {
             Ok(_) => Ok(true),

@@ -46,12 +46,10 @@ pub(super) fn unread(source: &str, error: SqliteError, was_there: bool) -> Strin
         true => "it stays as it was in the snapshot before, and the snapshot is incremental",
         false => "nothing of it is backed up",
     };
-    let why = std::iter::once(failure.to_string()).chain(failure.causes());
-    let why: Vec<String> = why.collect();
     let hint = failure.next_step().map(|hint| format!(" ({hint})"));
     format!(
         "{source}: the source cannot be read, so {what}: {}{}",
-        why.join(": "),
+        failure.in_one_line(),
         hint.unwrap_or_default()
     )
 }

@@ -409,9 +409,7 @@ fn a_store_that_comes_back_with_a_shorter_journal_is_left_out() {
     }
     let repository = host.change();
     let failure = &repository.absent[&"far".parse().unwrap()];
-    let said = [vec![failure.to_string()], failure.causes()]
-        .concat()
-        .join(": ");
+    let said = failure.in_one_line();
     assert!(said.contains("which is lost here"), "{said}");
     assert_eq!(repository.catalog.snapshots().unwrap().len(), 2);
     drop(repository);
