@@ -20,7 +20,7 @@ use crate::ids::{Class, SnapshotId, StoreName};
 use crate::manifest::{Manifest, SourceState};
 use crate::page::Entry;
 use crate::repo::Repository;
-use crate::repo::objects::Fetcher;
+use crate::repo::objects::{Fetcher, pack_path};
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
 use crate::seal::Decompressor;
@@ -92,6 +92,13 @@ pub fn whole(
     }
     check_journal(repository)?;
     site.finish()?;
+    for pack in fetcher.lost() {
+        let path = pack_path(pack);
+        report.note(&format!(
+            "no store that was asked has {path} whole: what still opens in it was taken (`tenure verify --data` names \
+             what else is damaged)"
+        ));
+    }
     if forgotten > 0 {
         let s = if forgotten == 1 { "" } else { "s" };
         left_out.push(format!("{forgotten} forgotten customer{s}"));

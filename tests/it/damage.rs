@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use rusqlite::Connection;
 use tenure::error::Outcome;
-use tenure::report::Silent;
+use tenure::report::{Report, Silent, Unit};
 use tenure::restore::{self, CustomerRestored};
 
 use crate::support::compare::{same, same_except};
@@ -292,5 +293,39 @@ fn a_snapshot_with_a_damaged_pack_gives_everybody_who_is_not_in_it() {
     assert!(
         failure.to_string().contains("nothing of this snapshot"),
         "{failure}"
+    );
+}
+
+/// Keeps what a person is told.
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl Report for Notes {
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+    fn note(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+#[test]
+fn a_damaged_pack_in_which_everything_still_opens_is_told_of_all_the_same() {
+    let (place, kept) = place();
+    let newest = packs(&place).remove(0);
+    let path = place.path("a").join(&newest);
+    alter(&path, "flipped at the start", &path);
+    let notes = Notes::default();
+    let (repository, to) = (place.read(), place.path("out"));
+    let id = restore::choose(&repository, None, None).unwrap();
+    let store = "a".parse().unwrap();
+    let back = restore::whole(&repository, &to, id, None, Some(&store), &notes).unwrap();
+    same(&kept[2], &back.sources[0].path).unwrap();
+    assert_eq!(back.sources[0].problems, [""; 0]);
+    let notes = notes.0.into_inner().unwrap();
+    let told = format!("no store that was asked has {newest} whole");
+    assert!(
+        notes.iter().any(|note| note.starts_with(&told)),
+        "{notes:?}"
     );
 }
