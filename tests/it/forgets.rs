@@ -13,6 +13,7 @@ use crate::support::place::Place;
 use crate::support::raw::{files, keyring, open_everything};
 
 mod left;
+mod rowids;
 mod strangers;
 mod whom;
 

@@ -103,7 +103,7 @@ impl Database {
         let targets: Vec<ValueRef<'_>> = owners[1..].iter().map(Value::as_ref).collect();
         each(Row {
             table,
-            rowid: Some(rowid),
+            rowid: Some(rowid).filter(|_| self.schema.tables[table].has_rowid),
             owner: self.owner(table, owners[0].as_ref()),
             cells: &cells,
             long,

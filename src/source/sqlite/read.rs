@@ -349,7 +349,7 @@ impl Database {
             last = rowid;
             each(Row {
                 table,
-                rowid: last,
+                rowid: last.filter(|_| entry.has_rowid),
                 owner: self.owner(table, borrowed(row.get_ref(1).map_err(fail)?)),
                 cells,
                 long: Vec::new(),

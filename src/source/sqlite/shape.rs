@@ -34,6 +34,14 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// The column that is the rowid (INTEGER PRIMARY KEY), if one is.
+    pub(super) fn alias(&self) -> Option<&String> {
+        let [name] = &self.primary[..] else {
+            return None;
+        };
+        Some(name).filter(|name| self.rowid.as_ref() == Some(&quote(name)))
+    }
+
     /// Whether the table has generated columns.
     pub(super) fn computes(&self, table: &Table) -> bool {
         self.all.len() > table.columns.len() + usize::from(table.rowid_alias.is_some())

@@ -109,10 +109,9 @@ impl<'a> Tombstones<'a> {
         }
     }
 
-    /// Whether a row is there that is meant in place of the one that is gone: where a part of its key is
-    /// known, and the rest is what stands for those to whom it leads on, it can be no other.
+    /// Whether a row is there that is meant in place of the one that is gone: where its key is what is
+    /// known of it, and what stands for those to whom it leads on, it can be no other.
     pub(super) fn is_there(&self, gone: &Gone, fixed: &Key) -> rusqlite::Result<bool> {
-        let is_known = |column: &ParentColumn| gone.known.iter().any(|(own, _)| own == column);
         let all = self.schema.tables.iter();
         let all = all.flat_map(|table| &table.references);
         for reference in all.filter(|reference| reference.parent == gone.table) {
@@ -125,9 +124,7 @@ impl<'a> Tombstones<'a> {
                 .collect();
             let pair = |at: &ParentColumn| Some((*at, fixed.get(at)?.clone()));
             let pairs: Option<Vec<_>> = key.iter().map(pair).collect();
-            let Some(pairs) = pairs.filter(|_| key.iter().any(is_known)) else {
-                continue;
-            };
+            let Some(pairs) = pairs else { continue };
             if self.has_row(gone.table, &pairs)? {
                 return Ok(true);
             }

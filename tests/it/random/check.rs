@@ -316,7 +316,11 @@ impl Check<'_> {
                 .collect();
             let fits = |other: &Row| {
                 let mut cells = stored.iter().zip(row.cells.iter().zip(&other.cells));
-                row.rowid == other.rowid && cells.all(|(at, (a, b))| loose.contains(at) || a == b)
+                let mut moved = cells.clone().filter(|(at, _)| loose.contains(at));
+                // What referred may be the rowid.
+                let moved = moved.any(|(_, (a, b))| row.is_its_rowid(a) && other.is_its_rowid(b));
+                (moved || row.rowid == other.rowid)
+                    && cells.all(|(at, (a, b))| loose.contains(at) || a == b)
             };
             let Some(at) = (0..is.len()).find(|at| left[*at] && fits(&is[*at])) else {
                 if unplaced > 0 {

@@ -15,6 +15,14 @@ pub struct Row {
     pub cells: Vec<Vec<u8>>,
 }
 
+impl Row {
+    /// Whether a cell has the same as the rowid.
+    pub fn is_its_rowid(&self, cell: &[u8]) -> bool {
+        let rowid = |rowid: i64| bytes(ValueRef::Integer(rowid), false) == cell;
+        self.rowid.is_some_and(rowid)
+    }
+}
+
 /// All rows, in the order of [`Table::handle`].
 pub fn rows(conn: &Connection, table: &Table) -> Result<Vec<Row>> {
     let wide: String = conn.query_row("PRAGMA encoding", [], |row| row.get(0))?;

@@ -105,7 +105,7 @@ impl Work<'_> {
         };
         let keyed = !shape.primary.is_empty();
         let identity = shape.primary.iter().map(named).collect::<Option<Vec<_>>>();
-        let rowid = shape.rowid.clone().filter(|_| table.rowid_alias.is_none());
+        let rowid = shape.rowid.clone().filter(|_| shape.alias().is_none());
         let leads = rowid.clone().filter(|rowid| self.leads(live, rowid));
         Ok(Fit {
             live,

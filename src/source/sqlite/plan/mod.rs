@@ -85,6 +85,10 @@ fn plan(mut planner: Planner<'_>) -> Result<Plan, SqliteError> {
     planner.explain_unsettled();
     planner.refer();
     planner.refer_on();
+    if planner.keep_naming_rowids() {
+        planner.refer();
+        planner.refer_on();
+    }
     for table in 0..planner.shapes.len() {
         planner.warn_of_slow_lookups(table);
     }

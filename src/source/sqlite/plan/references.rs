@@ -101,6 +101,58 @@ impl Planner<'_> {
         true
     }
 
+    /// Rowids that may name somebody other than their row's owner (an INTEGER PRIMARY KEY that is a foreign key) are
+    /// kept as values like any other, so that they can be withheld: from here on such a table is described as
+    /// one without rowids. Whether there are any; then references are to be found anew.
+    pub(super) fn keep_naming_rowids(&mut self) -> bool {
+        let all = 0..self.shapes.len();
+        let naming: Vec<usize> = all
+            .filter(|table| self.rowid_names_others(*table))
+            .collect();
+        for table in &naming {
+            let shape = &self.shapes[*table];
+            let entry = &mut self.schema.tables[*table];
+            let Some(alias) = entry.rowid_alias.take() else {
+                continue;
+            };
+            entry.has_rowid = false;
+            let behind = shape.all.iter().skip_while(|name| **name != alias.name);
+            let behind: Vec<&String> = behind.collect();
+            let mut columns = entry.columns.iter();
+            let at = columns.position(|column| behind.contains(&&column.name));
+            entry
+                .columns
+                .insert(at.unwrap_or(entry.columns.len()), alias);
+        }
+        if naming.is_empty() {
+            return false;
+        }
+        for table in 0..self.shapes.len() {
+            self.references[table].clear();
+            self.unsaid[table].clear();
+            self.table(table).references.clear();
+        }
+        true
+    }
+
+    /// Whether the rowid of a table's rows may name somebody who is not their owner. In the register, and where nothing
+    /// but the rowid says in the register whose a row is, it names nobody else.
+    fn rowid_names_others(&self, table: usize) -> bool {
+        let Some(alias) = &self.schema.tables[table].rowid_alias else {
+            return false;
+        };
+        if self.is_register(table) {
+            return false;
+        }
+        let in_register = |edge: &Edge| edge.table().is_some_and(|to| self.is_register(to));
+        let owning = match &self.owners.edges[table][..] {
+            [edge] if edge.filter.is_none() && in_register(edge) => Some(edge),
+            _ => None,
+        };
+        let mut unsaid = self.unsaid[table].iter();
+        unsaid.any(|edge| edge.columns.contains(&alias.name) && Some(edge) != owning)
+    }
+
     /// None where a column is the rowid, which cannot be NULL and is not stored as a cell, or where
     /// one is generated, and follows from others.
     fn reference(
@@ -162,13 +214,9 @@ impl Planner<'_> {
                 To::Token => continue,
                 To::Row { table, columns } | To::PointedAtBy { table, columns } => (table, columns),
             };
-            let alias = self.schema.tables[to]
-                .rowid_alias
-                .as_ref()
-                .map(|alias| &alias.name);
             let shape = &self.shapes[to];
             let quick = |column: &String| {
-                alias == Some(column)
+                shape.alias() == Some(column)
                     || shape.rowid.as_ref() == Some(column)
                     || shape.leading.contains(column)
             };

@@ -244,7 +244,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn is_register(&self, table: usize) -> bool {
+    pub(super) fn is_register(&self, table: usize) -> bool {
         self.owners
             .register
             .as_ref()

@@ -104,11 +104,8 @@ impl Tracking<'_> {
         columns: &[String],
     ) -> Result<bool, SqliteError> {
         let among = |name: &String| columns.iter().any(|column| same(column, name));
-        let alias = self.schema.tables[table].rowid_alias.as_ref();
-        let rowid = alias
-            .map(|alias| alias.name.clone())
-            .or_else(|| self.shapes[table].rowid.clone());
-        if rowid.as_ref().is_some_and(among) {
+        let shape = &self.shapes[table];
+        if shape.alias().or(shape.rowid.as_ref()).is_some_and(among) {
             return Ok(true);
         }
         for unique in &self.uniques[table] {
