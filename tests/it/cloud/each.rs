@@ -21,6 +21,9 @@ const FAULTS: [Fault; 6] = [
 /// How many requests of a command, spread over all of them, go wrong, each in its own way; with
 /// `TENURE_LONG` every one in every way.
 const SAMPLE: u64 = 6;
+/// After how many the cloud is a new one: a server that has much answers slowly, which is a fault of its own where
+/// nobody waits.
+const FRESH: u64 = 36;
 
 /// A cloud in whose far store no request is made twice.
 struct World {
@@ -103,32 +106,40 @@ impl World {
         (said, requests, faults)
     }
 
-    /// Makes requests of a command go wrong, one in each run. `prepare` makes ready for a round and tells
-    /// its command; `told` looks at what the command says.
+    /// Makes requests of a command go wrong, one in each run, in worlds that `make` makes. `prepare` makes ready for
+    /// a round and tells its command; `told` looks at what the command says.
     fn walk(
-        &mut self,
+        make: impl Fn() -> Option<Self>,
         prepare: impl Fn(&mut Self, u64) -> Vec<String>,
         told: impl Fn(&Self, &Said),
     ) {
-        let mut round = |number: u64, fault: Option<(u64, Fault)>| {
-            let arguments = prepare(self, number);
+        let Some(mut world) = make() else {
+            return;
+        };
+        let round = |world: &mut Self, number: u64, fault: Option<(u64, Fault)>| {
+            let arguments = prepare(world, number);
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let (said, requests, faults) = self.run(&arguments, fault);
-            told(self, &said);
-            self.is_put_right(&said);
+            let (said, requests, faults) = world.run(&arguments, fault);
+            told(world, &said);
+            world.is_put_right(&said);
             (requests, faults)
         };
-        let (requests, _) = round(0, None);
+        let (requests, _) = round(&mut world, 0, None);
         let points = match std::env::var_os("TENURE_LONG") {
             Some(_) => requests * FAULTS.len() as u64,
             None => SAMPLE,
         };
         let mut done = 0;
         for point in 0..points {
+            if point > 0 && point % FRESH == 0 {
+                world = make().unwrap();
+                round(&mut world, 0, None);
+            }
             let fault = FAULTS[point as usize % FAULTS.len()];
-            done += round(point + 1, Some((1 + point * requests / points, fault))).1;
+            let fault = (1 + point * requests / points, fault);
+            done += round(&mut world, point + 1, Some(fault)).1;
         }
-        let command = prepare(self, points + 1);
+        let command = prepare(&mut world, points + 1);
         injected("failed requests", done, &command[0]);
         // Of some commands a later run has a request less.
         assert!(done * 10 >= points * 8, "{done} of {points}");
@@ -164,14 +175,11 @@ fn words(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_request_that_fails_in_a_snapshot_harms_nothing() {
-    let Some(mut world) = World::new() else {
-        return;
-    };
     let prepare = |world: &mut World, round: u64| {
         world.cloud.crm.a_day_of_changes(round).unwrap();
         words(&["snapshot"])
     };
-    world.walk(prepare, |world, said| {
+    World::walk(World::new, prepare, |world, said| {
         if said.is_done() {
             world.comes_back(&said.complete(), &said.when);
         }
@@ -180,21 +188,22 @@ fn a_request_that_fails_in_a_snapshot_harms_nothing() {
 
 #[test]
 fn a_request_that_fails_in_a_forgetting_leaves_nobody_half_forgotten() {
-    let Some(mut world) = World::new() else {
-        return;
-    };
     // There are enough of them for every round.
     let more = "WITH RECURSIVE n(i) AS (VALUES (1000) UNION ALL SELECT i + 1 FROM n WHERE i < 1400)
                 INSERT INTO customers SELECT i, name, email, phone, city, country_code, created_at, last_contact_at,
                   NULL, 0 FROM customers, n WHERE id = 1";
-    world.cloud.crm.connection().execute_batch(more).unwrap();
-    world.cloud.done(&["snapshot"]);
+    let make = || {
+        let world = World::new()?;
+        world.cloud.crm.connection().execute_batch(more).unwrap();
+        world.cloud.done(&["snapshot"]);
+        Some(world)
+    };
     let prepare = |world: &mut World, round: u64| {
         let id = (1000 + round).to_string();
         world.asked = Some(id.clone());
         words(&["keys", "forget", &id])
     };
-    world.walk(prepare, |world, said| {
+    World::walk(make, prepare, |world, said| {
         if said.is_done() {
             let pending = said.answer["pending"].as_array().unwrap();
             assert!(said.code == 3 || pending.is_empty(), "{}", said.when);
@@ -207,15 +216,12 @@ fn a_request_that_fails_in_a_forgetting_leaves_nobody_half_forgotten() {
 
 #[test]
 fn a_request_that_fails_in_a_prune_takes_nothing_that_is_kept() {
-    let Some(mut world) = World::new() else {
-        return;
-    };
     let prepare = |world: &mut World, round: u64| {
         world.cloud.crm.a_day_of_changes(round).unwrap();
         world.cloud.done(&["snapshot", "--full"]);
         words(&["prune"])
     };
-    world.walk(prepare, |world, said| {
+    World::walk(World::new, prepare, |world, said| {
         world.comes_back(&["off", "near"], &said.when);
         let left = said.answer["left"].as_array().map_or(0, Vec::len);
         assert!(
@@ -228,14 +234,11 @@ fn a_request_that_fails_in_a_prune_takes_nothing_that_is_kept() {
 
 #[test]
 fn a_request_that_fails_in_a_replication_leaves_the_rest_to_the_next() {
-    let Some(mut world) = World::new() else {
-        return;
-    };
     let prepare = |world: &mut World, _| {
         outage(&mut world.cloud, true);
         words(&["replicate"])
     };
-    world.walk(prepare, |world, said| {
+    World::walk(World::new, prepare, |world, said| {
         if said.is_done() {
             world.comes_back(&said.complete(), &said.when);
             assert!(
