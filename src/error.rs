@@ -92,13 +92,14 @@ impl Failure {
         }
     }
 
-    /// The causes, outermost first, each without those below it.
+    /// The causes, outermost first, each without those below it. What a cause says of the one below it, as errors of
+    /// some libraries do, is not said twice.
     pub fn causes(&self) -> Vec<String> {
-        let mut causes = Vec::new();
+        let mut causes: Vec<String> = Vec::new();
         let mut next = self.source();
         while let Some(cause) = next {
             let text = cause.to_string();
-            if causes.last() != Some(&text) {
+            if !causes.last().unwrap_or(&self.what).contains(&text) {
                 causes.push(text);
             }
             next = cause.source();
@@ -194,7 +195,10 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("cannot write pack 9f")]
     struct Outer(#[source] Inner);
-    failures!(Outer, Inner);
+    #[derive(Debug, thiserror::Error)]
+    #[error("no answer: {0}")]
+    struct Loud(#[source] Inner);
+    failures!(Outer, Inner, Loud);
 
     #[test]
     fn a_chain_tells_each_fact_once() {
@@ -207,6 +211,12 @@ mod tests {
         );
         assert_eq!(failure.again().causes(), failure.causes());
         assert_eq!(failure.again().to_string(), failure.to_string());
+        let loud: Outcome<()> = Err(Loud(Inner)).failed_to(|| "list");
+        let loud = loud.unwrap_err();
+        assert_eq!(loud.causes(), ["no answer: permission denied"]);
+        assert_eq!(loud.again().causes(), loud.causes());
+        let alone: Failure = Loud(Inner).into();
+        assert!(alone.causes().is_empty());
         let plain: Failure = Inner.into();
         assert!(plain.causes().is_empty());
     }

@@ -12,7 +12,7 @@
 //! column    = [name: tstr, declared: tstr, not_null: bool]
 //! ownership = 0 / 1 / 2 / 3 / 4      ; register / owned / shared / ambiguous / unsettled
 //! reference = [columns: [* uint], parent: uint, parent_columns: [* parent], kept: [* [uint, parent]]]
-//! parent    = [0, []] / [1, [uint]]  ; rowid / column
+//! parent    = [0, []] / [1, [uint]]  ; rowid / column, a computed one as the index behind the last
 //! full_text = [name: tstr, external: bool, settings: [* [tstr, setting]]]
 //! setting   = [0, [int]] / [1, [tstr]]
 //! ```
@@ -99,7 +99,8 @@ pub enum ParentColumn {
     /// The rowid alias (INTEGER PRIMARY KEY).
     #[n(0)]
     Rowid,
-    /// A stored column, as an index into [`Table::columns`].
+    /// A stored column, as an index into [`Table::columns`]; the index behind the last one stands for a column that
+    /// is computed.
     #[n(1)]
     Column(#[n(0)] usize),
 }

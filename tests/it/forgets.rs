@@ -16,6 +16,7 @@ mod left;
 mod rowids;
 mod strangers;
 mod whom;
+mod withheld;
 
 const SCHEMA: &str = "
     CREATE TABLE people (no TEXT PRIMARY KEY, name TEXT, photo BLOB, friend TEXT REFERENCES people(no));

@@ -70,7 +70,9 @@ impl Gatherer {
     ) -> Outcome<Vec<Sealed>> {
         let led = self.led(repository, place, row, owner)?;
         let mut found: Vec<Sealed> = Vec::new();
-        for (reference, target) in &led {
+        // What leads furthest is sealed first: a row to which others lead has only that of it, and where its owner is
+        // living, what is left of theirs is the same as in the row.
+        for (reference, target) in led.iter().rev() {
             for column in reference.columns.iter().copied() {
                 let by_itself = |(other, _): &(&Reference, Met)| {
                     other.columns.contains(&column) && other.width() < reference.width()

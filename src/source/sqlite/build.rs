@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::beside::Beside;
 use super::collations;
@@ -507,6 +507,11 @@ pub(super) fn is_refusal(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// The same, where it is known without SQLite that it can be no row.
+pub(super) fn refusal() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CONSTRAINT), None)
+}
+
 /// Whether SQL has something in it that SQLite does not know, such as a function of the application's own.
 fn is_unknown(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqlInputError { .. })
@@ -515,7 +520,7 @@ fn is_unknown(error: &rusqlite::Error) -> bool {
 /// Whether it was a CHECK that refused it.
 pub(super) fn is_check(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
-    code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_CHECK)
+    code == Some(ffi::SQLITE_CONSTRAINT_CHECK)
 }
 
 /// What is wrong with the file and its rows. Indexes that were filled row by row are compared with their tables; the others

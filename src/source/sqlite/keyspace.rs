@@ -25,6 +25,9 @@ pub(super) struct KeySpace {
     class: Class,
     least: i64,
     greatest: i64,
+    /// Columns that lead here, and the least and the greatest number in them.
+    leading: Vec<Place>,
+    held: (i64, i64),
 }
 
 enum Class {
@@ -51,6 +54,8 @@ impl KeySpace {
             class: suggested,
             least: 0,
             greatest: counter.max(0),
+            leading: Vec::new(),
+            held: (i64::MAX, i64::MIN),
             places: Vec::new(),
         };
         for place in places {
@@ -123,13 +128,33 @@ impl KeySpace {
 
     /// Whether a row has this key.
     pub(super) fn taken(&self, conn: &Connection, key: &Value) -> rusqlite::Result<bool> {
-        for Place { table, column } in &self.places {
+        // What leads here has no index yet, and few keys that are asked for are between those that stand there.
+        let between = matches!(key, Value::Int(key) if (self.held.0..=self.held.1).contains(key));
+        let leading = self.leading.iter().filter(|_| between);
+        for Place { table, column } in self.places.iter().chain(leading) {
             let sql = format!("SELECT 1 FROM {table} WHERE {column} = ?1 LIMIT 1");
             if conn.prepare_cached(&sql)?.exists([Bound(key.as_ref())])? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Keeps clear of what stands in a column that leads here: a number that nobody has may stand there for nobody.
+    pub(super) fn keep_clear(&mut self, conn: &Connection, place: Place) -> rusqlite::Result<()> {
+        let Place { table, column } = &place;
+        let sql = format!(
+            "SELECT min({column}), max({column}) FROM {table} WHERE typeof({column}) = 'integer'"
+        );
+        let held: (Option<i64>, Option<i64>) =
+            conn.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if let (Some(least), Some(greatest)) = held {
+            self.held = (self.held.0.min(least), self.held.1.max(greatest));
+            self.least = self.least.min(least);
+            self.greatest = self.greatest.max(greatest);
+            self.leading.push(place);
+        }
+        Ok(())
     }
 
     /// Takes note of a new key.

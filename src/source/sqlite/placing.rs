@@ -1,6 +1,6 @@
 //! Puts the rows that have waited: those that refer to somebody who is gone.
 
-use super::build::{is_refusal, unchecked};
+use super::build::{is_refusal, refusal, unchecked};
 use super::late::{Late, LateCell};
 use super::misfit::Misfit;
 use super::neutral::{Choice, Slot};
@@ -264,7 +264,8 @@ impl Tombstones<'_> {
         *self.joined.entry(numbers).or_insert(next)
     }
 
-    /// What column `at` holds when `reference` leads to a tombstone.
+    /// What column `at` holds when `reference` leads to a tombstone. A refusal, where it leads to what is computed there:
+    /// no value can be chosen for that.
     fn stand_in(
         &mut self,
         reference: &Reference,
@@ -272,27 +273,25 @@ impl Tombstones<'_> {
         number: u64,
         row: &Late,
     ) -> rusqlite::Result<Value> {
+        let parent = reference.parent;
+        let mut pairs = reference.columns.iter().zip(&reference.parent_columns);
+        let there = pairs.find(|(own, _)| **own == at).map(|(_, there)| *there);
+        let stored = |column: &ParentColumn| self.column(parent, *column).is_some();
+        let there = there.filter(stored).ok_or_else(refusal)?;
         let columns = reference.columns.iter().copied();
         let pairs = columns.zip(reference.parent_columns.iter().copied());
         // Of a key that only in part says who is gone the rest is as it was.
         let all = reference.kept.iter().copied().chain(pairs);
-        let known = all.filter_map(|(own, parent)| match &row.cells[own] {
-            LateCell::Kept(value) if *value != Value::Null => Some((parent, value.clone())),
+        let known = all.filter_map(|(own, column)| match &row.cells[own] {
+            LateCell::Kept(value) if *value != Value::Null => Some((column, value.clone())),
             _ => None,
         });
+        let known = known.filter(|(column, _)| stored(column)).collect();
         let key = self.key(Gone {
-            table: reference.parent,
+            table: parent,
             number,
-            known: known.collect(),
+            known,
         })?;
-        let pairs = reference.columns.iter().zip(&reference.parent_columns);
-        let parent = pairs
-            .into_iter()
-            .find(|(own, _)| **own == at)
-            .map(|(_, parent)| parent);
-        Ok(parent
-            .and_then(|parent| key.get(parent))
-            .cloned()
-            .unwrap_or(Value::Int(0)))
+        Ok(key.get(&there).cloned().unwrap_or(Value::Int(0)))
     }
 }

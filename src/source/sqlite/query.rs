@@ -69,16 +69,13 @@ impl Database {
     /// The owners of what a row refers to, in SQL.
     fn targets(&self, table: usize) -> impl Iterator<Item = String> {
         let owners = &self.plan.owners;
-        let register = owners.register.as_ref().map(|(register, _)| *register);
         let target = move |edge: &Edge| {
             // The one way to the owner leads to nobody else.
             if self.takes_keys && matches!(&owners.edges[table][..], [only] if only == edge) {
                 return "NULL".into();
             }
-            // A key that nobody has is no row that would be missed.
-            let row = self.tells_missing && edge.table() != register;
             let missing = || owners.missing_along(edge, 0);
-            or(owners.along(edge, 0), row.then(missing))
+            or(owners.along(edge, 0), self.tells_missing.then(missing))
         };
         self.plan.references[table].iter().map(target)
     }

@@ -29,7 +29,7 @@ pub(super) struct Shape {
     pub leading: Vec<String>,
     /// Columns that an index orders by a collation which is not SQLite's own.
     pub unordered: Vec<String>,
-    /// The columns of each UNIQUE index that covers all rows.
+    /// The columns of each UNIQUE index that covers all rows, in whatever collation.
     pub unique: Vec<Vec<String>>,
 }
 

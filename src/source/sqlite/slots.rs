@@ -36,7 +36,10 @@ impl<'a> Tombstones<'a> {
         let counters = &self.schema.sequences;
         let counter = counters.iter().find(|(name, _)| *name == entry.name);
         let counter = counter.map_or(0, |(_, counter)| *counter);
-        let space = KeySpace::new(self.conn, places, &found.declared, counter)?;
+        let mut space = KeySpace::new(self.conn, places, &found.declared, counter)?;
+        for place in self.leading_to(table, column)? {
+            space.keep_clear(self.conn, place)?;
+        }
         let free = space.free(self.conn, number);
         self.spaces.insert((table, column), space);
         free
@@ -60,6 +63,22 @@ impl<'a> Tombstones<'a> {
             places.push(late::place(self.conn, room, column)?);
         }
         Ok(())
+    }
+
+    /// Where the columns stand that lead to a key column.
+    fn leading_to(&self, table: usize, column: ParentColumn) -> rusqlite::Result<Vec<Place>> {
+        let mut places = Vec::new();
+        for (from, entry) in self.schema.tables.iter().enumerate() {
+            let mut own = HashSet::new();
+            for reference in entry.references.iter().filter(|one| one.parent == table) {
+                let pairs = reference.columns.iter().zip(&reference.parent_columns);
+                own.extend(pairs.filter(|(_, to)| **to == column).map(|(own, _)| *own));
+            }
+            for at in own {
+                self.add_places(from, ParentColumn::Column(at), &mut places)?;
+            }
+        }
+        Ok(places)
     }
 
     /// The key columns to which those columns lead as well that lead to this one.
@@ -101,7 +120,7 @@ impl<'a> Tombstones<'a> {
         values.into_iter().map(choice).collect()
     }
 
-    fn column(&self, table: usize, column: ParentColumn) -> Option<&'a Column> {
+    pub(super) fn column(&self, table: usize, column: ParentColumn) -> Option<&'a Column> {
         let entry = &self.schema.tables[table];
         match column {
             ParentColumn::Rowid => entry.rowid_alias.as_ref(),

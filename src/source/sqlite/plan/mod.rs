@@ -91,6 +91,7 @@ fn plan(mut planner: Planner<'_>) -> Result<Plan, SqliteError> {
     }
     for table in 0..planner.shapes.len() {
         planner.warn_of_slow_lookups(table);
+        planner.warn_of_what_is_not_withheld(table);
     }
     Ok(Plan {
         owners: planner.owners,

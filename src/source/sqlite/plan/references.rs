@@ -4,7 +4,7 @@
 use super::{Planner, edge_of, list};
 use crate::schema::{ParentColumn, Reference};
 use crate::source::sqlite::edges::{Edge, To};
-use crate::source::sqlite::shape::{ForeignKey, Kept, place};
+use crate::source::sqlite::shape::{Kept, place};
 
 impl Planner<'_> {
     /// Every column by which a row may name a customer who is not its owner.
@@ -46,28 +46,43 @@ impl Planner<'_> {
         }
     }
 
-    /// What a key refers to may itself lead on to a customer: then so do the columns of that key.
+    /// What a key refers to, or a rule leads to, may itself lead on to a customer: then so do the columns of that key.
     pub(super) fn refer_on(&mut self) {
         let mut changed = true;
         while changed {
             changed = false;
             for table in 0..self.shapes.len() {
-                for key in self.shapes[table].keys.clone() {
-                    let said = self.references[key.parent].iter();
-                    let edges: Vec<Edge> = said.chain(&self.unsaid[key.parent]).cloned().collect();
+                for way in self.ways_from(table) {
+                    let Some(through) = way.table() else { continue };
+                    let said = self.references[through].iter();
+                    let edges: Vec<Edge> = said.chain(&self.unsaid[through]).cloned().collect();
                     for edge in edges {
-                        changed |= self.refer_through(table, &key, &edge);
+                        changed |= self.refer_through(table, &way, &edge);
                     }
                 }
             }
         }
     }
 
-    /// Whether `table` has a new reference because what its `key` refers to has that one.
-    fn refer_through(&mut self, table: usize, key: &ForeignKey, edge: &Edge) -> bool {
+    /// The foreign keys of a table, and what rules say of it.
+    fn ways_from(&self, table: usize) -> Vec<Edge> {
+        let mut ways: Vec<Edge> = self.shapes[table].keys.iter().map(edge_of).collect();
+        for edge in self.also[table].iter().chain(&self.edges[table]) {
+            if !ways.contains(edge) {
+                ways.push(edge.clone());
+            }
+        }
+        ways
+    }
+
+    /// Whether `table` has a new reference because what it leads to by one `way` has that one.
+    fn refer_through(&mut self, table: usize, way: &Edge, edge: &Edge) -> bool {
+        let To::Row { columns: there, .. } = &way.to else {
+            return false;
+        };
         let own = |other: &String| {
-            let at = key.parent_columns.iter().position(|column| column == other);
-            at.map(|at| key.columns[at].clone())
+            let at = there.iter().position(|column| column == other);
+            at.map(|at| way.columns[at].clone())
         };
         let columns: Option<Vec<String>> = edge.columns.iter().map(own).collect();
         // A condition is on the columns of the other table.
@@ -85,10 +100,14 @@ impl Planner<'_> {
         let edge = Edge {
             columns,
             to: edge.to.clone(),
-            filter: None,
+            filter: way.filter.clone(),
         };
-        let known = [&self.references[table], &self.unsaid[table]];
-        let known = known.iter().any(|edges| edges.contains(&edge));
+        let says_it = |known: &Edge| {
+            let same = (&known.columns, &known.to) == (&edge.columns, &edge.to);
+            same && (known.filter.is_none() || known.filter == edge.filter)
+        };
+        let known =
+            self.references[table].iter().any(says_it) || self.unsaid[table].iter().any(says_it);
         if (table == *to && edge.columns == *theirs) || known {
             return false;
         }
@@ -136,7 +155,7 @@ impl Planner<'_> {
     }
 
     /// Whether the rowid of a table's rows may name somebody who is not their owner. In the register, and where nothing
-    /// but the rowid says in the register whose a row is, it names nobody else.
+    /// but the rowid says whose a row is and it leads no further, it names nobody else.
     fn rowid_names_others(&self, table: usize) -> bool {
         let Some(alias) = &self.schema.tables[table].rowid_alias else {
             return false;
@@ -144,17 +163,21 @@ impl Planner<'_> {
         if self.is_register(table) {
             return false;
         }
-        let in_register = |edge: &Edge| edge.table().is_some_and(|to| self.is_register(to));
-        let owning = match &self.owners.edges[table][..] {
-            [edge] if edge.filter.is_none() && in_register(edge) => Some(edge),
-            _ => None,
-        };
+        let owning = self.owning_alone(table);
         let mut unsaid = self.unsaid[table].iter();
         unsaid.any(|edge| edge.columns.contains(&alias.name) && Some(edge) != owning)
     }
 
+    /// The edge that alone says whose the rows of a table are: where it leads to somebody, the row is theirs.
+    fn owning_alone(&self, table: usize) -> Option<&Edge> {
+        match &self.owners.edges[table][..] {
+            [edge] if edge.filter.is_none() => Some(edge),
+            _ => None,
+        }
+    }
+
     /// None where a column is the rowid, which cannot be NULL and is not stored as a cell, or where
-    /// one is generated, and follows from others.
+    /// all are generated, and follow from others.
     fn reference(
         &self,
         table: usize,
@@ -167,17 +190,20 @@ impl Planner<'_> {
             &self.shapes[table],
             name,
         ) {
-            Some(Kept::Stored(place)) => Some(place),
-            Some(Kept::Generated) => None,
+            Some(Kept::Stored(place)) => place,
+            // The place behind the stored ones stands for all that are computed.
+            Some(Kept::Generated) => ParentColumn::Column(self.schema.tables[table].columns.len()),
             // An edge names columns, and besides them the rowid alone.
-            None => Some(ParentColumn::Rowid),
+            None => ParentColumn::Rowid,
         };
         let mut pairs = Vec::new();
         for (own, other) in edge.columns.iter().zip(columns) {
-            let ParentColumn::Column(at) = stored(table, own)? else {
+            let ParentColumn::Column(at) = stored(table, own) else {
                 return None;
             };
-            pairs.push((own, at, stored(parent, other)?));
+            if at < self.schema.tables[table].columns.len() {
+                pairs.push((own, at, stored(parent, other)));
+            }
         }
         // A column that also belongs to another key (such as a tenant's) is the row's own, and
         // withholding it would cut the row off from its owner. It stays unless nothing else is left.
@@ -206,6 +232,28 @@ impl Planner<'_> {
         let edges = self.edges[table].iter().map(|edge| &edge.columns);
         let own = edge.columns.clone();
         keys.chain(edges).filter(move |columns| **columns != own)
+    }
+
+    /// What leads to customers and is no cell cannot be withheld once one of them is forgotten, unless the row goes with
+    /// them.
+    pub(super) fn warn_of_what_is_not_withheld(&mut self, table: usize) {
+        if self.is_register(table) {
+            return;
+        }
+        let owning = self.owning_alone(table).cloned();
+        let mut told = Vec::new();
+        for edge in self.unsaid[table].clone() {
+            let columns = list(&edge.columns);
+            if Some(&edge) == owning.as_ref() || told.contains(&columns) {
+                continue;
+            }
+            let name = &self.owners.names[edge.table().unwrap_or(table)];
+            let warning = format!(
+                "keeps {columns}, which leads to {name} and is no stored column, also when whom it names is forgotten"
+            );
+            self.table(table).warnings.push(warning);
+            told.push(columns);
+        }
     }
 
     pub(super) fn warn_of_slow_lookups(&mut self, table: usize) {

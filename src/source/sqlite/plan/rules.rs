@@ -210,7 +210,7 @@ impl<'a> Planner<'a> {
             since: optional(&rule.since)?,
             name: optional(&rule.name)?,
         };
-        if !self.is_unique(table, &rule.key) {
+        if !self.is_unique(table, &rule.key)? {
             self.table(table).warnings.push(format!(
                 "nothing keeps two rows from having the same {}, which is the customers' key",
                 rule.key.join(", ")
@@ -227,11 +227,35 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn is_unique(&self, table: usize, key: &[String]) -> bool {
-        let covered = |unique: &Vec<String>| unique.iter().all(|column| key.contains(column));
+    /// Whether no two rows can be equal in these columns as the columns themselves compare: an index may compare
+    /// otherwise.
+    fn is_unique(&self, table: usize, key: &[String]) -> Result<bool, SqliteError> {
+        let name = &self.owners.names[table];
+        let fail = || SqliteError::reading(name);
         let alias = self.schema.tables[table].rowid_alias.as_ref();
-        alias.is_some_and(|alias| key.contains(&alias.name))
-            || self.shapes[table].unique.iter().any(covered)
+        if alias.is_some_and(|alias| key.contains(&alias.name)) {
+            return Ok(true);
+        }
+        let mut bound = vec![name.clone()];
+        let mut alike = Vec::new();
+        for column in key {
+            let told = self.conn.column_metadata(Some("main"), name, column);
+            let (_, collation, ..) = told.map_err(fail())?;
+            let collation = collation.map(|told| told.to_string_lossy().to_ascii_uppercase());
+            bound.extend([column.clone(), collation.unwrap_or_default()]);
+            let (column, by) = (bound.len() - 1, bound.len());
+            alike.push(format!(
+                "(x.name = ?{column} AND ?{by} IN ('BINARY', upper(x.coll)))"
+            ));
+        }
+        let sql = format!(
+            "SELECT 1 FROM pragma_index_list(?1) AS l WHERE l.\"unique\" AND NOT l.partial AND NOT EXISTS \
+             (SELECT 1 FROM pragma_index_xinfo(l.name) AS x WHERE x.key AND NOT coalesce({}, 0))",
+            alike.join(" OR ")
+        );
+        let found = self.conn.prepare(&sql);
+        let found = found.and_then(|mut found| found.exists(rusqlite::params_from_iter(&bound)));
+        found.map_err(fail())
     }
 
     fn share(&mut self, table: usize) -> Result<(), SqliteError> {

@@ -40,10 +40,10 @@ fn the_key_of_a_missing_customer_is_told_along_every_path() {
     // Another column than the key does not tell whose key it was.
     assert_eq!(owners(&db, "by_code"), ["1", "orphan"]);
     assert_eq!(owners(&db, "of_code"), ["1", "orphan"]);
-    // A row that is there and is a missing customer's is referred to, a customer's that is not is not.
+    // By the key itself, and by a row that is there and is theirs.
     assert_eq!(
         targets(&db, "d"),
-        [["1", "1"], ["NULL", "99"], ["NULL", "NULL"]]
+        [["1", "1"], ["99", "99"], ["NULL", "NULL"]]
     );
     assert_eq!(targets(&db, "e"), [["1"], ["99"], ["NULL"], ["NULL"]]);
 }

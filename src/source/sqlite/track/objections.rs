@@ -1,11 +1,12 @@
 //! What triggers could not see.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 
 use super::{Edge, To, Tracking, WIDEST, affinity, same};
 use crate::schema::Ownership;
 use crate::source::sqlite::error::SqliteError;
-use crate::source::sqlite::sql::Affinity;
+use crate::source::sqlite::sql::{Affinity, quote};
 use crate::source::sqlite::wide::Wide;
 
 use rusqlite::Connection;
@@ -41,6 +42,16 @@ impl Tracking<'_> {
                 found.push(format!(
                     "table {name:?} has columns by all three names of the rowid"
                 ));
+            }
+        }
+        for (at, edges) in self.plan.owners.edges.iter().enumerate() {
+            for filter in edges.iter().filter_map(|edge| edge.filter.as_ref()) {
+                if self.looks_elsewhere(conn, at, filter)? {
+                    let name = self.name(at);
+                    found.push(format!(
+                        "the condition {filter:?} on {name:?} looks at other tables"
+                    ));
+                }
             }
         }
         if let Some((register, key)) = &self.plan.owners.register
@@ -119,6 +130,42 @@ impl Tracking<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a condition of a rule reads more than the row itself.
+    fn looks_elsewhere(
+        &self,
+        conn: &Connection,
+        table: usize,
+        filter: &str,
+    ) -> Result<bool, SqliteError> {
+        let name = self.name(table);
+        let sql = "SELECT rootpage FROM main.sqlite_schema WHERE tbl_name = ?1";
+        let looked = || -> rusqlite::Result<bool> {
+            let own: BTreeSet<i64> = conn
+                .prepare(sql)?
+                .query_map([name], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let sql = format!(
+                "EXPLAIN SELECT 1 FROM {} AS t0 WHERE ({filter}\n)",
+                quote(name)
+            );
+            let mut prepared = conn.prepare(&sql)?;
+            let mut steps = prepared.query([])?;
+            while let Some(step) = steps.next()? {
+                let (code, page): (String, i64) = (step.get(1)?, step.get(3)?);
+                // A virtual table's rows are not told by pages.
+                let other = match code.as_str() {
+                    "OpenRead" | "ReopenIdx" => !own.contains(&page),
+                    code => code == "VOpen" || code == "OpenEphemeral",
+                };
+                if other {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        looked().map_err(SqliteError::reading(name))
     }
 
     fn comparison(

@@ -1,0 +1,175 @@
+//! Whatever leads to the forgotten in rows of others is withheld, by which way soever it leads there.
+
+use rusqlite::Connection;
+use tenure::track::{self, Tracking};
+use tenure::{forget, inspect};
+
+use super::sql;
+use crate::support::compare::{same_except, sound};
+use crate::support::place::Place;
+
+const REGISTER: &str = "table = \"people\"\nkey = \"id\"";
+
+/// A place with one snapshot, after which 2 was forgotten.
+fn without_2(ownership: &str, schema: &str) -> Place {
+    let place = place(ownership, schema);
+    place.snapshot(true);
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    place
+}
+
+fn place(ownership: &str, schema: &str) -> Place {
+    Place::new(REGISTER, ownership, |db| {
+        let schema = format!("PRAGMA foreign_keys = OFF; {schema}");
+        Connection::open(db)
+            .unwrap()
+            .execute_batch(&schema)
+            .unwrap();
+    })
+}
+
+/// What is warned of.
+fn warnings(place: &Place) -> String {
+    let inspected = inspect::run(&place.config()).unwrap();
+    format!("{inspected:?}")
+}
+
+#[test]
+fn what_names_the_forgotten_is_withheld_also_once_the_register_has_let_them_go() {
+    let owns = "[[source.owns]]\ntable = \"notes\"\nby = \"who\"\nalso = \"about\"";
+    let place = without_2(
+        owns,
+        "CREATE TABLE people (id INTEGER PRIMARY KEY);
+         CREATE TABLE notes (id INTEGER PRIMARY KEY, who REFERENCES people, about INT, must INT NOT NULL REFERENCES people);
+         INSERT INTO people VALUES (1), (2), (3);
+         INSERT INTO notes VALUES (1, 1, 2, 1), (2, 3, 9, 2), (3, 3, 1, 3);",
+    );
+    sql(
+        &place,
+        "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE id = 2",
+    );
+    let gone =
+        "UPDATE notes SET about = NULL WHERE about = 2; UPDATE notes SET must = -1 WHERE must = 2;
+                INSERT INTO people VALUES (-1)";
+    for (number, full) in [(2, false), (3, true)] {
+        place.snapshot(full);
+        same_except(&place.db, &place.restore(number, "a"), gone).unwrap();
+    }
+}
+
+#[test]
+fn a_key_with_computed_columns_is_withheld_as_far_as_it_is_stored() {
+    let place = without_2(
+        "",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, kind TEXT, mail TEXT, low TEXT AS (lower(mail)) STORED UNIQUE,
+             UNIQUE (id, kind));
+         CREATE TABLE visits (id INTEGER PRIMARY KEY, host INT REFERENCES people, guest INT, kind TEXT AS ('c') STORED,
+             FOREIGN KEY (guest, kind) REFERENCES people (id, kind));
+         CREATE TABLE mails (id INTEGER PRIMARY KEY, who INT REFERENCES people, too TEXT REFERENCES people (low));
+         CREATE TABLE cards (id INTEGER PRIMARY KEY, who INT REFERENCES people, too TEXT NOT NULL REFERENCES people (low));
+         INSERT INTO people (id, kind, mail) VALUES (1, 'c', 'A@x'), (2, 'c', 'Secret@x'), (3, 'c', 'C@x');
+         INSERT INTO visits (id, host, guest) VALUES (1, 1, 2), (2, 1, 3);
+         INSERT INTO mails VALUES (1, 1, 'secret@x'), (2, 1, 'c@x');
+         INSERT INTO cards VALUES (1, 1, 'c@x');",
+    );
+    let gone = "DELETE FROM people WHERE id = 2; UPDATE visits SET guest = NULL WHERE guest = 2;
+                UPDATE mails SET too = NULL WHERE too = 'secret@x'";
+    let back = place.restore(1, "a");
+    same_except(&place.db, &back, gone).unwrap();
+    sound(&place.db, &back).unwrap();
+    // Nothing can be computed to order: that a reference leads nowhere is told, and whom it named is not.
+    sql(
+        &place,
+        "PRAGMA foreign_keys = OFF; INSERT INTO cards VALUES (2, 3, 'secret@x')",
+    );
+    place.snapshot(false);
+    let (back, problems) = place.try_restore(2, "a").unwrap();
+    let told = "table cards: rows that lead nowhere in place of those who were forgotten: 1";
+    assert_eq!(problems, [told]);
+    let back = Connection::open(back).unwrap();
+    let too = "SELECT count(*) FROM cards WHERE id = 2 AND too NOT LIKE '%secret%'";
+    let there: i64 = back.query_row(too, [], |row| row.get(0)).unwrap();
+    assert_eq!(there, 1);
+}
+
+#[test]
+fn a_rule_leads_to_the_forgotten_over_a_table_of_nobody() {
+    let owns = "shared = [\"profiles\"]\n[[source.owns]]\ntable = \"badges\"\nby = \"who\"
+                [[source.owns]]\ntable = \"badges\"\nby = \"profile -> profiles\"\nwhere = \"kind = 1\"";
+    let place = without_2(
+        owns,
+        "CREATE TABLE people (id INTEGER PRIMARY KEY);
+         CREATE TABLE profiles (person INT PRIMARY KEY REFERENCES people, text);
+         CREATE TABLE badges (id INTEGER PRIMARY KEY, who INT REFERENCES people, profile INT, kind);
+         INSERT INTO people VALUES (1), (2), (3);
+         INSERT INTO profiles VALUES (1, 'a'), (2, 'b'), (3, 'c');
+         INSERT INTO badges VALUES (1, 1, 2, 1), (2, 3, 2, 0), (3, 3, 1, 1);",
+    );
+    let gone = "UPDATE people SET id = -1 WHERE id = 2; UPDATE profiles SET person = NULL WHERE person = 2;
+                UPDATE badges SET profile = NULL WHERE id = 1; DELETE FROM people WHERE id = -1";
+    same_except(&place.db, &place.restore(1, "a"), gone).unwrap();
+}
+
+#[test]
+fn a_living_row_whose_key_named_the_forgotten_is_still_led_to() {
+    let place = without_2(
+        "[[source.owns]]\ntable = \"members\"\nby = \"who\"\nalso = \"id\"\n[[source.owns]]\ntable = \"details\"\nby = \"who\"",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY);
+         CREATE TABLE members (id INT NOT NULL UNIQUE REFERENCES people, who INT NOT NULL REFERENCES people, text);
+         CREATE TABLE details (id INTEGER PRIMARY KEY, member INT NOT NULL REFERENCES members (id), who INT REFERENCES people);
+         INSERT INTO people VALUES (1), (2), (3);
+         INSERT INTO members VALUES (2, 1, 'a'), (3, 3, 'c'), (-1, 3, 'nobody''s number');
+         INSERT INTO details VALUES (1, 2, 3), (2, 3, 3), (3, 2, 1), (4, -1, 1);",
+    );
+    // Not -1: what stands there for nobody stays nobody.
+    let gone = "UPDATE people SET id = -2 WHERE id = 2; UPDATE members SET id = -2 WHERE id = 2;
+                UPDATE details SET member = -2 WHERE member = 2";
+    let back = place.restore(1, "a");
+    same_except(&place.db, &back, gone).unwrap();
+    sound(&place.db, &back).unwrap();
+}
+
+#[test]
+fn what_cannot_be_withheld_is_warned_of() {
+    let place = place(
+        "",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY);
+         CREATE TABLE visits (id INTEGER PRIMARY KEY, host INT REFERENCES people, text,
+             guest INT AS (json_extract(text, '$.guest')) STORED REFERENCES people);",
+    );
+    let told = warnings(&place);
+    let what = "keeps guest, which leads to people and is no stored column, also when whom it names is forgotten";
+    assert!(told.contains(what), "{told}");
+}
+
+#[test]
+fn an_index_of_another_collation_keeps_no_two_keys_apart() {
+    let schema = |index: &str| {
+        format!(
+            "CREATE TABLE people (id TEXT NOT NULL COLLATE NOCASE); CREATE UNIQUE INDEX u ON people (id {index});"
+        )
+    };
+    for (index, warned) in [("COLLATE BINARY", true), ("", false)] {
+        let told = warnings(&place("", &schema(index)));
+        assert_eq!(told.contains("nothing keeps two rows"), warned, "{told}");
+    }
+}
+
+#[test]
+fn a_condition_that_looks_at_other_tables_is_not_tracked() {
+    let schema = "CREATE TABLE people (id INTEGER PRIMARY KEY); CREATE TABLE flags (id INTEGER PRIMARY KEY);
+         CREATE TABLE notes (id INTEGER PRIMARY KEY, who INT, kind); CREATE INDEX i ON notes (kind);";
+    let shared = "shared = [\"flags\"]\n[[source.owns]]\ntable = \"notes\"\nby = \"who\"\nwhere =";
+    for (condition, tracked) in [
+        ("kind IN (1, 2) OR kind LIKE 'x%' OR id = 7", true),
+        ("id IN flags", false),
+        ("EXISTS (SELECT 1 FROM flags WHERE flags.id = kind)", false),
+    ] {
+        let place = place(
+            &format!("changes = \"triggers\"\n{shared} \"{condition}\""),
+            schema,
+        );
+        let said = track::run(&place.config(), "crm", Tracking::Install, true);
+        assert_eq!(said.is_ok(), tracked, "{condition}: {:?}", said.err());
+    }
+}
