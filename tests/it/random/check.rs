@@ -164,11 +164,12 @@ impl Check<'_> {
         let who = self.who(gone);
         // Before somebody was forgotten, rows that led to nobody were nobody's.
         let left = who.is_none() && number > gone.after && !gone.others;
-        let owners = Owners::new(self.was, self.model, left.then_some(&gone.key[..]))?;
+        let left = left.then_some(&gone.key[..]);
+        let owners = Owners::new(self.was, self.model, left)?;
         let who = who.unwrap_or(LEFT);
         let mut lost = Vec::new();
         for table in 0..self.model.tables.len() {
-            lost.push(self.lost(&owners, table, who)?);
+            lost.push(self.lost(&owners, table, (who, left))?);
         }
         // By table: the rows that are new, and where the others are.
         let (mut extra, mut places) = (Vec::new(), Vec::new());
@@ -247,7 +248,13 @@ impl Check<'_> {
         at.map(|at| at as i64 + 1)
     }
 
-    fn lost(&self, owners: &Owners<'_>, table: usize, who: i64) -> Result<Lost, Wrong> {
+    /// The links that led to whoever is gone; where the register had let them go, also those that hold their key.
+    fn lost(
+        &self,
+        owners: &Owners<'_>,
+        table: usize,
+        (who, left): (i64, Option<&[Value]>),
+    ) -> Result<Lost, Wrong> {
         let mut lost = Lost::new();
         let entry = &self.model.tables[table];
         if !entry.alive {
@@ -260,10 +267,19 @@ impl Check<'_> {
                 continue;
             }
             let theirs = owners.rows_of(link.to, who);
-            for (row, target) in owners.refers(table, link)? {
-                if theirs.contains(&target) && !own.contains(&row) {
-                    lost.entry(row).or_default().push(link.clone());
-                }
+            let led = owners.refers(table, link)?;
+            let somebody: BTreeSet<i64> = led.iter().map(|(row, _)| *row).collect();
+            let led = led.into_iter();
+            let mut rows: Vec<i64> = led
+                .filter(|(_, target)| theirs.contains(target))
+                .map(|(row, _)| row)
+                .collect();
+            if let Some(key) = left.filter(|_| link.to == 0) {
+                let held = owners.hold(table, link, key)?.into_iter();
+                rows.extend(held.filter(|row| !somebody.contains(row)));
+            }
+            for row in rows.into_iter().filter(|row| !own.contains(row)) {
+                lost.entry(row).or_default().push(link.clone());
             }
         }
         Ok(lost)

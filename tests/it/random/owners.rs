@@ -190,6 +190,15 @@ impl<'a> Owners<'a> {
         self.led(table, &link)
     }
 
+    /// Which rows hold a key along a link to the register, in the same way.
+    pub fn hold(&self, table: usize, link: &Link, key: &[Value]) -> Result<Vec<i64>> {
+        let mut link = link.clone();
+        if link.declared {
+            link.means = Means::Nothing;
+        }
+        self.left(table, &link, key)
+    }
+
     /// Which row leads where along a link.
     fn led(&self, table: usize, link: &Link) -> Result<Vec<(i64, i64)>> {
         let own = self.model.tables[table].names(&link.columns);
