@@ -77,7 +77,7 @@ pub fn take(context: &Context, full: bool) -> Outcome<Answer> {
     if !dangling.is_empty() {
         let who = text::printable(&dangling.join(", "));
         warnings.push(format!(
-            "rows of erased customers are left in the sources, and were left out: {who}"
+            "rows of erased customers, or their keys in others' rows, are left in the sources, and were left out: {who}"
         ));
     }
     warnings.extend(

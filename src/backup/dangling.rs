@@ -17,9 +17,10 @@ use crate::value::{CustomerKey, Value, ValueRef};
 /// Knows the keys of the erased.
 pub struct Dangling {
     forgotten: Arc<Forgotten>,
-    /// What was found of tokens that the register does not hold, in its own source or in another.
+    /// What was found of tokens that the register does not hold and somebody had who was erased, in its own source or
+    /// in another.
     looked_up: HashMap<(bool, Value), Option<Domain>>,
-    /// The keys of those whose rows were met.
+    /// The keys of those whose rows, or whose keys in others' rows, were met.
     pub met: Vec<CustomerKey>,
 }
 
@@ -80,8 +81,15 @@ impl Dangling {
         if let Some(found) = self.looked_up.get(&asked) {
             return Ok(*found);
         }
+        let keys = keys(token, self.forgotten.columns, form).into_iter();
+        // Most lead to somebody who never was in the register: that is quickly seen, and there may be millions.
+        let known = keys.filter(|key| self.forgotten.domain(key).is_some());
+        let known: Vec<CustomerKey> = known.collect();
+        if known.is_empty() {
+            return Ok(None);
+        }
         let mut found = None;
-        for key in keys(token, self.forgotten.columns, form) {
+        for key in known {
             if let Some(domain) = self.erased(repository, &key)? {
                 found = Some(domain);
                 if !self.met.contains(&key) {

@@ -69,7 +69,8 @@ pub struct Gathered {
     pub read_bytes: u64,
     /// Erased customers who were met again and left out.
     pub left_out: Vec<CustomerKey>,
-    /// Erased customers whom the register does not hold, and whose rows were met and left out.
+    /// Erased customers whom the register does not hold, and whose rows, or whose keys in rows of others, were met and
+    /// left out.
     pub dangling: Vec<CustomerKey>,
     /// Tables whose owner somebody must settle, and what cannot be restored, in words.
     pub unsettled: Vec<String>,

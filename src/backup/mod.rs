@@ -58,8 +58,8 @@ pub struct Taken {
     pub stores: Vec<(StoreName, Option<Failure>)>,
     /// Erased customers who were met in the sources and left out.
     pub left_out: Vec<CustomerKey>,
-    /// Erased customers whom the register does not hold any more, and whose rows in other tables were
-    /// left out.
+    /// Erased customers whom the register does not hold any more, and whose rows in other tables, or
+    /// whose keys in rows of others, were left out.
     pub dangling: Vec<CustomerKey>,
     /// What somebody must settle, in words.
     pub unsettled: Vec<String>,

@@ -13,7 +13,7 @@ use crate::ids::{ObjectName, SnapshotId};
 use crate::journal::Event;
 use crate::manifest::Manifest;
 use crate::repo::Repository;
-use crate::schema::Ownership;
+use crate::schema::{Ownership, Table};
 use crate::source::sqlite::{self, Database, Noted};
 
 /// Where a source's notes stood when it was read, or why they cannot be trusted.
@@ -103,10 +103,24 @@ pub fn doubt(
     };
     let left = repository.catalog.note(&name(source))?.unwrap_or_default();
     let differs = differs(&left, &standing(repository, source, id, &noted));
-    Ok(match differs {
-        Some(why) => Err(why.to_owned()),
-        None => Ok(noted),
-    })
+    if let Some(why) = differs {
+        return Ok(Err(why.to_owned()));
+    }
+    let was = manifest.sources.iter().flat_map(|one| &one.schema.tables);
+    if !was
+        .map(read_as)
+        .eq(database.schema().tables.iter().map(read_as))
+    {
+        return Ok(Err("its rows are read otherwise than before".to_owned()));
+    }
+    Ok(Ok(noted))
+}
+
+/// What says how a table's rows are read, and whom they refer to: the schema, rules, and the version of this program.
+fn read_as(table: &Table) -> impl PartialEq {
+    let (alias, references) = (&table.rowid_alias, &table.references);
+    let rows = (alias, table.has_rowid, references);
+    (&table.name, &table.columns, rows)
 }
 
 /// How many customers are read by themselves at most, of so many.

@@ -1,6 +1,7 @@
 //! Puts the rows that have waited: those that refer to somebody who is gone.
 
 use super::build::{is_refusal, refusal, unchecked};
+use super::insert::Bound;
 use super::late::{Late, LateCell};
 use super::misfit::Misfit;
 use super::neutral::{Choice, Slot};
@@ -173,16 +174,41 @@ impl Tombstones<'_> {
             Some((reference.parent, *reference.parent_columns.get(own)?))
         };
         match entry.references.iter().find_map(leads) {
-            Some((parent, column)) => {
+            Some((parent, column)) if self.column(parent, column).is_some() => {
                 // Looked up for the sake of what it learns: which keys there are.
                 self.free_keys(parent, column, number)?;
                 self.more_keys(parent, column, number)
             }
-            None => {
+            _ => {
                 let values = shaped(&entry.columns[at].declared, number, words);
-                Ok(values.into_iter().map(Choice::Value).collect())
+                let mut free = Vec::new();
+                for value in values {
+                    if !self.is_led_to(table, &entry.columns[at].name, &value)? {
+                        free.push(Choice::Value(value));
+                    }
+                }
+                Ok(free)
             }
         }
+    }
+
+    /// Whether a column with this value would lead to a row, by a key of that one column.
+    fn is_led_to(&self, table: usize, column: &String, value: &Value) -> rusqlite::Result<bool> {
+        for key in &self.shapes[table].keys {
+            let ([own], [there]) = (&key.columns[..], &key.parent_columns[..]) else {
+                continue;
+            };
+            if own != column {
+                continue;
+            }
+            let parent = quote(&self.schema.tables[key.parent].name);
+            let sql = format!("SELECT 1 FROM {parent} WHERE {} = ?1 LIMIT 1", quote(there));
+            let mut prepared = self.conn.prepare_cached(&sql)?;
+            if prepared.exists([Bound(value.as_ref())])? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Drops the UNIQUE indexes of a table that are not part of it.

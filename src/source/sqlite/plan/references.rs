@@ -205,6 +205,12 @@ impl Planner<'_> {
                 pairs.push((own, at, stored(parent, other)));
             }
         }
+        // What is computed there follows from what is not, and tells nothing by itself.
+        let computed = ParentColumn::Column(self.schema.tables[parent].columns.len());
+        let told = pairs.iter().any(|(.., there)| *there != computed);
+        let (pairs, following): (Vec<_>, Vec<_>) = pairs
+            .into_iter()
+            .partition(|(.., there)| !told || *there != computed);
         // A column that also belongs to another key (such as a tenant's) is the row's own, and
         // withholding it would cut the row off from its owner. It stays unless nothing else is left.
         let elsewhere = |own: &String| self.other_keys(table, edge).any(|key| key.contains(own));
@@ -217,7 +223,8 @@ impl Planner<'_> {
         let lost = narrow
             .into_iter()
             .find(|keep| pairs.iter().any(|(own, ..)| keep(own)))?;
-        let (lost, kept): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(own, ..)| lost(own));
+        let (lost, mut kept): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(own, ..)| lost(own));
+        kept.extend(following);
         Some(Reference {
             columns: lost.iter().map(|(_, at, _)| *at).collect(),
             parent,
@@ -244,7 +251,11 @@ impl Planner<'_> {
         let mut told = Vec::new();
         for edge in self.unsaid[table].clone() {
             let columns = list(&edge.columns);
-            if Some(&edge) == owning.as_ref() || told.contains(&columns) {
+            // Whoever owns the row is led to by the same columns over others.
+            let owns = owning
+                .as_ref()
+                .is_some_and(|one| one.columns == edge.columns);
+            if owns || told.contains(&columns) {
                 continue;
             }
             let name = &self.owners.names[edge.table().unwrap_or(table)];

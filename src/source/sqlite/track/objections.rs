@@ -44,12 +44,13 @@ impl Tracking<'_> {
                 ));
             }
         }
-        for (at, edges) in self.plan.owners.edges.iter().enumerate() {
+        let owning = self.plan.owners.edges.iter().enumerate();
+        for (at, edges) in owning.chain(self.plan.references.iter().enumerate()) {
             for filter in edges.iter().filter_map(|edge| edge.filter.as_ref()) {
                 if self.looks_elsewhere(conn, at, filter)? {
                     let name = self.name(at);
                     found.push(format!(
-                        "the condition {filter:?} on {name:?} looks at other tables"
+                        "the condition {filter:?} on {name:?} looks at other rows"
                     ));
                 }
             }
@@ -139,6 +140,9 @@ impl Tracking<'_> {
         table: usize,
         filter: &str,
     ) -> Result<bool, SqliteError> {
+        if has_word(filter, "select") {
+            return Ok(true);
+        }
         let name = self.name(table);
         let sql = "SELECT rootpage FROM main.sqlite_schema WHERE tbl_name = ?1";
         let looked = || -> rusqlite::Result<bool> {
@@ -157,7 +161,7 @@ impl Tracking<'_> {
                 // A virtual table's rows are not told by pages.
                 let other = match code.as_str() {
                     "OpenRead" | "ReopenIdx" => !own.contains(&page),
-                    code => code == "VOpen" || code == "OpenEphemeral",
+                    code => code == "VOpen",
                 };
                 if other {
                     return Ok(true);
@@ -183,4 +187,22 @@ impl Tracking<'_> {
             collation: text(collation).unwrap_or_default().to_ascii_uppercase(),
         })
     }
+}
+
+/// Whether SQL has a word in it, outside of quotes.
+fn has_word(sql: &str, word: &str) -> bool {
+    let (mut bare, mut quote) = (String::new(), None);
+    for c in sql.chars() {
+        match quote {
+            Some(end) if c == end => quote = None,
+            Some(_) => {}
+            None if "'\"`[".contains(c) => {
+                quote = Some(if c == '[' { ']' } else { c });
+                bare.push(' ');
+            }
+            None => bare.push(c),
+        }
+    }
+    let mut words = bare.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.any(|one| same(one, word))
 }
