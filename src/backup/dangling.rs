@@ -3,6 +3,9 @@
 //! Such a row names nobody by its owner, and would be an orphan of its table: what was erased would be
 //! backed up again. It is known by the erased customer's key, to which it leads, as long as nobody else
 //! who is known holds that key.
+//!
+//! Nor does the register hold who has left it and was not erased. Their keys in rows of others still lead to them: should
+//! they be erased one day, no snapshot may have kept them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +20,8 @@ use crate::value::{CustomerKey, Value, ValueRef};
 /// Knows the keys of the erased.
 pub struct Dangling {
     forgotten: Arc<Forgotten>,
+    /// Who has left the register, by the keys that they had there.
+    departed: Arc<HashMap<KeyedHash, Domain>>,
     /// What was found of tokens that the register does not hold and somebody had who was erased, in its own source or
     /// in another.
     looked_up: HashMap<(bool, Value), Option<Domain>>,
@@ -47,23 +52,33 @@ impl Dangling {
                     .and_then(|source| source.rules.register.as_ref())
                     .map_or(1, |rule| rule.key.len()),
             }),
+            departed: Arc::default(),
             looked_up: HashMap::new(),
             met: Vec::new(),
         })
     }
 
-    /// Whether anybody was erased at all.
-    pub fn knows_some(&self) -> bool {
-        !self.forgotten.erased.is_empty()
+    /// Takes in who has left the register, which has been read.
+    pub fn see_departed(&mut self, repository: &Repository) -> Outcome<()> {
+        self.departed = Arc::new(repository.catalog.departed()?);
+        Ok(())
     }
 
-    /// Says of a token whether anybody was erased who had the key that it means. Tokens of the register's
-    /// own source have a `form`.
+    /// Whether anybody was erased, or has left the register, at all.
+    pub fn knows_some(&self) -> bool {
+        !self.forgotten.erased.is_empty() || !self.departed.is_empty()
+    }
+
+    /// Says of a token whether anybody was erased, or has left the register, who had the key that it means. Tokens
+    /// of the register's own source have a `form`.
     pub fn is_known(&self, form: Option<KeyForm>) -> IsKnown {
-        let forgotten = self.forgotten.clone();
+        let (forgotten, departed) = (self.forgotten.clone(), self.departed.clone());
         Box::new(move |token| {
             let mut keys = keys(token, forgotten.columns, form.as_ref()).into_iter();
-            keys.any(|key| forgotten.domain(&key).is_some())
+            keys.any(|key| {
+                let hash = forgotten.recogniser.key(&key);
+                departed.contains_key(&hash) || forgotten.domain(&key).is_some()
+            })
         })
     }
 
@@ -74,7 +89,7 @@ impl Dangling {
         token: ValueRef<'_>,
         form: Option<&KeyForm>,
     ) -> Outcome<Option<Domain>> {
-        if !self.knows_some() {
+        if self.forgotten.erased.is_empty() {
             return Ok(None);
         }
         let asked = (form.is_some(), token.to_value());
@@ -100,6 +115,16 @@ impl Dangling {
         }
         self.looked_up.insert(asked, found);
         Ok(found)
+    }
+
+    /// The domain of whom a token means who has left the register.
+    pub fn departed(&self, token: ValueRef<'_>, form: Option<&KeyForm>) -> Option<Domain> {
+        if self.departed.is_empty() {
+            return None;
+        }
+        let keys = keys(token, self.forgotten.columns, form).into_iter();
+        let mut hashes = keys.map(|key| self.forgotten.recogniser.key(&key));
+        hashes.find_map(|hash| self.departed.get(&hash).copied())
     }
 
     /// The domain of the one living customer whom a token means, by what is known without the register.

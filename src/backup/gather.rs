@@ -22,7 +22,7 @@ use crate::repo::Repository;
 use crate::repo::arrivals::Arrivals;
 use crate::repo::view::View;
 use crate::report::{Report, Unit};
-use crate::schema::{Schema, Table};
+use crate::schema::{Ownership, Schema, Table};
 use crate::source::sqlite::{Database, KeyForm, SqliteError, Trouble};
 use crate::source::{Owner, Row};
 use crate::spill::{Sorted, Sorter};
@@ -132,17 +132,14 @@ pub fn gather(
     let numbers = number(repository, &opened)?;
     let mut gatherer = Gatherer::new(repository)?;
     gatherer.sample = sample;
-    for (_, database) in &mut opened {
-        database.take_keys();
-        if gatherer.dangling.knows_some() {
-            let form = database.key_form()?;
-            database.tell_missing(gatherer.dangling.is_known(form))?;
-        }
-    }
     let (_, first) = opened
         .first()
         .ok_or_else(|| Failure::new("there is no source"))?;
     gatherer.meet(repository, first, &numbers.classes)?;
+    for (_, database) in &mut opened {
+        database.take_keys();
+        gatherer.ask_for_missing(database)?;
+    }
     let noted = gatherer.noted(repository, &opened, before)?;
     let customers = gatherer.people.all().filter(|met| !met.erased).count() as u64;
     let total = opened
@@ -267,6 +264,15 @@ impl Gatherer {
         })
     }
 
+    /// Lets a database tell of rows that lead to whom the register does not hold, if any such are known.
+    fn ask_for_missing(&self, database: &mut Database) -> Outcome<()> {
+        if self.dangling.knows_some() {
+            let form = database.key_form()?;
+            database.tell_missing(self.dangling.is_known(form))?;
+        }
+        Ok(())
+    }
+
     /// Reads one source's rows.
     fn source(
         &mut self,
@@ -278,11 +284,13 @@ impl Gatherer {
     ) -> Outcome<Vec<TableState>> {
         let form = database.key_form()?;
         let classes = numbers.classes_of(schema)?;
+        let register = register_of(schema);
         let mut keys = repository.keyring.forest.walker();
         let mut states = Vec::new();
         for (index, table) in schema.tables.iter().enumerate() {
             let state = numbered.tables[index];
             let (before, mut since) = (self.rows, 0);
+            let to_owner = database.to_owner(index);
             relay::rows(database, index, &mut |row: Row<'_>| -> Outcome<()> {
                 since += 1;
                 if since == 4096 {
@@ -295,6 +303,8 @@ impl Gatherer {
                     source: numbered.number,
                     index,
                     form: form.as_ref(),
+                    to_owner,
+                    register,
                 };
                 self.row(repository, &place, row, &mut keys)
             })?;
@@ -391,4 +401,13 @@ struct InTable<'a> {
     index: usize,
     /// Where the source holds the register: what tokens mean there.
     form: Option<&'a KeyForm>,
+    /// The reference whose target is the owner, and not told besides.
+    to_owner: Option<usize>,
+    /// The register, if it is here.
+    register: Option<usize>,
+}
+
+fn register_of(schema: &Schema) -> Option<usize> {
+    let mut tables = schema.tables.iter();
+    tables.position(|table| table.ownership == Ownership::Register)
 }

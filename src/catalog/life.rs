@@ -218,6 +218,20 @@ impl Catalog {
         .collect()
     }
 
+    /// The domains of those whom the register lacks, by the keyed hashes of the keys that they had there: of several with
+    /// one key the last that arrived.
+    pub fn departed(&self) -> Result<HashMap<KeyedHash, Domain>> {
+        let sql = "SELECT inc, arrival, key FROM life JOIN customer USING (inc, arrival)
+                   WHERE missing IS NOT NULL ORDER BY inc, arrival";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        rows.map(|row| {
+            let (inc, arrival, key) = row?;
+            Ok((hash(key)?, domain(inc, arrival)?))
+        })
+        .collect()
+    }
+
     /// One erasure, by the number of its journal entry.
     pub fn erasure(&self, entry: u64) -> Result<Option<Erasure>> {
         let sql = format!("SELECT {ERASURE} FROM erasure WHERE entry = ?");

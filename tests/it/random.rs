@@ -298,6 +298,7 @@ fn all_but_one_come_back(case: &Case) -> Result<(), TestCaseError> {
 fn all_but_one(mut run: Run, case: &Case) -> Result<(), TestCaseError> {
     let mut dice = Dice::new(&case.forgotten);
     let (from, who) = (1 + dice.pick(case.rounds.len() + 1), dice.raw());
+    let departed = dice.one_in(3);
     let mut gone = None;
     for number in 1..=case.rounds.len() + 1 {
         if !run.step(case)? {
@@ -305,7 +306,7 @@ fn all_but_one(mut run: Run, case: &Case) -> Result<(), TestCaseError> {
             break;
         }
         if number >= from && gone.is_none() {
-            gone = run.forget(number, who);
+            gone = run.forget(number, who, departed);
         }
     }
     run.world.close();
@@ -405,20 +406,45 @@ impl Run {
         Ok(())
     }
 
-    /// Forgets one of those who are in the register; none if nobody is, or the key as it is typed
-    /// means somebody else as well.
-    fn forget(&mut self, after: usize, who: u32) -> Option<check::Gone> {
-        let all = self.kept.last()?.people();
-        let (key, since) = all.get(who as usize % all.len().max(1))?.clone();
+    /// Forgets one of those who are in the register, or one of those who have left it if that is preferred; none
+    /// if nobody is there, or the key as it is typed means somebody else as well.
+    fn forget(&mut self, after: usize, who: u32, departed: bool) -> Option<check::Gone> {
+        let gone = departed.then(|| self.one_departed(who)).flatten();
+        let (key, since) = gone.or_else(|| {
+            let all = self.kept.last()?.people();
+            all.get(who as usize % all.len().max(1)).cloned()
+        })?;
         let mut repository = self.place.change();
         let meant = label(&repository, (&key, &since))?;
         forget::run(&mut repository, &[meant], &[]).ok()?;
+        let mut all = self.kept.iter().map(Kept::people);
+        let first = all.position(|people| people.contains(&(key.clone(), since.clone())))?;
         Some(check::Gone {
             key,
             since,
+            first: first + 1,
             after,
             others: false,
         })
+    }
+
+    /// One of those who have left the register, and whose key nobody else has had.
+    fn one_departed(&self, who: u32) -> Option<(Vec<Value>, Value)> {
+        let mut registers = self.kept.iter().map(Kept::people);
+        let now = registers.next_back()?;
+        let mut all: Vec<(Vec<Value>, Value)> = Vec::new();
+        for one in registers.flatten() {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        let alone = |one: &&(Vec<Value>, Value)| {
+            let others = all.iter().chain(&now).filter(|other| other.0 == one.0);
+            others.count() == 1
+        };
+        let left: Vec<_> = all.iter().filter(alone).collect();
+        left.get(who as usize % left.len().max(1))
+            .map(|one| (*one).clone())
     }
 }
 

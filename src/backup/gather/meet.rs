@@ -67,7 +67,7 @@ impl Gatherer {
         self.admit(repository, &recogniser, new.drain(), classes)?;
         repository.catalog.make_key_index()?;
         self.people.settle();
-        Ok(())
+        self.dangling.see_departed(repository)
     }
 
     /// One whom nobody knows waits to be admitted, with all others or with the next ones.

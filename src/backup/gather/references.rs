@@ -9,7 +9,7 @@ use crate::piece::{self, Cell};
 use crate::repo::Repository;
 use crate::schema::Reference;
 use crate::secret::DomainKey;
-use crate::source::Row;
+use crate::source::{Owner, Row};
 use crate::value::ValueRef;
 
 /// A value of a row, sealed under the keys of all to whom it leads; not kept at all if one of them was erased.
@@ -100,11 +100,30 @@ impl Gatherer {
         owner: Domain,
     ) -> Outcome<Vec<(&'t Reference, Met)>> {
         let mut led = Vec::new();
-        for (reference, target) in place.table.references.iter().zip(row.targets) {
+        let targets = place.table.references.iter().zip(row.targets);
+        for (at, (reference, target)) in targets.enumerate() {
+            let target = match &row.owner {
+                // A row of nobody's may still tell whose it was.
+                Owner::Customer(token)
+                    if owner.class == Class::OWN && place.to_owner == Some(at) =>
+                {
+                    token
+                }
+                _ => target,
+            };
             if *target == ValueRef::Null {
                 continue;
             }
-            let Some(met) = self.find(repository, place, *target)? else {
+            let found = self.find(repository, place, *target)?;
+            // Their rows are nobody's by now and stay; it is their key that must be able to go.
+            let departed = || {
+                let to_register = place.register == Some(reference.parent);
+                to_register.then_some(())?;
+                let domain = self.dangling.departed(*target, place.form)?;
+                let erased = false;
+                Some(Met { domain, erased })
+            };
+            let Some(met) = found.or_else(departed) else {
                 continue;
             };
             let own = owner.class != Class::OWN

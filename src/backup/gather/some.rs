@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::others::{Others, note_missing};
 use super::people::Met;
 use super::told::to_be_settled;
-use super::{Gathered, Gatherer, InTable, file_name};
+use super::{Gathered, Gatherer, InTable, file_name, register_of};
 use crate::backup::admission::New;
 use crate::backup::dangling::key_of;
 use crate::backup::numbers::{Numbers, number};
@@ -90,12 +90,9 @@ pub fn gather_some(
         manifest,
         state,
     };
-    if some.gatherer.dangling.knows_some() {
-        let form = database.key_form()?;
-        database.tell_missing(some.gatherer.dangling.is_known(form))?;
-    }
     let mut wanted = some.read_parts(database, before, &touched)?;
     some.meet(repository, database, &touched, &mut wanted)?;
+    some.gatherer.ask_for_missing(database)?;
     let had = some.had(repository, before, &wanted)?;
     some.gatherer.wanted = Some(wanted);
     report.begin("reading", None, Unit::Items);
@@ -198,6 +195,7 @@ impl Few<'_> {
         note_missing(repository, &holders, &found)?;
         found.extend(gatherer.admit(repository, &others.recogniser, new, classes)?);
         gatherer.people.settle();
+        gatherer.dangling.see_departed(repository)?;
         for domain in holders.into_iter().chain(found) {
             wanted.customers.insert(domain);
             self.others.touched.push(domain);
@@ -237,7 +235,7 @@ impl Few<'_> {
     ) -> Outcome<u64> {
         let schema = database.schema();
         let classes = self.numbers.classes_of(schema)?;
-        let form = database.key_form()?;
+        let (form, register) = (database.key_form()?, register_of(schema));
         let mut keys = repository.keyring.forest.walker();
         let mut bytes = 0;
         for (index, table) in schema.tables.iter().enumerate() {
@@ -248,6 +246,8 @@ impl Few<'_> {
                 source: self.numbers.sources[0].number,
                 index,
                 form: form.as_ref(),
+                to_owner: database.to_owner(index),
+                register,
             };
             let (others, gatherer) = (&mut self.others, &mut self.gatherer);
             database.rows(index, &mut |row: Row<'_>| -> Outcome<()> {

@@ -69,15 +69,27 @@ impl Database {
     /// The owners of what a row refers to, in SQL.
     fn targets(&self, table: usize) -> impl Iterator<Item = String> {
         let owners = &self.plan.owners;
-        let target = move |edge: &Edge| {
-            // The one way to the owner leads to nobody else.
-            if self.takes_keys && matches!(&owners.edges[table][..], [only] if only == edge) {
+        let to_owner = self.to_owner(table);
+        let target = move |(at, edge): (usize, &Edge)| {
+            if to_owner == Some(at) {
                 return "NULL".into();
             }
             let missing = || owners.missing_along(edge, 0);
             or(owners.along(edge, 0), self.tells_missing.then(missing))
         };
-        self.plan.references[table].iter().map(target)
+        self.plan.references[table].iter().enumerate().map(target)
+    }
+
+    /// The reference that is the one way to the owner, and leads to nobody else: where keys are taken, its targets are not
+    /// told.
+    pub fn to_owner(&self, table: usize) -> Option<usize> {
+        match &self.plan.owners.edges[table][..] {
+            [only] if self.takes_keys => {
+                let mut edges = self.plan.references[table].iter();
+                edges.position(|edge| edge == only)
+            }
+            _ => None,
+        }
     }
 
     /// The token of the owner of one row, and those of whom it refers to.

@@ -7,6 +7,7 @@ use tenure::{forget, inspect};
 use super::sql;
 use crate::support::compare::{same_except, sound};
 use crate::support::place::Place;
+use crate::tracking::drop_ours;
 
 const REGISTER: &str = "table = \"people\"\nkey = \"id\"";
 
@@ -54,6 +55,48 @@ fn what_names_the_forgotten_is_withheld_also_once_the_register_has_let_them_go()
     for (number, full) in [(2, false), (3, true)] {
         place.snapshot(full);
         same_except(&place.db, &place.restore(number, "a"), gone).unwrap();
+    }
+}
+
+#[test]
+fn what_names_whom_the_register_lets_go_is_withheld_once_they_are_forgotten() {
+    let owns = "[[source.owns]]\ntable = \"notes\"\nby = \"who\"\nalso = \"about\"";
+    for tracked in [false, true] {
+        let changes = if tracked {
+            "changes = \"triggers\"\n"
+        } else {
+            ""
+        };
+        let place = place(
+            &format!("{changes}{owns}"),
+            "CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE notes (id INTEGER PRIMARY KEY, who INT REFERENCES people, about INT, must INT NOT NULL REFERENCES people);
+             INSERT INTO people VALUES (1), (2), (3);
+             INSERT INTO notes VALUES (1, 1, 2, 1), (2, 3, 9, 2), (3, 3, 1, 3);",
+        );
+        if tracked {
+            track::run(&place.config(), "crm", Tracking::Install, true).unwrap();
+        }
+        place.snapshot(true);
+        for (change, full) in [
+            ("DELETE FROM people WHERE id = 2", false),
+            ("INSERT INTO notes VALUES (4, 1, 2, 2)", false),
+            ("INSERT INTO notes VALUES (5, 1, 1, 1)", true),
+        ] {
+            sql(&place, &format!("PRAGMA foreign_keys = OFF; {change}"));
+            place.snapshot(full);
+        }
+        let was = place.keep(4);
+        drop_ours(&was);
+        same_except(&was, &place.restore(4, "a"), "").unwrap();
+        forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+        let gone = "UPDATE notes SET about = NULL WHERE about = 2; UPDATE notes SET must = -1 WHERE must = 2;
+                    INSERT INTO people VALUES (-1)";
+        same_except(&was, &place.restore(4, "a"), gone).unwrap();
+        let gone = format!("DELETE FROM notes WHERE id = 5; {gone}");
+        same_except(&was, &place.restore(3, "a"), &gone).unwrap();
+        let gone = format!("DELETE FROM notes WHERE id = 4; {gone}");
+        same_except(&was, &place.restore(2, "a"), &gone).unwrap();
     }
 }
 

@@ -20,7 +20,9 @@ pub struct Gone {
     pub key: Vec<Value>,
     /// Since when they had it; NULL where nothing says so.
     pub since: Value,
-    /// The number of the snapshot after which that was.
+    /// The number of the first snapshot in which they were in the register.
+    pub first: usize,
+    /// The number of the snapshot after which they were forgotten.
     pub after: usize,
     /// Whether somebody else who was backed up has, or has had, the same key.
     pub others: bool,
@@ -162,10 +164,11 @@ type Lost = BTreeMap<i64, Vec<Link>>;
 impl Check<'_> {
     fn run(&self, gone: &Gone, number: usize) -> Result<(), Wrong> {
         let who = self.who(gone);
-        // Before somebody was forgotten, rows that led to nobody were nobody's.
-        let left = who.is_none() && number > gone.after && !gone.others;
+        // Before somebody was forgotten, rows that led to nobody were nobody's, and held the key of whoever had been there.
+        let forgotten = number > gone.after;
+        let left = who.is_none() && number > gone.first && !(forgotten && gone.others);
         let left = left.then_some(&gone.key[..]);
-        let owners = Owners::new(self.was, self.model, left)?;
+        let owners = Owners::new(self.was, self.model, left.filter(|_| forgotten))?;
         let who = who.unwrap_or(LEFT);
         let mut lost = Vec::new();
         for table in 0..self.model.tables.len() {
@@ -274,7 +277,9 @@ impl Check<'_> {
                 .filter(|(_, target)| theirs.contains(target))
                 .map(|(row, _)| row)
                 .collect();
-            if let Some(key) = left.filter(|_| link.to == 0) {
+            if let Some(key) =
+                left.filter(|_| link.to == 0 && !self.is_rowid_of_nobody(table, link))
+            {
                 let held = owners.hold(table, link, key)?.into_iter();
                 rows.extend(held.filter(|row| !somebody.contains(row)));
             }
@@ -284,6 +289,15 @@ impl Check<'_> {
         }
         Ok(lost)
     }
+    /// Whether a link is the rowid, and the one by which a table's rows have owners: it stays with rows of nobody's.
+    fn is_rowid_of_nobody(&self, table: usize, link: &Link) -> bool {
+        let entry = &self.model.tables[table];
+        let rowid = entry.alias && entry.key.iter().any(|at| link.columns.contains(at));
+        let owning = self.model.owning(table);
+        let alone = matches!(owning[..], [only] if only.columns == link.columns);
+        rowid && alone
+    }
+
 
     /// That every row is there, but those of whoever is gone, and nothing else that had a meaning.
     /// Returns the numbers of rows that are new, and under which number each row is found.

@@ -99,6 +99,7 @@ fn said(before: &str, change: &str, number: usize, problems: &[&str]) -> Result<
         key: vec![Value::Integer(2)],
         since: Value::Null,
         after: 3,
+        first: 2,
         others: false,
     };
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -294,8 +295,8 @@ fn rows_that_break_a_key_are_as_many_as_are_told() {
 #[test]
 fn whoever_has_left_the_register_is_gone_only_from_then_on() {
     let left = "DELETE FROM customers WHERE id = 2";
-    // Before anybody was forgotten, rows that lead to nobody are nobody's.
-    assert_eq!(said(left, "", 3, &[]), Ok(()));
+    // Before they were there, their key was nobody's.
+    assert_eq!(said(left, "", 2, &[]), Ok(()));
     let own = "DELETE FROM orders WHERE who = 2; DELETE FROM notes WHERE who = 2;";
     let withheld =
         "INSERT INTO customers VALUES (-1, NULL); UPDATE notes SET about = -1 WHERE about = 2;";
@@ -307,6 +308,13 @@ fn whoever_has_left_the_register_is_gone_only_from_then_on() {
 
 #[test]
 fn numbers_in_words_are_another_versions_matter() {
+    // From then on their rows are nobody's, and their key can be withheld.
+    let key =
+        "UPDATE orders SET who = NULL WHERE who = 2; UPDATE notes SET who = NULL WHERE who = 2;";
+    assert_eq!(said(left, &format!("{key}{withheld}"), 3, &[]), Ok(()));
+    assert!(said(left, &format!("{own}{withheld}"), 3, &[]).is_err());
+    assert!(said(left, withheld, 3, &[]).is_err());
+    assert!(said(left, "", 3, &[]).is_err());
     let dir = tempfile::tempdir().unwrap();
     let make = |name: &str, word: &str, size: u8| -> PathBuf {
         let path = dir.path().join(name);
