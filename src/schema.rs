@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! schema    = [engine: tstr, pragmas: [* [tstr, tstr]], statements: [* statement], tables: [* table],
-//!              sequences: [* [tstr, int]], not_restorable: [* tstr], ? full_text: [* full_text]]
+//!              sequences: [* [tstr, int]], not_restorable: [* tstr], ? full_text: [* full_text],
+//!              ? statistics: [* [table: tstr, index: tstr / null, counts: tstr]]]
 //! statement = [kind: tstr, name: tstr, sql: tstr]
 //! table     = [name: tstr, columns: [* column], rowid_alias: column / null, has_rowid: bool, ownership,
 //!              class: tstr / null, path: tstr, references: [* reference], warnings: [* tstr]]
@@ -21,10 +22,11 @@
 //!
 //! The pragmas up to `auto_vacuum` first; then the statements of kind `table`; settings of full-text indexes; the
 //! rows, in any order; indexes; `sequences`; views and triggers; full-text indexes over other tables, by their
-//! command `rebuild`; the rest of the pragmas. At no time are foreign keys or CHECKs looked at: rows are as they
+//! command `rebuild`; `statistics`; the rest of the pragmas. At no time are foreign keys or CHECKs looked at: rows are as they
 //! were. What the engine makes for itself is not listed, neither the indexes that are part of a table nor shadow
 //! tables; but `sqlite_sequence` is, which SQLite makes with the first AUTOINCREMENT table, and which may have
-//! outlived it. A row's rowid is set by whichever of SQLite's names for it (`rowid`, `_rowid_`, `oid`) is no
+//! outlived it, and `sqlite_stat1`, which it makes with the first ANALYZE (of `sqlite_schema`, which counts nothing;
+//! `sqlite_stat4`, which may come with it, is dropped), for `statistics`. A row's rowid is set by whichever of SQLite's names for it (`rowid`, `_rowid_`, `oid`) is no
 //! column's; where columns have all three it was not kept, and the row has none. A table whose rowid may itself name a customer who is
 //! not its row's owner (an INTEGER PRIMARY KEY that is a foreign key) is described as one without rowids: that key is a
 //! column like any other, and so can be a reference. A file of zero bytes has no
@@ -165,6 +167,24 @@ pub struct Schema {
     #[n(6)]
     #[cbor(default)]
     pub full_text: Vec<FullText>,
+    /// `sqlite_stat1`: what was counted for the engine's planner.
+    #[n(7)]
+    #[cbor(default)]
+    pub statistics: Vec<Statistic>,
+}
+
+/// What was counted of a table, or of one of its indexes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Statistic {
+    /// The table's name.
+    #[n(0)]
+    pub table: String,
+    /// The index's name; none of the table itself.
+    #[n(1)]
+    pub index: Option<String>,
+    /// The counts, as the engine writes them.
+    #[n(2)]
+    pub counts: String,
 }
 
 impl Schema {

@@ -290,6 +290,7 @@ mod tests {
             sequences: Vec::new(),
             not_restorable: vec!["the virtual table f (fts5)".into()],
             full_text: Vec::new(),
+            statistics: Vec::new(),
         };
         let source = DraftSource {
             name: "crm".parse().unwrap(),

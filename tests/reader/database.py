@@ -54,7 +54,7 @@ class Database:
         for entry in tables:
             if entry.name == "sqlite_sequence":
                 self._brief("id INTEGER PRIMARY KEY AUTOINCREMENT")
-            else:
+            elif entry.name != "sqlite_stat1":
                 self._db.execute(entry.sql)
         if self._pragmas and not tables:
             # An encoding is written down with the first table.
@@ -140,6 +140,11 @@ class Database:
         for index in self._schema.full_text:
             if index.external:
                 self._build(index.name)
+        if any(entry.name == "sqlite_stat1" for entry in self._schema.statements):
+            self._db.execute("ANALYZE sqlite_schema")
+            self._db.execute("DROP TABLE IF EXISTS sqlite_stat4")
+            insert = "INSERT INTO sqlite_stat1(tbl, idx, stat) VALUES (?, ?, ?)"
+            self._db.executemany(insert, self._schema.statistics)
         self._order()
         self._db.execute("COMMIT")
         self._set(AFTER)

@@ -69,6 +69,8 @@ class Schema(NamedTuple):
     sequences: list[tuple[str, int]]
     not_restorable: list[str]
     full_text: list[FullText]
+    statistics: list[tuple[str, str | None, str]]
+    """What was counted of tables and their indexes."""
 
 
 class Source(NamedTuple):
@@ -128,6 +130,7 @@ _column = made(Column, text, text, flag)
 _table = made(Table, text, many(_column), optional(_column), flag)
 _statement = made(Statement, text, text, text)
 _full_text = made(FullText, text, flag, many(_pair(_setting)))
+_statistic = made(lambda *counted: counted, text, optional(text), text)
 _schema = made(
     Schema,
     text,
@@ -137,6 +140,7 @@ _schema = made(
     many(_pair(integer)),
     many(text),
     lambda item: many(_full_text)(item or []),
+    lambda item: many(_statistic)(item or []),
 )
 _number = made(lambda number: number, uint)
 _source = made(Source, uint, text, text, _schema, many(_number))

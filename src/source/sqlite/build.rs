@@ -27,6 +27,7 @@ use super::order;
 use super::schema::{PRAGMAS, dangling, violations};
 use super::shape::{Shape, shape};
 use super::sql::{internal, same};
+use super::statistics;
 use super::tombstone::Tombstones;
 use super::unfinished::Unfinished;
 use super::uniques;
@@ -260,6 +261,7 @@ impl Builder {
         self.make(&["view", "trigger"])?;
         let unbuilt = full_text::rebuild(&self.conn, &self.schema);
         self.built.problems.extend(unbuilt);
+        statistics::restore(&self.conn, &self.schema).map_err(fail("the statistics"))?;
         order::restore(&self.conn, &self.schema).map_err(fail("the order of the schema"))?;
         self.conn
             .execute_batch("COMMIT")

@@ -51,6 +51,7 @@ mod shaped;
 mod short;
 mod slots;
 mod sql;
+mod statistics;
 #[cfg(test)]
 #[allow(
     clippy::disallowed_methods,

@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row};
 use super::error::SqliteError;
 use super::shape::{Shape, shape};
 use super::sql::{internal, ours, same};
+use super::statistics;
 use super::virtuals::Virtuals;
 use crate::schema::{Column, Ownership, Schema, Statement, Table};
 
@@ -52,6 +53,14 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
             table.warnings.push(warning.into());
         }
     }
+    let counted = statistics::read(conn).map_err(fail("the statistics"));
+    let (mut statistics, odd_statistics) = counted?;
+    let shadow = |name: &str| {
+        listed
+            .iter()
+            .any(|t| t.kind == "shadow" && same(&t.name, name))
+    };
+    statistics.retain(|entry| !is_own(&own, &entry.table) && !shadow(&entry.table));
     let schema = Schema {
         engine: format!("SQLite {}", rusqlite::version()),
         pragmas: pragmas(conn).map_err(fail("the pragmas"))?,
@@ -62,8 +71,10 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
             .lost
             .into_iter()
             .chain(odd_counters(conn).map_err(fail("sqlite_sequence"))?)
+            .chain(odd_statistics)
             .collect(),
         full_text: virtuals.full_text,
+        statistics,
     };
     Ok((schema, shapes))
 }
@@ -148,8 +159,10 @@ fn statements(
         let (kind, name, of): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let sql: String = row.get(3)?;
         let own = is_own(own, &of) || ours(&kind, &name, &sql);
-        let statistics = internal(&name) && !same(&name, "sqlite_sequence");
-        if own || hidden(&of) || statistics {
+        // Statistics with samples of rows are left out.
+        let kept = ["sqlite_sequence", statistics::NAME];
+        let internal = internal(&name) && !kept.iter().any(|one| same(&name, one));
+        if own || hidden(&of) || internal {
             continue;
         }
         statements.push(Statement { kind, name, sql });

@@ -201,6 +201,7 @@ fn source() -> SourceState {
             sequences: vec![("customers".into(), 41)],
             not_restorable: vec!["a virtual table".into()],
             full_text: Vec::new(),
+            statistics: Vec::new(),
         },
         tables: vec![
             state(0, None, None),

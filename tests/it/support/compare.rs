@@ -3,8 +3,8 @@
 //!
 //! The same are: what the file's header says (encoding, page size, …), the schema in its order,
 //! every row under its rowid with the storage class and the bits of every value, and the counters
-//! of AUTOINCREMENT. Not looked at: where things lie in the file, `sqlite_stat` tables, which the
-//! engine makes again, and what stands among the counters and is none: a snapshot names it.
+//! of AUTOINCREMENT, and what ANALYZE has counted. Not looked at: where things lie in the file, `sqlite_stat4`, which
+//! holds samples of rows, and what stands among the counters and is none: a snapshot names it.
 //!
 //! The files are opened by SQLite and (in [`same_except`]) copied: nobody in this process may hold
 //! them open.
@@ -29,8 +29,7 @@ const PRAGMAS: [&str; 6] = [
 /// depend on whether they were renamed.
 const SHADOWS: &str =
     "(SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')";
-/// `sqlite_sequence` is compared by its counters alone.
-const NOT_STATISTICS: &str = "name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'";
+const NOT_SAMPLES: &str = "name <> 'sqlite_stat4'";
 
 /// Whether two databases are the same, or where they first differ.
 pub fn same(a: &Path, b: &Path) -> Result<(), String> {
@@ -156,7 +155,7 @@ fn frame(a: &Connection, b: &Connection) -> Result<(), String> {
     }
     let schema = |columns: &str, which: &str, order: &str| {
         format!(
-            "SELECT {columns} FROM sqlite_schema WHERE {NOT_STATISTICS} AND name {which} IN {SHADOWS} ORDER BY {order}"
+            "SELECT {columns} FROM sqlite_schema WHERE {NOT_SAMPLES} AND name {which} IN {SHADOWS} ORDER BY {order}"
         )
     };
     let all = schema("type, name, tbl_name, sql", "NOT", "rowid");
@@ -171,6 +170,13 @@ fn frame(a: &Connection, b: &Connection) -> Result<(), String> {
         let counters = "SELECT name, seq FROM sqlite_sequence WHERE typeof(name) = 'text' \
                         AND typeof(seq) = 'integer' ORDER BY name, seq";
         same_lines(a, b, counters, "sqlite_sequence")?;
+    }
+    let counted = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'";
+    if !lines(a, counted)?.is_empty() {
+        let counts = format!(
+            "SELECT tbl, idx, stat FROM sqlite_stat1 WHERE tbl NOT IN {SHADOWS} ORDER BY rowid"
+        );
+        same_lines(a, b, &counts, "sqlite_stat1")?;
     }
     Ok(())
 }
@@ -221,9 +227,9 @@ const NOT_ARRANGEMENT: &str = "NOT (type = 'shadow' AND (name LIKE '%\\_data' ES
 
 fn tables(db: &Connection) -> Result<Vec<Table>, String> {
     let sql = format!(
-        "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND {NOT_STATISTICS}
+        "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND {NOT_SAMPLES}
          AND {NOT_ARRANGEMENT}
-         AND type IN ('table', 'shadow') AND name NOT IN ('sqlite_schema', 'sqlite_sequence')
+         AND type IN ('table', 'shadow') AND name NOT IN ('sqlite_schema', 'sqlite_sequence', 'sqlite_stat1')
          ORDER BY name"
     );
     let mut found = db.prepare(&sql).map_err(told("list the tables"))?;

@@ -141,9 +141,17 @@ fn virtual_tables_are_named_and_what_is_ours_is_never_read() {
         .collect();
     assert_eq!(
         statements,
-        ["customers", "docs_of_people", "sqlite_sequence"]
+        [
+            "customers",
+            "docs_of_people",
+            "sqlite_sequence",
+            "sqlite_stat1"
+        ]
     );
     assert!(db.schema().sequences.is_empty());
+    let mut counted = db.schema().statistics.iter();
+    assert!(counted.any(|entry| entry.table == "customers" && entry.counts == "1"));
+    assert!(!counted.any(|entry| entry.table.to_lowercase().starts_with("tenure")));
     let told = &db.schema().not_restorable;
     assert_eq!(told.len(), 3);
     assert!(
@@ -156,6 +164,40 @@ fn virtual_tables_are_named_and_what_is_ours_is_never_read() {
     let (copy, _) = rebuild(&path, &register("customers", &["id"]), &[]);
     let left = "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'";
     assert_eq!(ask(&copy, left), ["'customers'", "'docs_of_people'"]);
+}
+
+#[test]
+fn what_analyze_has_counted_comes_back_and_nothing_else_that_stands_there() {
+    let (_dir, path) = database(
+        "CREATE TABLE customers(id INTEGER PRIMARY KEY, name TEXT, city TEXT); CREATE INDEX names ON customers(name);
+         CREATE INDEX cities ON customers(city) WHERE city > 'b';
+         INSERT INTO customers VALUES (1, 'a', 'x'), (2, 'b', 'y'), (3, 'b', 'z'); ANALYZE;
+         UPDATE sqlite_stat1 SET stat = '3 2 unordered sz=10' WHERE idx = 'cities';
+         INSERT INTO sqlite_stat1 VALUES ('customers', 'names', 'of Anna'), (x'61', NULL, '1'), ('old', NULL, '7'),
+             ('customers', 7, '1'), (NULL, NULL, '1');",
+    );
+    let db = open(&path, &register("customers", &["id"]));
+    let told = ["entries of sqlite_stat1 that are no statistics: 4"];
+    assert_eq!(db.schema().not_restorable, told);
+    drop(db);
+    let (copy, _) = rebuild(&path, &register("customers", &["id"]), &[]);
+    let all = ask(
+        &copy,
+        "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx",
+    );
+    let expected = [
+        "'customers' 'cities' '3 2 unordered sz=10'",
+        "'customers' 'names' '3 2'",
+        "'old' NULL '7'",
+    ];
+    assert_eq!(all, expected);
+    assert!(
+        ask(
+            &copy,
+            "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat4'"
+        )
+        .is_empty()
+    );
 }
 
 #[test]

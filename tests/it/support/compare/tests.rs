@@ -15,7 +15,8 @@ const BASE: &str = "
     INSERT INTO notes VALUES (1, 0.5), (2, 'two'), (2, x'00ff'), (NULL, NULL);
     INSERT INTO items VALUES ('x', 1, 9), ('x', 2, 3), ('a', 7, 5);
     INSERT INTO all_taken VALUES (1, 2, 3, 4);
-    INSERT INTO odd VALUES ('r', 1), ('s', 'z');";
+    INSERT INTO odd VALUES ('r', 1), ('s', 'z');
+    ANALYZE";
 
 fn database(dir: &Path, name: &str, script: &str) -> PathBuf {
     let path = dir.join(name);
@@ -55,6 +56,11 @@ fn every_kind_of_difference_is_named() {
             "DROP INDEX notes_body; CREATE INDEX notes_body ON notes(body)",
             "schema",
         ),
+        (
+            "UPDATE sqlite_stat1 SET stat = '1 1' WHERE idx = 'items_c'",
+            "sqlite_stat1: text items, text items_c, text 1 1 instead",
+        ),
+        ("DROP TABLE sqlite_stat1", "schema"),
         (
             "UPDATE customers SET name = 'B' WHERE id = 2",
             "customers: row 2, name: text B instead",
