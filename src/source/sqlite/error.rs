@@ -265,6 +265,17 @@ pub enum SqliteError {
         /// The column.
         column: String,
     },
+    /// A row has nothing where the live table wants something: it led to somebody who was forgotten, or the column was
+    /// allowed to be NULL then.
+    #[error(
+        "a row of the table {table} has no value for the column {column:?}, which may not be NULL"
+    )]
+    NoValue {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
     /// Rows of a table that is not there any more, or is a customer's no more.
     #[error("the table {table} {what}")]
     NotOwned {
@@ -367,6 +378,11 @@ impl SqliteError {
             }
             Self::SeveralRows { .. } => "nothing was changed; a key must be one customer's".into(),
             Self::ColumnGone { .. } => "nothing was changed; `--to DIR` restores these rows beside the live system".into(),
+            Self::NoValue { .. } => {
+                "nothing was changed: it led to somebody who was forgotten, or the schema has changed since; `--to DIR` \
+                 restores these rows beside the live system"
+                    .into()
+            }
             Self::NoCustomer
             | Self::Dangling { .. }
             | Self::NoAddress { .. }

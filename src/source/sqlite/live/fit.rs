@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::Work;
 use super::put::SavedRow;
-use crate::schema::Table;
+use crate::schema::{ParentColumn, Table};
 use crate::source::sqlite::edges::To;
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::{Kept, place};
@@ -68,11 +68,9 @@ impl Work<'_> {
             }
         }
         for (at, fit) in &fits {
-            self.check_columns(
-                &tables[*at],
-                fit,
-                rows.iter().filter(|row| row.table == *at),
-            )?;
+            let rows = || rows.iter().filter(|row| row.table == *at);
+            self.check_columns(&tables[*at], fit, rows())?;
+            self.check_values(&tables[*at], fit, rows())?;
         }
         Ok(fits)
     }
@@ -156,6 +154,37 @@ impl Work<'_> {
             if let Some((column, _)) = gone.iter().find(|(_, from)| from.value(row) != Value::Null)
             {
                 return Err(SqliteError::ColumnGone {
+                    table: saved.name.clone(),
+                    column: (*column).to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What led to somebody who was forgotten is NULL by now; and SQLite would give a rowid that is NULL a number.
+    fn check_values<'r>(
+        &self,
+        saved: &Table,
+        fit: &Fit,
+        rows: impl Iterator<Item = &'r SavedRow>,
+    ) -> Result<(), SqliteError> {
+        let (table, shape) = (
+            &self.settled.schema.tables[fit.live],
+            &self.settled.shapes[fit.live],
+        );
+        let needed = |name: &str| match place(table, shape, name) {
+            Some(Kept::Stored(ParentColumn::Rowid)) => true,
+            Some(Kept::Stored(ParentColumn::Column(at))) => table.columns[at].not_null,
+            _ => false,
+        };
+        let needed: Vec<(&str, From)> = values_of(saved).filter(|(name, _)| needed(name)).collect();
+        for row in rows {
+            let mut nothing = needed
+                .iter()
+                .filter(|(_, from)| from.value(row) == Value::Null);
+            if let Some((column, _)) = nothing.next() {
+                return Err(SqliteError::NoValue {
                     table: saved.name.clone(),
                     column: (*column).to_owned(),
                 });

@@ -153,6 +153,18 @@ fn a_schema_that_has_grown_takes_rows_by_name() {
     for row in rows.iter_mut().filter(|row| tables[row.table].name == "c") {
         row.cells[2] = Value::Null;
     }
+    let mut without = rows.clone();
+    for row in without
+        .iter_mut()
+        .filter(|row| tables[row.table].name == "c")
+    {
+        row.rowid = None;
+    }
+    let error = live.put(&id(1), &tables, &without, false).unwrap_err();
+    assert!(
+        matches!(&error, SqliteError::NoValue { table, column } if table == "c" && column == "id"),
+        "{error:?}"
+    );
     let put = live.put(&id(1), &tables, &rows, false).unwrap();
     assert_eq!(put.moved, 1);
     assert_eq!(
