@@ -161,6 +161,31 @@ fn a_rule_leads_to_the_forgotten_over_a_table_of_nobody() {
 }
 
 #[test]
+fn a_key_leads_on_to_the_forgotten_under_the_condition_of_another_table() {
+    let owns = "[[source.owns]]\ntable = \"links\"\nby = \"owner\"\n[[source.owns]]\ntable = \"links\"\nby = \"id\"
+                where = \"kind = 'person' -- and no order\"\n[[source.owns]]\ntable = \"tags\"\nby = \"owner\"
+                [[source.owns]]\ntable = \"marks\"\nby = \"owner\"";
+    let place = without_2(
+        owns,
+        "CREATE TABLE people (id INTEGER PRIMARY KEY);
+         CREATE TABLE links (kind TEXT, id INT, owner INT REFERENCES people, PRIMARY KEY (kind, id));
+         CREATE TABLE tags (id INTEGER PRIMARY KEY, kind TEXT, to_id INT, owner INT REFERENCES people, UNIQUE (kind, to_id),
+             FOREIGN KEY (kind, to_id) REFERENCES links (kind, id));
+         CREATE TABLE marks (id INTEGER PRIMARY KEY, kind TEXT, tag INT, owner INT REFERENCES people,
+             FOREIGN KEY (kind, tag) REFERENCES tags (kind, to_id));
+         INSERT INTO people VALUES (1), (2), (3);
+         INSERT INTO links VALUES ('person', 2, 1), ('person', 3, 3), ('order', 2, 3);
+         INSERT INTO tags VALUES (1, 'person', 2, 1), (2, 'person', 3, 3), (3, 'order', 2, 1), (4, NULL, 2, 1);
+         INSERT INTO marks VALUES (1, 'person', 2, 3), (2, 'order', 2, 3);",
+    );
+    let gone = "DELETE FROM people WHERE id = 2; UPDATE links SET id = NULL WHERE kind = 'person' AND id = 2; UPDATE tags SET to_id = NULL WHERE id = 1;
+                UPDATE marks SET tag = NULL WHERE id = 1";
+    let back = place.restore(1, "a");
+    same_except(&place.db, &back, gone).unwrap();
+    sound(&place.db, &back).unwrap();
+}
+
+#[test]
 fn a_living_row_whose_key_named_the_forgotten_is_still_led_to() {
     let place = without_2(
         "[[source.owns]]\ntable = \"members\"\nby = \"who\"\nalso = \"id\"\n[[source.owns]]\ntable = \"details\"\nby = \"who\"",

@@ -265,8 +265,7 @@ impl Check<'_> {
         }
         let own = owners.rows_of(table, who);
         for link in &self.model.leading(table) {
-            let counts = link.declared || link.means != Means::Nothing;
-            if !counts || owners.tables[link.to].is_none() {
+            if !link.counts() || owners.tables[link.to].is_none() {
                 continue;
             }
             let theirs = owners.rows_of(link.to, who);
@@ -289,6 +288,7 @@ impl Check<'_> {
         }
         Ok(lost)
     }
+
     /// Whether a link is the rowid, and the one by which a table's rows have owners: it stays with rows of nobody's.
     fn is_rowid_of_nobody(&self, table: usize, link: &Link) -> bool {
         let entry = &self.model.tables[table];
@@ -297,7 +297,6 @@ impl Check<'_> {
         let alone = matches!(owning[..], [only] if only.columns == link.columns);
         rowid && alone
     }
-
 
     /// That every row is there, but those of whoever is gone, and nothing else that had a meaning.
     /// Returns the numbers of rows that are new, and under which number each row is found.
@@ -443,7 +442,13 @@ impl Check<'_> {
         if values.iter().any(|cell| cell == b"-") {
             return Ok(Leads::Null);
         }
-        let mut all = back.refers(table, link)?.into_iter();
+        // What it holds under may be gone as well.
+        let under = Vec::new();
+        let anyhow = Link {
+            under,
+            ..link.clone()
+        };
+        let mut all = back.refers(table, &anyhow)?.into_iter();
         match all.find(|(from, _)| *from == row) {
             Some((_, target)) if extra[link.to].contains(&target) => Ok(Leads::To(target)),
             Some(_) => {

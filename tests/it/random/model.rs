@@ -110,6 +110,21 @@ pub struct Link {
     pub declared: bool,
     /// What a person has said.
     pub means: Means,
+    /// What must hold besides, where it leads on over other tables.
+    pub under: Vec<Under>,
+}
+
+/// That the row to which columns lead has a value in its column of [`Role::Kind`].
+#[derive(Clone, PartialEq)]
+pub struct Under {
+    /// The columns, as indexes.
+    pub columns: Vec<usize>,
+    /// To which table.
+    pub to: usize,
+    /// To what columns of it.
+    pub key: Vec<usize>,
+    /// The column there, and its value.
+    pub kind: (usize, u8),
 }
 
 /// What the configuration says of a [`Link`].
@@ -121,6 +136,13 @@ pub enum Means {
     By(Option<(usize, u8)>),
     /// `also`.
     Also,
+}
+
+impl Link {
+    /// Whether it says of somebody that a row names them.
+    pub fn counts(&self) -> bool {
+        self.declared || self.means != Means::Nothing
+    }
 }
 
 impl Table {
@@ -200,7 +222,7 @@ impl Model {
         while at < all.len() {
             let link = all[at].clone();
             at += 1;
-            if !link.declared || !self.tables[link.to].alive {
+            if !link.counts() || !self.tables[link.to].alive {
                 continue;
             }
             for on in &self.tables[link.to].links {
@@ -210,15 +232,26 @@ impl Model {
                 };
                 let columns: Option<Vec<usize>> = on.columns.iter().map(own).collect();
                 let Some(columns) = columns else { continue };
-                let new = Link {
+                let mut new = Link {
                     columns,
-                    declared: true,
-                    means: Means::Nothing,
-                    ..on.clone()
+                    to: on.to,
+                    key: on.key.clone(),
+                    ..link.clone()
                 };
-                // A condition is on the columns of the other table.
-                let counts = on.declared || matches!(on.means, Means::By(None) | Means::Also);
-                if counts && !all.contains(&new) && all.len() < 64 {
+                if let Means::By(Some(kind)) = on.means
+                    && !on.declared
+                {
+                    let (columns, key) = (link.columns.clone(), link.key.clone());
+                    let under = Under {
+                        columns,
+                        to: link.to,
+                        key,
+                        kind,
+                    };
+                    new.under
+                        .extend((!link.under.contains(&under)).then_some(under));
+                }
+                if on.counts() && !all.contains(&new) && all.len() < 64 {
                     all.push(new);
                 }
             }

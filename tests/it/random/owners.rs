@@ -163,6 +163,7 @@ impl<'a> Owners<'a> {
                 key: entry.key.clone(),
                 declared: false,
                 means: Means::Nothing,
+                under: Vec::new(),
             };
             for (row, target) in self.led(*from, &back)? {
                 if let Some(who) = owners.get(&row) {
@@ -246,13 +247,27 @@ impl<'a> Owners<'a> {
 
     /// The condition under which a link holds.
     fn filter(&self, table: usize, link: &Link) -> String {
-        match link.means {
+        let own = match link.means {
             Means::By(Some((kind, value))) => {
                 let kind = name(&self.model.tables[table].columns[kind].name);
                 format!(" AND c.{kind} = {value}")
             }
             _ => String::new(),
-        }
+        };
+        let under = link.under.iter().map(|under| {
+            let (own, other) = (
+                self.model.tables[table].names(&under.columns),
+                &self.model.tables[under.to],
+            );
+            let pairs = own.iter().zip(other.names(&under.key));
+            let pairs: Vec<String> = pairs
+                .map(|(own, other)| format!("u.{other} = +c.{own}"))
+                .collect();
+            let (kind, value) = (name(&other.columns[under.kind.0].name), under.kind.1);
+            let (rows, pairs) = (self.rows(under.to), pairs.join(" AND "));
+            format!(" AND EXISTS (SELECT 1 FROM {rows} AS u WHERE {pairs} AND u.{kind} = {value})")
+        });
+        own + &under.collect::<String>()
     }
 
     /// A table's rows with their numbers, as a subquery of those columns that lead or are led to.

@@ -1,10 +1,13 @@
 //! From edges to the references of each table: by which columns a row may name a customer who is
 //! not its owner.
 
+use std::collections::VecDeque;
+
 use super::{Planner, edge_of, list};
 use crate::schema::{ParentColumn, Reference};
 use crate::source::sqlite::edges::{Edge, To};
 use crate::source::sqlite::shape::{Kept, place};
+use crate::source::sqlite::sql::quote;
 
 impl Planner<'_> {
     /// Every column by which a row may name a customer who is not its owner.
@@ -47,17 +50,31 @@ impl Planner<'_> {
     }
 
     /// What a key refers to, or a rule leads to, may itself lead on to a customer: then so do the columns of that key.
+    /// What is fewer steps away comes first.
     pub(super) fn refer_on(&mut self) {
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for table in 0..self.shapes.len() {
+        let all = 0..self.shapes.len();
+        let direct = |table: usize| {
+            let edges = self.references[table].iter().chain(&self.unsaid[table]);
+            edges.map(move |edge| (vec![table], edge.clone()))
+        };
+        let mut steps: VecDeque<(Vec<usize>, Edge)> = all.clone().flat_map(direct).collect();
+        while let Some((path, edge)) = steps.pop_front() {
+            for table in all.clone() {
+                // Round in a circle a condition would grow for ever, and say nothing new.
+                let before = &path[..path.len() - 1];
+                let round = path.contains(&table)
+                    && (path.last() != Some(&table) || before.contains(&table));
+                if edge.filter.is_some() && round {
+                    continue;
+                }
                 for way in self.ways_from(table) {
-                    let Some(through) = way.table() else { continue };
-                    let said = self.references[through].iter();
-                    let edges: Vec<Edge> = said.chain(&self.unsaid[through]).cloned().collect();
-                    for edge in edges {
-                        changed |= self.refer_through(table, &way, &edge);
+                    let leads = way.table() == path.last().copied();
+                    if let Some(on) = leads
+                        .then(|| self.refer_through(table, &way, &edge))
+                        .flatten()
+                    {
+                        let path = path.iter().copied().chain([table]);
+                        steps.push_back((path.collect(), on));
                     }
                 }
             }
@@ -75,32 +92,31 @@ impl Planner<'_> {
         ways
     }
 
-    /// Whether `table` has a new reference because what it leads to by one `way` has that one.
-    fn refer_through(&mut self, table: usize, way: &Edge, edge: &Edge) -> bool {
-        let To::Row { columns: there, .. } = &way.to else {
-            return false;
+    /// The new reference that `table` has because what it leads to by one `way` has that one.
+    fn refer_through(&mut self, table: usize, way: &Edge, edge: &Edge) -> Option<Edge> {
+        let (
+            To::Row { columns: there, .. },
+            To::Row {
+                table: to,
+                columns: theirs,
+            },
+        ) = (&way.to, &edge.to)
+        else {
+            return None;
         };
         let own = |other: &String| {
             let at = there.iter().position(|column| column == other);
             at.map(|at| way.columns[at].clone())
         };
-        let columns: Option<Vec<String>> = edge.columns.iter().map(own).collect();
-        // A condition is on the columns of the other table.
-        let (
-            Some(columns),
-            To::Row {
-                table: to,
-                columns: theirs,
-            },
-            None,
-        ) = (columns, &edge.to, &edge.filter)
-        else {
-            return false;
-        };
+        let columns = edge
+            .columns
+            .iter()
+            .map(own)
+            .collect::<Option<Vec<String>>>()?;
         let edge = Edge {
             columns,
             to: edge.to.clone(),
-            filter: way.filter.clone(),
+            filter: self.filter_through(way, edge.filter.as_deref()),
         };
         let says_it = |known: &Edge| {
             let same = (&known.columns, &known.to) == (&edge.columns, &edge.to);
@@ -109,15 +125,42 @@ impl Planner<'_> {
         let known =
             self.references[table].iter().any(says_it) || self.unsaid[table].iter().any(says_it);
         if (table == *to && edge.columns == *theirs) || known {
-            return false;
+            return None;
         }
-        let Some(reference) = self.reference(table, &edge, *to, theirs) else {
-            self.unsaid[table].push(edge);
-            return true;
+        match self.reference(table, &edge, *to, theirs) {
+            None => self.unsaid[table].push(edge.clone()),
+            Some(reference) => {
+                self.references[table].push(edge.clone());
+                self.table(table).references.push(reference);
+            }
+        }
+        Some(edge)
+    }
+
+    /// The condition of a way, and that what it leads to meets the condition `on` that row. Names mean the innermost
+    /// table that has them, so what stands before IN is the way's own.
+    fn filter_through(&self, way: &Edge, on: Option<&str>) -> Option<String> {
+        let (
+            To::Row {
+                table,
+                columns: there,
+            },
+            Some(on),
+        ) = (&way.to, on)
+        else {
+            return way.filter.clone();
         };
-        self.references[table].push(edge);
-        self.table(table).references.push(reference);
-        true
+        let quoted = |columns: &[String]| {
+            let columns: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+            columns.join(", ")
+        };
+        let (own, there) = (quoted(&way.columns), quoted(there));
+        let name = quote(&self.owners.names[*table]);
+        let met = format!("({own}) IN (SELECT {there} FROM {name} WHERE ({on}\n))");
+        Some(match &way.filter {
+            None => met,
+            Some(filter) => format!("({filter}\n) AND {met}"),
+        })
     }
 
     /// Rowids that may name somebody other than their row's owner (an INTEGER PRIMARY KEY that is a foreign key) are

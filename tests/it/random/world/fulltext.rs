@@ -58,6 +58,7 @@ impl World {
             key,
             declared: false,
             means: Means::By(None),
+            under: Vec::new(),
         };
         self.model.tables.push(Table {
             name: called,

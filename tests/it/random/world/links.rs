@@ -173,6 +173,7 @@ impl World {
             key,
             declared,
             means,
+            under: Vec::new(),
         });
     }
 
@@ -213,6 +214,7 @@ impl World {
                 key: vec![key],
                 declared: true,
                 means: Means::Nothing,
+                under: Vec::new(),
             });
         }
     }
@@ -241,6 +243,7 @@ impl World {
             key,
             declared: false,
             means: Means::Nothing,
+            under: Vec::new(),
         });
     }
 }
@@ -257,6 +260,7 @@ mod tests {
             key: vec![0, 1],
             declared: false,
             means: Means::Nothing,
+            under: Vec::new(),
         };
         assert_eq!(all_columns(&[link(&[0, 1]), link(&[0, 2])]), [0, 1, 2]);
         let sql = "CREATE TABLE t(a, b, c, PRIMARY KEY (a, b, a, c)) WITHOUT ROWID";
