@@ -30,6 +30,9 @@ const MOST: usize = 4 << 20;
 const LEAST: usize = 16 << 10;
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
+/// Columns that are looked at by one statement, which can have 2,000 results: for each statement SQLite looks anew for the
+/// pages of a long row.
+const AT_ONCE: usize = 600;
 
 /// How long a value may be to be held, in a row of so many.
 pub(super) fn limit(columns: usize) -> usize {
@@ -114,55 +117,69 @@ impl Database {
     fn parts(&self, table: usize, rowid: i64) -> Result<Parts, SqliteError> {
         let entry = &self.schema.tables[table];
         let (mut held, mut long) = (Vec::new(), Vec::new());
-        for column in 0..entry.columns.len() {
-            let found = self.column(table, rowid, column);
-            held.push(match found.map_err(SqliteError::reading(&entry.name))? {
-                Found::Held(value) => value,
-                Found::Long { text } => {
-                    long.push(LongPlace { column, text });
-                    Value::Null
-                }
-            });
+        let all: Vec<usize> = (0..entry.columns.len()).collect();
+        for some in all.chunks(AT_ONCE) {
+            let found = self.columns(table, rowid, some);
+            let found = found.map_err(SqliteError::reading(&entry.name))?;
+            for (column, found) in some.iter().zip(found) {
+                held.push(match found {
+                    Found::Held(value) => value,
+                    Found::Long { text } => {
+                        let column = *column;
+                        long.push(LongPlace { column, text });
+                        Value::Null
+                    }
+                });
+            }
         }
         Ok(Parts { held, long })
     }
 
-    /// The value of one column, unless it is long. What refers to another row is held: it is sealed as one.
-    fn column(&self, table: usize, rowid: i64, column: usize) -> rusqlite::Result<Found> {
+    /// The values of some columns, unless they are long. What refers to another row is held: it is sealed as one.
+    fn columns(&self, table: usize, rowid: i64, columns: &[usize]) -> rusqlite::Result<Vec<Found>> {
         let entry = &self.schema.tables[table];
-        let refers = entry
-            .references
+        let looks = columns
             .iter()
-            .any(|reference| reference.columns.contains(&column));
-        let limit = if refers {
-            usize::MAX
-        } else {
-            limit(entry.columns.len())
+            .map(|column| self.unless_long(table, *column));
+        let sql = format!(
+            "SELECT {} FROM {} WHERE {} = ?1",
+            looks.collect::<Vec<_>>().join(", "),
+            quote(&entry.name),
+            self.rowid_of(table),
+        );
+        let found = |row: &rusqlite::Row<'_>, at: usize| {
+            let text = row.get_ref(at)?.as_str()? == "text";
+            if row.get::<_, Option<bool>>(at + 2)? == Some(true) {
+                return Ok(Found::Long { text });
+            }
+            Ok(Found::Held(match (self.wide, row.get_ref(at + 1)?) {
+                (Some(wide), Stored::Blob(bytes)) if text => Value::Text(wide.text(bytes)),
+                (_, stored) => borrowed(stored).to_value(),
+            }))
+        };
+        let mut prepared = self.conn.prepare_cached(&sql)?;
+        prepared.query_row([rowid], |row| {
+            (0..columns.len()).map(|at| found(row, 3 * at)).collect()
+        })
+    }
+
+    /// SQL for the class of a column's value, the value unless it is long, and whether it is.
+    fn unless_long(&self, table: usize, column: usize) -> String {
+        let entry = &self.schema.tables[table];
+        let mut references = entry.references.iter();
+        let limit = match references.any(|reference| reference.columns.contains(&column)) {
+            true => i64::MAX,
+            false => i64::try_from(limit(entry.columns.len())).unwrap_or(i64::MAX),
         };
         let name = quote(&entry.columns[column].name);
         let value = match self.wide {
             Some(_) => wide::exact(&name),
             None => name.clone(),
         };
-        let sql = format!(
-            "SELECT typeof({name}), CASE WHEN octet_length({name}) > ?2 THEN NULL ELSE {value} END, \
-             octet_length({name}) > ?2 FROM {} WHERE {} = ?1",
-            quote(&entry.name),
-            self.rowid_of(table),
-        );
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.conn
-            .prepare_cached(&sql)?
-            .query_row([rowid, limit], |row| {
-                let text = row.get_ref(0)?.as_str()? == "text";
-                if row.get::<_, Option<bool>>(2)? == Some(true) {
-                    return Ok(Found::Long { text });
-                }
-                Ok(Found::Held(match (self.wide, row.get_ref(1)?) {
-                    (Some(wide), Stored::Blob(bytes)) if text => Value::Text(wide.text(bytes)),
-                    (_, stored) => borrowed(stored).to_value(),
-                }))
-            })
+        format!(
+            "typeof({name}), CASE WHEN octet_length({name}) > {limit} THEN NULL ELSE {value} END, \
+             octet_length({name}) > {limit}"
+        )
     }
 
     fn long_value(
