@@ -53,28 +53,26 @@ pub(super) fn read(conn: &Connection) -> Result<(Schema, Vec<Shape>), SqliteErro
             table.warnings.push(warning.into());
         }
     }
-    let counted = statistics::read(conn).map_err(fail("the statistics"));
-    let (mut statistics, odd_statistics) = counted?;
-    let shadow = |name: &str| {
-        listed
-            .iter()
-            .any(|t| t.kind == "shadow" && same(&t.name, name))
+    let mut statistics = statistics::read(conn).map_err(fail("the statistics"))?;
+    let counts = &mut statistics.counts;
+    counts.retain(|entry| !is_own(&own, &entry.table) && !hidden(&entry.table));
+    let internal_too = |name: &str| {
+        same(name, "sqlite_sequence") || (statistics.there && same(name, statistics::NAME))
     };
-    statistics.retain(|entry| !is_own(&own, &entry.table) && !shadow(&entry.table));
     let schema = Schema {
         engine: format!("SQLite {}", rusqlite::version()),
         pragmas: pragmas(conn).map_err(fail("the pragmas"))?,
-        statements: statements(conn, &own, hidden).map_err(fail("the schema"))?,
+        statements: statements(conn, &own, hidden, internal_too).map_err(fail("the schema"))?,
         tables,
         sequences: sequences(conn, &own).map_err(fail("sqlite_sequence"))?,
         not_restorable: virtuals
             .lost
             .into_iter()
             .chain(odd_counters(conn).map_err(fail("sqlite_sequence"))?)
-            .chain(odd_statistics)
+            .chain(statistics.odd)
             .collect(),
         full_text: virtuals.full_text,
-        statistics,
+        statistics: statistics.counts,
     };
     Ok((schema, shapes))
 }
@@ -149,6 +147,7 @@ fn statements(
     conn: &Connection,
     own: &[String],
     hidden: impl Fn(&str) -> bool,
+    internal_too: impl Fn(&str) -> bool,
 ) -> rusqlite::Result<Vec<Statement>> {
     let sql =
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid";
@@ -160,9 +159,7 @@ fn statements(
         let sql: String = row.get(3)?;
         let own = is_own(own, &of) || ours(&kind, &name, &sql);
         // Statistics with samples of rows are left out.
-        let kept = ["sqlite_sequence", statistics::NAME];
-        let internal = internal(&name) && !kept.iter().any(|one| same(&name, one));
-        if own || hidden(&of) || internal {
+        if own || hidden(&of) || (internal(&name) && !internal_too(&name)) {
             continue;
         }
         statements.push(Statement { kind, name, sql });

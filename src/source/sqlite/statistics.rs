@@ -2,35 +2,53 @@
 //!
 //! It holds numbers alone. `sqlite_stat4` holds values of customers' rows, and is left out: ANALYZE makes it again.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::damage::is_damage;
 use crate::schema::{Schema, Statistic};
 
 /// The table, as the schema names it.
 pub(super) const NAME: &str = "sqlite_stat1";
+/// How SQLite makes it.
+const MADE: &str = "CREATE TABLE sqlite_stat1(tbl,idx,stat)";
 
-/// What was counted, and in words what stands there besides.
-pub(super) fn read(conn: &Connection) -> rusqlite::Result<(Vec<Statistic>, Option<String>)> {
-    let there = "SELECT 1 FROM sqlite_schema WHERE name = ?1";
-    if !conn.prepare(there)?.exists([NAME])? {
-        return Ok((Vec::new(), None));
+/// What the table has.
+#[derive(Default)]
+pub(super) struct Statistics {
+    /// Whether it is there, as SQLite makes it.
+    pub there: bool,
+    /// What was counted.
+    pub counts: Vec<Statistic>,
+    /// What stands there besides, in words.
+    pub odd: Option<String>,
+}
+
+/// What there is. A table that cannot be read, or that somebody else has made, is no reason to back up nothing.
+pub(super) fn read(conn: &Connection) -> rusqlite::Result<Statistics> {
+    let made = "SELECT sql FROM sqlite_schema WHERE name = ?1 AND type <> 'index'";
+    let made: Option<String> = conn.query_row(made, [NAME], |row| row.get(0)).optional()?;
+    let Some(made) = made else {
+        return Ok(Statistics::default());
+    };
+    let not_read = |why: &str| Statistics {
+        odd: Some(format!("{NAME}, which {why}")),
+        ..Statistics::default()
+    };
+    if made != MADE {
+        return Ok(not_read("was not made by ANALYZE"));
     }
     match counted(conn) {
-        Ok((counts, 0)) => Ok((counts, None)),
-        Ok((counts, odd)) => {
-            let what = format!("entries of {NAME} that are no statistics: {odd}");
-            Ok((counts, Some(what)))
-        }
-        Err(error) if is_damage(&error) => {
-            Ok((Vec::new(), Some(format!("{NAME}, which is damaged"))))
-        }
+        Ok((counts, odd)) => Ok(Statistics {
+            there: true,
+            counts,
+            odd: (odd > 0).then(|| format!("entries of {NAME} that are no statistics: {odd}")),
+        }),
+        Err(error) if is_damage(&error) => Ok(not_read("is damaged")),
         Err(error) => Err(error),
     }
 }
 
-/// What was counted, and how many other entries there are. SQLite writes numbers and a few words, such as `12 3 1` or
-/// `12 3 unordered sz=40`.
+/// What was counted, and how many other entries there are.
 fn counted(conn: &Connection) -> rusqlite::Result<(Vec<Statistic>, usize)> {
     let sql = "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY rowid";
     let mut prepared = conn.prepare(sql)?;
@@ -41,24 +59,27 @@ fn counted(conn: &Connection) -> rusqlite::Result<(Vec<Statistic>, usize)> {
             let value = row.get_ref(at)?;
             Ok(value.as_str_or_null().map(|text| text.map(str::to_owned)))
         };
-        let plain = |counts: &str| {
-            let mut letters = counts.bytes();
-            letters.all(|byte| {
-                byte.is_ascii_digit() || byte.is_ascii_lowercase() || b" =".contains(&byte)
-            })
-        };
         match (text(0)?, text(1)?, text(2)?) {
-            (Ok(Some(table)), Ok(index), Ok(Some(text))) if plain(&text) => {
+            (Ok(Some(table)), Ok(index), Ok(Some(text))) if is_counts(&text) => {
                 counts.push(Statistic {
                     table,
                     index,
                     counts: text,
-                })
+                });
             }
             _ => odd += 1,
         }
     }
     Ok((counts, odd))
+}
+
+/// Whether it is what SQLite writes or reads there: numbers and a few words, such as `12 3 1` or `12 3 unordered sz=40`.
+fn is_counts(text: &str) -> bool {
+    let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    text.split(' ').all(|word| match word.strip_prefix("sz=") {
+        Some(size) => number(size),
+        None => number(word) || ["unordered", "noskipscan"].contains(&word),
+    })
 }
 
 /// Puts back what was counted, if anything ever was.

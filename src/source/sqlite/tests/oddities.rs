@@ -171,6 +171,8 @@ fn what_analyze_has_counted_comes_back_and_nothing_else_that_stands_there() {
     let (_dir, path) = database(
         "CREATE TABLE customers(id INTEGER PRIMARY KEY, name TEXT, city TEXT); CREATE INDEX names ON customers(name);
          CREATE INDEX cities ON customers(city) WHERE city > 'b';
+         CREATE TABLE words_content(id INTEGER PRIMARY KEY, text); INSERT INTO words_content VALUES (1, 'a');
+         CREATE VIRTUAL TABLE words USING fts5(text, content='words_content', content_rowid='id');
          INSERT INTO customers VALUES (1, 'a', 'x'), (2, 'b', 'y'), (3, 'b', 'z'); ANALYZE;
          UPDATE sqlite_stat1 SET stat = '3 2 unordered sz=10' WHERE idx = 'cities';
          INSERT INTO sqlite_stat1 VALUES ('customers', 'names', 'of Anna'), (x'61', NULL, '1'), ('old', NULL, '7'),
@@ -189,6 +191,7 @@ fn what_analyze_has_counted_comes_back_and_nothing_else_that_stands_there() {
         "'customers' 'cities' '3 2 unordered sz=10'",
         "'customers' 'names' '3 2'",
         "'old' NULL '7'",
+        "'words_content' NULL '1'",
     ];
     assert_eq!(all, expected);
     assert!(
@@ -198,6 +201,32 @@ fn what_analyze_has_counted_comes_back_and_nothing_else_that_stands_there() {
         )
         .is_empty()
     );
+}
+
+#[test]
+fn statistics_that_somebody_else_has_made_hinder_no_backup() {
+    for made in [
+        "CREATE TABLE sqlite_stat1(tbl,idx,stat,more)",
+        "CREATE VIEW sqlite_stat1 AS SELECT 1",
+    ] {
+        let (_dir, path) = database("CREATE TABLE customers(id INTEGER PRIMARY KEY); ANALYZE;");
+        let kind = &made[7..made.find(" sqlite").unwrap()].to_lowercase();
+        let sql = format!(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{made}', type = '{kind}',
+             rootpage = CASE '{kind}' WHEN 'view' THEN 0 ELSE rootpage END WHERE name = 'sqlite_stat1'"
+        );
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(&sql)
+            .unwrap();
+        let db = open(&path, &register("customers", &["id"]));
+        let told = ["sqlite_stat1, which was not made by ANALYZE"];
+        assert_eq!(db.schema().not_restorable, told);
+        drop(db);
+        let (copy, _) = rebuild(&path, &register("customers", &["id"]), &[]);
+        let left = "SELECT name FROM sqlite_schema";
+        assert_eq!(ask(&copy, left), ["'customers'"]);
+    }
 }
 
 #[test]
