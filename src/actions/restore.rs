@@ -169,6 +169,7 @@ fn live(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
             "moved": source.put.moved,
             "deleted": pairs(&source.put.deleted),
             "nulled": source.put.nulled.iter().map(|n| n.rows).sum::<u64>(),
+            "lost": source.lost,
         })
     });
     let value = || {
@@ -198,9 +199,11 @@ fn live(context: &Context, wanted: &RestoreCustomer) -> Outcome<Answer> {
         .left_out
         .iter()
         .map(|what| format!("left out: {what}"));
+    let lost: u64 = restored.sources.iter().map(|source| source.lost).sum();
+    let lost = (lost > 0).then(|| format!("references to the forgotten: {lost} are NULL"));
     Ok(Answer::new(context.json, value, text)
         .chatter()
-        .warn(left_out.collect::<Vec<_>>()))
+        .warn(left_out.chain(lost).collect::<Vec<_>>()))
 }
 
 fn pairs(tables: &[(String, u64)]) -> Vec<serde_json::Value> {
