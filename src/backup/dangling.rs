@@ -14,7 +14,7 @@ use crate::error::Outcome;
 use crate::ids::{Domain, KeyedHash};
 use crate::piece::Identity;
 use crate::repo::{Recogniser, Repository};
-use crate::source::sqlite::{IsKnown, KeyForm};
+use crate::source::sqlite::{AskKnown, IsKnown, KeyForm};
 use crate::value::{CustomerKey, Value, ValueRef};
 
 /// Knows the keys of the erased.
@@ -71,14 +71,16 @@ impl Dangling {
 
     /// Says of a token whether anybody was erased, or has left the register, who had the key that it means. Tokens
     /// of the register's own source have a `form`.
-    pub fn is_known(&self, form: Option<KeyForm>) -> IsKnown {
+    pub fn is_known(&self, form: Option<KeyForm>) -> AskKnown {
         let (forgotten, departed) = (self.forgotten.clone(), self.departed.clone());
         Box::new(move |token| {
-            let mut keys = keys(token, forgotten.columns, form.as_ref()).into_iter();
-            keys.any(|key| {
-                let hash = forgotten.recogniser.key(&key);
-                departed.contains_key(&hash) || forgotten.domain(&key).is_some()
-            })
+            let keys = keys(token, forgotten.columns, form.as_ref()).into_iter();
+            let known = keys.map(|key| match forgotten.domain(&key) {
+                Some(_) => IsKnown::Erased,
+                None if departed.contains_key(&forgotten.recogniser.key(&key)) => IsKnown::Living,
+                None => IsKnown::Nobody,
+            });
+            known.max().unwrap_or(IsKnown::Nobody)
         })
     }
 
@@ -145,13 +147,18 @@ impl Dangling {
         Ok(None)
     }
 
-    /// The domain of whoever had this key and was erased, unless it is another's by now.
+    /// The domain of whoever had this key and was erased, unless it is another's by now. It is not that of somebody who had
+    /// it earlier, and has left the register as well.
     fn erased(&self, repository: &Repository, key: &CustomerKey) -> Outcome<Option<Domain>> {
         let Some(domain) = self.forgotten.domain(key) else {
             return Ok(None);
         };
         let hash = self.forgotten.recogniser.key(key);
-        let free = repository.catalog.customers_by_key(&hash)?.is_empty();
+        let last = self.departed.get(&hash).filter(|last| **last < domain);
+        let others = repository.catalog.customers_by_key(&hash)?;
+        let free = others
+            .iter()
+            .all(|other| last.is_some_and(|last| other.domain <= *last));
         Ok(free.then_some(domain))
     }
 }

@@ -110,14 +110,25 @@ impl Functions {
     }
 }
 
-/// Says of a token whether it is somebody's who is known.
-pub type IsKnown = Box<dyn Fn(ValueRef<'_>) -> bool + Send>;
+/// How much is known of whoever a token means: of two that a row may lead to, the one of whom more is known counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IsKnown {
+    /// Nobody has it who is known.
+    Nobody,
+    /// Somebody had it who is living.
+    Living,
+    /// Somebody had it who was erased.
+    Erased,
+}
 
-/// Makes the SQL function `name`, which says of its argument whether it `is_known`.
-pub(super) fn ask(conn: &Connection, name: &str, is_known: IsKnown) -> rusqlite::Result<()> {
+/// Says of a token how much is known of it.
+pub type AskKnown = Box<dyn Fn(ValueRef<'_>) -> IsKnown + Send>;
+
+/// Makes the SQL function `name`, which says of its argument how much `is_known` of it, as a number.
+pub(super) fn ask(conn: &Connection, name: &str, is_known: AskKnown) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_scalar_function(name, 1, flags, move |given| {
-        Ok(is_known(borrowed(given.get_raw(0))))
+        Ok(is_known(borrowed(given.get_raw(0))) as i64)
     })
 }
 

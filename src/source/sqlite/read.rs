@@ -14,7 +14,7 @@ use super::connect::View;
 use super::damage::GoOn;
 use super::error::SqliteError;
 use super::foreign;
-use super::functions::{self, IsKnown};
+use super::functions::{self, AskKnown};
 use super::long::{self, Limited};
 use super::plan::{Plan, Trouble, settle, settle_trusting};
 use super::schema;
@@ -199,7 +199,7 @@ impl Database {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn tell_missing(&mut self, is_known: IsKnown) -> Result<(), SqliteError> {
+    pub fn tell_missing(&mut self, is_known: AskKnown) -> Result<(), SqliteError> {
         let made = functions::ask(&self.conn, IS_KNOWN, is_known);
         made.map_err(SqliteError::reading("the settings"))?;
         self.plan.owners.is_known = Some(IS_KNOWN);

@@ -101,6 +101,98 @@ fn what_names_whom_the_register_lets_go_is_withheld_once_they_are_forgotten() {
 }
 
 #[test]
+fn a_row_is_of_the_forgotten_rather_than_of_somebody_who_has_left() {
+    let place = place(
+        "",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY);
+         CREATE TABLE notes (id INTEGER PRIMARY KEY, a INT REFERENCES people, b INT REFERENCES people);
+         INSERT INTO people VALUES (1), (2), (3); INSERT INTO notes VALUES (1, 3, NULL);",
+    );
+    place.snapshot(true);
+    // 3 has left before 2 is put into their row.
+    for change in [
+        "DELETE FROM people WHERE id = 3",
+        "UPDATE notes SET b = 2; INSERT INTO notes VALUES (2, 2, 3), (3, 1, 3)",
+    ] {
+        sql(&place, &format!("PRAGMA foreign_keys = OFF; {change}"));
+        place.snapshot(false);
+    }
+    forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+    sql(
+        &place,
+        "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE id = 2",
+    );
+    place.snapshot(true);
+    let gone = "DELETE FROM notes WHERE id < 3";
+    same_except(&place.db, &place.restore(4, "a"), gone).unwrap();
+}
+
+#[test]
+fn of_two_who_had_one_key_and_have_left_the_last_one_counts() {
+    let place = Place::new(
+        "table = \"people\"\nkey = \"id\"\nsince = \"since\"",
+        "",
+        |db| {
+            let schema = "CREATE TABLE people (id INT PRIMARY KEY, since INT NOT NULL);
+             CREATE TABLE notes (id INTEGER PRIMARY KEY, who INT REFERENCES people);
+             INSERT INTO people VALUES (1, 1), (2, 1);";
+            Connection::open(db).unwrap().execute_batch(schema).unwrap();
+        },
+    );
+    place.snapshot(true);
+    for change in [
+        "DELETE FROM people WHERE id = 2",
+        "INSERT INTO people VALUES (2, 2); INSERT INTO notes VALUES (1, 2), (2, 1)",
+        "DELETE FROM people WHERE id = 2",
+    ] {
+        sql(&place, &format!("PRAGMA foreign_keys = OFF; {change}"));
+        place.snapshot(false);
+    }
+    same_except(&place.db, &place.restore(4, "a"), "").unwrap();
+    let last = tenure::register::find(&place.read(), "2")
+        .unwrap()
+        .into_iter();
+    let last = last.map(|customer| customer.domain.arrival).max().unwrap();
+    forget::run(&mut place.change(), &[format!("2#{last}")], &[]).unwrap();
+    let without = "UPDATE notes SET who = NULL WHERE who = 2";
+    same_except(&place.db, &place.restore(4, "a"), without).unwrap();
+    place.snapshot(true);
+    let left_out = "DELETE FROM notes WHERE who = 2";
+    same_except(&place.db, &place.restore(5, "a"), left_out).unwrap();
+}
+
+#[test]
+fn many_ways_to_one_condition_are_one() {
+    let tables = 14;
+    let mut schema =
+        "CREATE TABLE people (id INTEGER PRIMARY KEY); INSERT INTO people VALUES (1), (2);
+        CREATE TABLE t0 (id INTEGER PRIMARY KEY, kind INT, owner INT REFERENCES people);
+        INSERT INTO t0 VALUES (1, 0, 1), (2, 1, 1);"
+            .to_owned();
+    let mut owns = "[[source.owns]]\ntable = \"t0\"\nby = \"owner\"
+        [[source.owns]]\ntable = \"t0\"\nby = \"id\"\nwhere = \"kind = 1\"\n"
+        .to_owned();
+    for n in 1..tables {
+        let keys: String = (0..n)
+            .map(|to| format!(", FOREIGN KEY (id) REFERENCES t{to} (id)"))
+            .collect();
+        schema += &format!(
+            "CREATE TABLE t{n} (id INT UNIQUE, owner INT REFERENCES people{keys});
+             INSERT INTO t{n} VALUES (1, 1), (2, 1);"
+        );
+        owns += &format!("[[source.owns]]\ntable = \"t{n}\"\nby = \"owner\"\n");
+    }
+    let began = std::time::Instant::now();
+    let place = without_2(&owns, &schema);
+    let took = began.elapsed();
+    assert!(took.as_secs() < 30, "{took:?}");
+    let back = Connection::open(place.restore(1, "a")).unwrap();
+    let kept = format!("SELECT count(*) FROM t{} WHERE id = 2", tables - 1);
+    let kept: i64 = back.query_row(&kept, [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 0);
+}
+
+#[test]
 fn a_key_with_computed_columns_is_withheld_as_far_as_it_is_stored() {
     let place = without_2(
         "",
