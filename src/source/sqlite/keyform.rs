@@ -13,17 +13,21 @@ use crate::value::Value;
 pub struct KeyForm(Vec<Affinity>);
 
 impl KeyForm {
-    /// The keys that values can mean, in the form in which the register holds them.
+    /// The keys that values can mean, in the form in which the register holds them: likeliest first.
     pub fn keys(&self, values: Vec<Value>) -> Vec<Vec<Value>> {
         let forms = self.0.iter().copied();
         let forms = forms.chain(std::iter::repeat(Affinity::Blob));
-        let key: Vec<Value> = values.into_iter().zip(forms).map(formed).collect();
-        let twin = match &key[..] {
-            [value] => twin(value),
-            _ => None,
-        };
-        let twin = twin.map(|twin| vec![twin]);
-        [key].into_iter().chain(twin).collect()
+        let mut all = vec![Vec::new()];
+        for value in values.into_iter().zip(forms).map(formed) {
+            let twin = twin(&value);
+            let both = [Some(value), twin].into_iter().flatten();
+            let more = |value: Value| {
+                let longer = |key: &Vec<Value>| [&key[..], std::slice::from_ref(&value)].concat();
+                all.iter().map(longer).collect::<Vec<_>>()
+            };
+            all = both.flat_map(more).collect();
+        }
+        all
     }
 }
 

@@ -267,10 +267,11 @@ fn a_key_leads_on_to_the_forgotten_under_the_condition_of_another_table() {
              FOREIGN KEY (kind, tag) REFERENCES tags (kind, to_id));
          INSERT INTO people VALUES (1), (2), (3);
          INSERT INTO links VALUES ('person', 2, 1), ('person', 3, 3), ('order', 2, 3);
-         INSERT INTO tags VALUES (1, 'person', 2, 1), (2, 'person', 3, 3), (3, 'order', 2, 1), (4, NULL, 2, 1);
+         INSERT INTO tags VALUES (1, 'person', 2, 1), (2, 'person', 3, 3), (3, 'order', 2, 1), (4, NULL, 2, 1),
+             (5, 'gone', 2, 3);
          INSERT INTO marks VALUES (1, 'person', 2, 3), (2, 'order', 2, 3);",
     );
-    let gone = "DELETE FROM people WHERE id = 2; UPDATE links SET id = NULL WHERE kind = 'person' AND id = 2; UPDATE tags SET to_id = NULL WHERE id = 1;
+    let gone = "DELETE FROM people WHERE id = 2; UPDATE links SET id = NULL WHERE kind = 'person' AND id = 2; UPDATE tags SET to_id = NULL WHERE id IN (1, 5);
                 UPDATE marks SET tag = NULL WHERE id = 1";
     let back = place.restore(1, "a");
     same_except(&place.db, &back, gone).unwrap();

@@ -114,7 +114,7 @@ pub struct Link {
     pub under: Vec<Under>,
 }
 
-/// That the row to which columns lead has a value in its column of [`Role::Kind`].
+/// That the row to which columns lead has a value in its column of [`Role::Kind`], or is gone.
 #[derive(Clone, PartialEq)]
 pub struct Under {
     /// The columns, as indexes.

@@ -259,13 +259,15 @@ impl<'a> Owners<'a> {
                 self.model.tables[table].names(&under.columns),
                 &self.model.tables[under.to],
             );
+            let there = own.iter().map(|own| format!(" AND c.{own} IS NOT NULL"));
+            let there: String = there.collect();
             let pairs = own.iter().zip(other.names(&under.key));
-            let pairs: Vec<String> = pairs
-                .map(|(own, other)| format!("u.{other} = +c.{own}"))
-                .collect();
+            let pairs = pairs.map(|(own, other)| format!("u.{other} = +c.{own}"));
+            let pairs: Vec<String> = pairs.collect();
             let (kind, value) = (name(&other.columns[under.kind.0].name), under.kind.1);
             let (rows, pairs) = (self.rows(under.to), pairs.join(" AND "));
-            format!(" AND EXISTS (SELECT 1 FROM {rows} AS u WHERE {pairs} AND u.{kind} = {value})")
+            // A row that is gone does not say otherwise.
+            format!("{there} AND NOT EXISTS (SELECT 1 FROM {rows} AS u WHERE {pairs} AND u.{kind} IS NOT {value})")
         });
         own + &under.collect::<String>()
     }

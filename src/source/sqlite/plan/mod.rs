@@ -20,6 +20,7 @@ use crate::source::sqlite::sql::has_prefix;
 use crate::source::{RegisterRule, Rules};
 pub(super) use tests_of::{Tests, met};
 
+mod leading;
 mod references;
 mod rules;
 mod tests_of;

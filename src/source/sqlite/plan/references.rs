@@ -1,13 +1,11 @@
 //! From edges to the references of each table: by which columns a row may name a customer who is
 //! not its owner.
 
-use std::collections::VecDeque;
-
+use super::leading::Step;
 use super::{Planner, edge_of, list};
 use crate::schema::{ParentColumn, Reference};
 use crate::source::sqlite::edges::{Edge, To};
 use crate::source::sqlite::shape::{Kept, place};
-use crate::source::sqlite::sql::quote;
 
 impl Planner<'_> {
     /// Every column by which a row may name a customer who is not its owner.
@@ -52,29 +50,23 @@ impl Planner<'_> {
     /// What a key refers to, or a rule leads to, may itself lead on to a customer: then so do the columns of that key.
     /// What is fewer steps away comes first.
     pub(super) fn refer_on(&mut self) {
-        let all = 0..self.shapes.len();
         let direct = |table: usize| {
             let edges = self.references[table].iter().chain(&self.unsaid[table]);
-            edges.map(move |edge| (vec![table], edge.clone()))
+            edges.map(move |edge| Step::direct(table, edge))
         };
-        let mut steps: VecDeque<(Vec<usize>, Edge)> = all.clone().flat_map(direct).collect();
-        while let Some((path, edge)) = steps.pop_front() {
-            for table in all.clone() {
-                // Round in a circle a condition would grow for ever, and say nothing new.
-                let before = &path[..path.len() - 1];
-                let round = path.contains(&table)
-                    && (path.last() != Some(&table) || before.contains(&table));
-                if edge.filter.is_some() && round {
-                    continue;
-                }
+        let mut steps: Vec<Step> = (0..self.shapes.len()).flat_map(direct).collect();
+        let mut next = 0;
+        while next < steps.len() {
+            let step = steps[next].clone();
+            next += 1;
+            for table in 0..self.shapes.len() {
                 for way in self.ways_from(table) {
-                    let leads = way.table() == path.last().copied();
-                    if let Some(on) = leads
-                        .then(|| self.refer_through(table, &way, &edge))
-                        .flatten()
-                    {
-                        let path = path.iter().copied().chain([table]);
-                        steps.push_back((path.collect(), on));
+                    let Some(on) = step.back(table, &way, &self.owners.names) else {
+                        continue;
+                    };
+                    if !steps.iter().any(|known| known.says(&on)) {
+                        self.refer_to(table, &on.edge);
+                        steps.push(on);
                     }
                 }
             }
@@ -92,75 +84,17 @@ impl Planner<'_> {
         ways
     }
 
-    /// The new reference that `table` has because what it leads to by one `way` has that one.
-    fn refer_through(&mut self, table: usize, way: &Edge, edge: &Edge) -> Option<Edge> {
-        let (
-            To::Row { columns: there, .. },
-            To::Row {
-                table: to,
-                columns: theirs,
-            },
-        ) = (&way.to, &edge.to)
-        else {
-            return None;
+    fn refer_to(&mut self, table: usize, edge: &Edge) {
+        let To::Row { table: to, columns } = &edge.to else {
+            return;
         };
-        let own = |other: &String| {
-            let at = there.iter().position(|column| column == other);
-            at.map(|at| way.columns[at].clone())
-        };
-        let columns = edge
-            .columns
-            .iter()
-            .map(own)
-            .collect::<Option<Vec<String>>>()?;
-        let edge = Edge {
-            columns,
-            to: edge.to.clone(),
-            filter: self.filter_through(way, edge.filter.as_deref()),
-        };
-        let says_it = |known: &Edge| {
-            let same = (&known.columns, &known.to) == (&edge.columns, &edge.to);
-            same && (known.filter.is_none() || known.filter == edge.filter)
-        };
-        let known =
-            self.references[table].iter().any(says_it) || self.unsaid[table].iter().any(says_it);
-        if (table == *to && edge.columns == *theirs) || known {
-            return None;
-        }
-        match self.reference(table, &edge, *to, theirs) {
+        match self.reference(table, edge, *to, columns) {
             None => self.unsaid[table].push(edge.clone()),
             Some(reference) => {
                 self.references[table].push(edge.clone());
                 self.table(table).references.push(reference);
             }
         }
-        Some(edge)
-    }
-
-    /// The condition of a way, and that what it leads to meets the condition `on` that row. Names mean the innermost
-    /// table that has them, so what stands before IN is the way's own.
-    fn filter_through(&self, way: &Edge, on: Option<&str>) -> Option<String> {
-        let (
-            To::Row {
-                table,
-                columns: there,
-            },
-            Some(on),
-        ) = (&way.to, on)
-        else {
-            return way.filter.clone();
-        };
-        let quoted = |columns: &[String]| {
-            let columns: Vec<String> = columns.iter().map(|column| quote(column)).collect();
-            columns.join(", ")
-        };
-        let (own, there) = (quoted(&way.columns), quoted(there));
-        let name = quote(&self.owners.names[*table]);
-        let met = format!("({own}) IN (SELECT {there} FROM {name} WHERE ({on}\n))");
-        Some(match &way.filter {
-            None => met,
-            Some(filter) => format!("({filter}\n) AND {met}"),
-        })
     }
 
     /// Rowids that may name somebody other than their row's owner (an INTEGER PRIMARY KEY that is a foreign key) are

@@ -304,10 +304,14 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// Seen alone first: in a subquery a misspelt column could be found in a table further out.
+    /// Seen alone first: in a subquery a misspelt column could be found in a table further out. Nor can it name the table,
+    /// which goes by another name wherever the condition stands.
     fn try_filter(&self, table: usize, filter: &str) -> Result<(), SqliteError> {
         let name = &self.owners.names[table];
-        let sql = format!("SELECT 1 FROM {} AS t0 WHERE ({filter}\n)", quote(name));
+        let sql = format!(
+            "SELECT 1 FROM {} AS \"one row\" WHERE ({filter}\n)",
+            quote(name)
+        );
         self.conn
             .prepare(&sql)
             .map(drop)

@@ -1,0 +1,145 @@
+//! References on their way back: what leads to a row whose key leads to a customer leads to that customer as well.
+
+use crate::source::sqlite::edges::{Edge, To};
+use crate::source::sqlite::sql::quote;
+
+/// By which columns the rows of a table lead to somebody, over other tables.
+#[derive(Clone)]
+pub(super) struct Step {
+    /// The tables that it came through, the last of which is the one whose columns lead.
+    path: Vec<usize>,
+    /// The columns, where they lead, and all conditions together.
+    pub(super) edge: Edge,
+    /// The condition on the row itself.
+    own: Option<String>,
+    /// Conditions on rows further on.
+    far: Vec<Far>,
+}
+
+/// A condition on the row of another table that columns of this one lead to.
+#[derive(Clone, PartialEq, Eq)]
+struct Far {
+    table: usize,
+    /// Columns of this table, and those of the other one in which the same stands.
+    pairs: Vec<(String, String)>,
+    /// The condition, on the columns of the other one.
+    on: String,
+}
+
+impl Far {
+    /// It is met by what leads somewhere, unless there is a row that does not meet it: where that row has gone, and somebody's
+    /// key was in it, nothing else may keep that key. Keys compare as foreign keys do (see
+    /// [`edges`](crate::source::sqlite::edges)). What stands in the row comes by names that no other table has, since
+    /// columns of both may be called the same.
+    fn sql(&self, names: &[String]) -> String {
+        let (mut leads, mut own, mut same) = (String::new(), Vec::new(), Vec::new());
+        for (at, (here, there)) in self.pairs.iter().enumerate() {
+            let (here, there) = (quote(here), quote(there));
+            leads += &format!("{here} IS NOT NULL AND ");
+            own.push(format!("+{here} AS \"tenure {at}\""));
+            same.push(format!("there.{there} = own.\"tenure {at}\""));
+        }
+        format!(
+            "{leads}NOT EXISTS (SELECT 1 FROM (SELECT {}) AS own, {} AS there WHERE {} AND NOT coalesce(({}\n), 0))",
+            own.join(", "),
+            quote(&names[self.table]),
+            same.join(" AND "),
+            self.on,
+        )
+    }
+}
+
+impl Step {
+    /// One that leads there at once.
+    pub(super) fn direct(table: usize, edge: &Edge) -> Self {
+        Self {
+            path: vec![table],
+            edge: edge.clone(),
+            own: edge.filter.clone(),
+            far: Vec::new(),
+        }
+    }
+
+    /// What this says of `table`, from which one `way` leads here; none where that leads elsewhere, by other columns, or
+    /// where nothing new is said.
+    pub(super) fn back(&self, table: usize, way: &Edge, names: &[String]) -> Option<Self> {
+        let here = *self.path.last()?;
+        let To::Row {
+            table: to,
+            columns: there,
+        } = &way.to
+        else {
+            return None;
+        };
+        if *to != here || self.is_round(table) {
+            return None;
+        }
+        let at = |column: &String| {
+            let at = there.iter().position(|other| other == column)?;
+            Some(way.columns[at].clone())
+        };
+        let columns = self
+            .edge
+            .columns
+            .iter()
+            .map(at)
+            .collect::<Option<Vec<_>>>()?;
+        let mut far: Vec<Far> = Vec::new();
+        let mut on: Vec<String> = self.own.iter().map(|own| format!("({own}\n)")).collect();
+        for one in &self.far {
+            let pair = |(own, other): &(String, String)| Some((at(own)?, other.clone()));
+            match one.pairs.iter().map(pair).collect::<Option<_>>() {
+                Some(pairs) => far.push(Far {
+                    pairs,
+                    ..one.clone()
+                }),
+                // Which row that is, only this row tells.
+                None => on.push(one.sql(names)),
+            }
+        }
+        if !on.is_empty() {
+            let pairs = way.columns.iter().cloned().zip(there.iter().cloned());
+            let (pairs, on) = (pairs.collect(), on.join(" AND "));
+            let one = Far {
+                table: here,
+                pairs,
+                on,
+            };
+            far.extend((!far.contains(&one)).then_some(one));
+        }
+        let own = way.filter.clone();
+        let all = own.iter().map(|own| format!("({own}\n)"));
+        let all: Vec<String> = all.chain(far.iter().map(|far| far.sql(names))).collect();
+        let filter = (!all.is_empty()).then(|| all.join(" AND "));
+        let to = self.edge.to.clone();
+        let to_itself = matches!(&to, To::Row { table: to, columns: theirs } if *to == table && columns == *theirs);
+        let path = self.path.iter().copied().chain([table]).collect();
+        let edge = Edge {
+            columns,
+            to,
+            filter,
+        };
+        (!to_itself).then_some(Self {
+            path,
+            edge,
+            own,
+            far,
+        })
+    }
+
+    /// Whether it would come to a table again, other than by its own key: a condition could grow so for ever, and says
+    /// nothing new.
+    fn is_round(&self, table: usize) -> bool {
+        let before = self.path.split_last().map_or(&[][..], |(_, before)| before);
+        self.edge.filter.is_some() && before.contains(&table)
+    }
+
+    /// Whether this says all that another one does: the same under no more conditions.
+    pub(super) fn says(&self, other: &Self) -> bool {
+        self.path.last() == other.path.last()
+            && self.edge.columns == other.edge.columns
+            && self.edge.to == other.edge.to
+            && (self.own.is_none() || self.own == other.own)
+            && self.far.iter().all(|far| other.far.contains(far))
+    }
+}
