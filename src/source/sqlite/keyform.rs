@@ -191,4 +191,19 @@ mod tests {
             conn.execute_batch("DROP TABLE k").unwrap();
         }
     }
+
+    #[test]
+    fn each_column_of_a_key_may_hold_a_number_in_either_class() {
+        let form = KeyForm(vec![affinity("TEXT"), affinity("REAL"), affinity("")]);
+        let text = |text: &str| Value::Text(text.as_bytes().to_vec());
+        let values = vec![Value::Int(7), Value::Real(8.0), Value::Int(9)];
+        let keys = form.keys(values);
+        let expected = [
+            vec![text("7"), Value::Int(8), Value::Int(9)],
+            vec![text("7"), Value::Real(8.0), Value::Int(9)],
+            vec![text("7"), Value::Int(8), Value::Real(9.0)],
+            vec![text("7"), Value::Real(8.0), Value::Real(9.0)],
+        ];
+        assert!(keys == expected);
+    }
 }
