@@ -75,10 +75,13 @@ impl Dangling {
         let (forgotten, departed) = (self.forgotten.clone(), self.departed.clone());
         Box::new(move |token| {
             let keys = keys(token, forgotten.columns, form.as_ref()).into_iter();
-            let known = keys.map(|key| match forgotten.domain(&key) {
-                Some(_) => IsKnown::Erased,
-                None if departed.contains_key(&forgotten.recogniser.key(&key)) => IsKnown::Living,
-                None => IsKnown::Nobody,
+            let known = keys.map(|key| {
+                let last = departed.get(&forgotten.recogniser.key(&key)).copied();
+                match forgotten.domain(&key) {
+                    Some(domain) if last < Some(domain) => IsKnown::Erased,
+                    _ if last.is_some() => IsKnown::Living,
+                    _ => IsKnown::Nobody,
+                }
             });
             known.max().unwrap_or(IsKnown::Nobody)
         })

@@ -162,6 +162,129 @@ fn of_two_who_had_one_key_and_have_left_the_last_one_counts() {
 }
 
 #[test]
+fn a_key_that_the_erased_had_before_somebody_who_has_left_is_not_theirs() {
+    for order in [["a", "b"], ["b", "a"]] {
+        let owns = order.map(|by| format!("[[source.owns]]\ntable = \"notes\"\nby = \"{by}\"\n"));
+        let register = "table = \"people\"\nkey = \"id\"\nsince = \"since\"";
+        let place = Place::new(register, &owns.concat(), |db| {
+            let schema = "CREATE TABLE people (id INT PRIMARY KEY, since INT NOT NULL);
+                 CREATE TABLE notes (id INTEGER PRIMARY KEY, a INT REFERENCES people, b INT REFERENCES people);
+                 INSERT INTO people VALUES (1, 1), (2, 1), (3, 1); INSERT INTO notes VALUES (1, NULL, 2);";
+            Connection::open(db).unwrap().execute_batch(schema).unwrap();
+        });
+        place.snapshot(true);
+        forget::run(&mut place.change(), &["3".into()], &[]).unwrap();
+        for change in [
+            "UPDATE people SET since = 2 WHERE id = 3",
+            "DELETE FROM people WHERE id = 3",
+        ] {
+            sql(&place, &format!("PRAGMA foreign_keys = OFF; {change}"));
+            place.snapshot(false);
+        }
+        forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+        sql(
+            &place,
+            "PRAGMA foreign_keys = OFF; DELETE FROM people WHERE id = 2; UPDATE notes SET a = 3",
+        );
+        place.snapshot(true);
+        same_except(&place.db, &place.restore(4, "a"), "DELETE FROM notes").unwrap();
+    }
+}
+
+#[test]
+fn a_tenant_stays_where_a_key_leads_on_over_another_table() {
+    for needed in ["", "NOT NULL"] {
+        let schema = format!(
+            "CREATE TABLE people (ten TEXT, id INT, PRIMARY KEY (ten, id));
+             CREATE TABLE orders (ten TEXT, who INT, no INT, PRIMARY KEY (ten, who, no),
+                 FOREIGN KEY (ten, who) REFERENCES people);
+             CREATE TABLE lines (id INTEGER PRIMARY KEY, ten TEXT {needed}, owner INT, who INT, no INT,
+                 FOREIGN KEY (ten, owner) REFERENCES people, FOREIGN KEY (ten, who, no) REFERENCES orders);
+             INSERT INTO people VALUES ('t', 1), ('t', 2); INSERT INTO orders VALUES ('t', 2, 1), ('t', 1, 1);
+             INSERT INTO lines VALUES (1, 't', 1, 2, 1), (2, 't', 1, 1, 1);"
+        );
+        let owns = "[[source.owns]]\ntable = \"lines\"\nby = \"ten,owner\"";
+        let place = Place::new("table = \"people\"\nkey = \"ten,id\"", owns, |db| {
+            Connection::open(db)
+                .unwrap()
+                .execute_batch(&schema)
+                .unwrap();
+        });
+        place.snapshot(true);
+        forget::run(&mut place.change(), &["t,2".into()], &[]).unwrap();
+        let gone = "DELETE FROM people WHERE id = 2; DELETE FROM orders WHERE who = 2;
+                    UPDATE lines SET who = NULL, no = NULL WHERE id = 1";
+        let back = place.restore(1, "a");
+        same_except(&place.db, &back, gone).unwrap();
+        sound(&place.db, &back).unwrap();
+    }
+}
+
+#[test]
+fn a_key_leads_on_over_another_table_into_its_own() {
+    for condition in ["", "where = \"kind = 'person'\""] {
+        let owns = format!("[[source.owns]]\ntable = \"a\"\nby = \"id\"\n{condition}");
+        let place = place(
+            &owns,
+            "CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE a (id INT NOT NULL UNIQUE, kind TEXT, o INT REFERENCES b (id));
+             CREATE TABLE b (id INT NOT NULL UNIQUE REFERENCES a (id));
+             INSERT INTO people VALUES (1), (2), (3);
+             INSERT INTO a VALUES (2, 'person', 3), (1, 'person', 2), (3, 'person', 1);
+             INSERT INTO b VALUES (1), (2), (3);",
+        );
+        place.snapshot(true);
+        let gone = "DELETE FROM people WHERE id = 2; DELETE FROM a WHERE id = 2; DELETE FROM b WHERE id = 2";
+        sql(&place, &format!("PRAGMA foreign_keys = OFF; {gone}"));
+        place.snapshot(false);
+        forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+        place.snapshot(true);
+        for number in [2, 3] {
+            let withheld = "UPDATE a SET o = NULL WHERE o = 2";
+            same_except(&place.db, &place.restore(number, "a"), withheld).unwrap();
+        }
+    }
+}
+
+#[test]
+fn under_very_many_conditions_a_key_leads_on_in_any_case() {
+    let layers = 8;
+    let mut schema =
+        "CREATE TABLE people (id INTEGER PRIMARY KEY); INSERT INTO people VALUES (1), (2);"
+            .to_owned();
+    let mut owns = String::new();
+    for layer in 0..layers {
+        for side in ["a", "b"] {
+            schema += &format!(
+                "CREATE TABLE t{layer}{side} (id INT PRIMARY KEY, kind TEXT); INSERT INTO t{layer}{side} VALUES (1, 'c'), (2, 'c');"
+            );
+            let next = ["a", "b"].map(|side| format!("id -> t{}{side}", layer + 1));
+            let ways = match layer + 1 == layers {
+                true => vec!["id".to_owned()],
+                false => next.to_vec(),
+            };
+            for by in ways {
+                owns += &format!(
+                    "[[source.owns]]\ntable = \"t{layer}{side}\"\nby = \"{by}\"\nwhere = \"kind <> '{by}'\"\n"
+                );
+            }
+        }
+    }
+    schema += "CREATE TABLE m (id INTEGER PRIMARY KEY, o INT REFERENCES people, w INT REFERENCES t0a (id));
+               INSERT INTO m VALUES (1, 1, 2), (2, 1, 1);";
+    owns += "[[source.owns]]\ntable = \"m\"\nby = \"o\"\n";
+    let began = std::time::Instant::now();
+    let place = without_2(&owns, &schema);
+    let took = began.elapsed();
+    assert!(took.as_secs() < 60, "{took:?}");
+    let back = Connection::open(place.restore(1, "a")).unwrap();
+    let kept: i64 = back
+        .query_row("SELECT count(*) FROM m WHERE w = 2", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, 0);
+}
+
+#[test]
 fn many_ways_to_one_condition_are_one() {
     let tables = 14;
     let mut schema =

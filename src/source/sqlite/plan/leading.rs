@@ -3,11 +3,14 @@
 use crate::source::sqlite::edges::{Edge, To};
 use crate::source::sqlite::sql::quote;
 
+/// How what stands in a row is called where a condition on another one is asked.
+pub(in crate::source::sqlite) const OWN: &str = "tenure own";
+
 /// By which columns the rows of a table lead to somebody, over other tables.
 #[derive(Clone)]
 pub(super) struct Step {
-    /// The tables that it came through, the last of which is the one whose columns lead.
-    path: Vec<usize>,
+    /// The tables that it came through, and by which columns of them; the last is the one whose columns lead.
+    path: Vec<(usize, Vec<String>)>,
     /// The columns, where they lead, and all conditions together.
     pub(super) edge: Edge,
     /// The condition on the row itself.
@@ -36,8 +39,8 @@ impl Far {
         for (at, (here, there)) in self.pairs.iter().enumerate() {
             let (here, there) = (quote(here), quote(there));
             leads += &format!("{here} IS NOT NULL AND ");
-            own.push(format!("+{here} AS \"tenure {at}\""));
-            same.push(format!("there.{there} = own.\"tenure {at}\""));
+            own.push(format!("+{here} AS \"{OWN} {at}\""));
+            same.push(format!("there.{there} = own.\"{OWN} {at}\""));
         }
         format!(
             "{leads}NOT EXISTS (SELECT 1 FROM (SELECT {}) AS own, {} AS there WHERE {} AND NOT coalesce(({}\n), 0))",
@@ -53,7 +56,7 @@ impl Step {
     /// One that leads there at once.
     pub(super) fn direct(table: usize, edge: &Edge) -> Self {
         Self {
-            path: vec![table],
+            path: vec![(table, edge.columns.clone())],
             edge: edge.clone(),
             own: edge.filter.clone(),
             far: Vec::new(),
@@ -63,7 +66,7 @@ impl Step {
     /// What this says of `table`, from which one `way` leads here; none where that leads elsewhere, by other columns, or
     /// where nothing new is said.
     pub(super) fn back(&self, table: usize, way: &Edge, names: &[String]) -> Option<Self> {
-        let here = *self.path.last()?;
+        let here = self.path.last()?.0;
         let To::Row {
             table: to,
             columns: there,
@@ -71,7 +74,7 @@ impl Step {
         else {
             return None;
         };
-        if *to != here || self.is_round(table) {
+        if *to != here {
             return None;
         }
         let at = |column: &String| {
@@ -84,6 +87,11 @@ impl Step {
             .iter()
             .map(at)
             .collect::<Option<Vec<_>>>()?;
+        let place = (table, columns.clone());
+        // Round in a circle a condition would grow for ever, and says nothing new.
+        if self.edge.filter.is_some() && self.path.contains(&place) {
+            return None;
+        }
         let mut far: Vec<Far> = Vec::new();
         let mut on: Vec<String> = self.own.iter().map(|own| format!("({own}\n)")).collect();
         for one in &self.far {
@@ -113,7 +121,7 @@ impl Step {
         let filter = (!all.is_empty()).then(|| all.join(" AND "));
         let to = self.edge.to.clone();
         let to_itself = matches!(&to, To::Row { table: to, columns: theirs } if *to == table && columns == *theirs);
-        let path = self.path.iter().copied().chain([table]).collect();
+        let path = self.path.iter().cloned().chain([place]).collect();
         let edge = Edge {
             columns,
             to,
@@ -127,19 +135,29 @@ impl Step {
         })
     }
 
-    /// Whether it would come to a table again, other than by its own key: a condition could grow so for ever, and says
-    /// nothing new.
-    fn is_round(&self, table: usize) -> bool {
-        let before = self.path.split_last().map_or(&[][..], |(_, before)| before);
-        self.edge.filter.is_some() && before.contains(&table)
+    /// The same under no condition.
+    pub(super) fn in_any_case(self) -> Self {
+        let edge = Edge {
+            filter: None,
+            ..self.edge
+        };
+        Self {
+            edge,
+            own: None,
+            far: Vec::new(),
+            ..self
+        }
     }
 
     /// Whether this says all that another one does: the same under no more conditions.
     pub(super) fn says(&self, other: &Self) -> bool {
-        self.path.last() == other.path.last()
-            && self.edge.columns == other.edge.columns
-            && self.edge.to == other.edge.to
+        self.is_of(other)
             && (self.own.is_none() || self.own == other.own)
             && self.far.iter().all(|far| other.far.contains(far))
+    }
+
+    /// Whether both lead from the same columns to the same.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        self.path.last() == other.path.last() && self.edge.to == other.edge.to
     }
 }

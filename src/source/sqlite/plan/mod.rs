@@ -18,6 +18,7 @@ use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::{ForeignKey, Shape};
 use crate::source::sqlite::sql::has_prefix;
 use crate::source::{RegisterRule, Rules};
+pub(super) use leading::OWN;
 pub(super) use tests_of::{Tests, met};
 
 mod leading;

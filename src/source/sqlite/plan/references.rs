@@ -7,6 +7,9 @@ use crate::schema::{ParentColumn, Reference};
 use crate::source::sqlite::edges::{Edge, To};
 use crate::source::sqlite::shape::{Kept, place};
 
+/// Under how many conditions the same columns may lead to the same, over other tables: with more they lead there in any case.
+const CONDITIONS: usize = 16;
+
 impl Planner<'_> {
     /// Every column by which a row may name a customer who is not its owner.
     pub(super) fn refer(&mut self) {
@@ -64,6 +67,8 @@ impl Planner<'_> {
                     let Some(on) = step.back(table, &way, &self.owners.names) else {
                         continue;
                     };
+                    let many = steps.iter().filter(|known| known.is_of(&on)).count() >= CONDITIONS;
+                    let on = if many { on.in_any_case() } else { on };
                     if !steps.iter().any(|known| known.says(&on)) {
                         self.refer_to(table, &on.edge);
                         steps.push(on);
@@ -210,12 +215,13 @@ impl Planner<'_> {
         })
     }
 
-    /// The columns of every other key and edge of `table`.
+    /// The columns of every other key and edge of `table`, but for those that an edge is a part of: by these it has come.
     fn other_keys(&self, table: usize, edge: &Edge) -> impl Iterator<Item = &Vec<String>> {
         let keys = self.shapes[table].keys.iter().map(|key| &key.columns);
         let edges = self.edges[table].iter().map(|edge| &edge.columns);
         let own = edge.columns.clone();
-        keys.chain(edges).filter(move |columns| **columns != own)
+        let has_all = move |columns: &&Vec<String>| own.iter().all(|own| columns.contains(own));
+        keys.chain(edges).filter(move |columns| !has_all(columns))
     }
 
     /// What leads to customers and is no cell cannot be withheld once one of them is forgotten, unless the row goes with

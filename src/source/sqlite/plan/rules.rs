@@ -312,13 +312,18 @@ impl<'a> Planner<'a> {
             "SELECT 1 FROM {} AS \"one row\" WHERE ({filter}\n)",
             quote(name)
         );
-        self.conn
+        let prepared = self
+            .conn
             .prepare(&sql)
-            .map(drop)
-            .map_err(|source| SqliteError::BadFilter {
-                table: name.clone(),
-                source,
-            })
+            .map(|statement| statement.parameter_count());
+        let tried = prepared.and_then(|parameters| match parameters {
+            0 => Ok(()),
+            given => Err(rusqlite::Error::InvalidParameterCount(0, given)),
+        });
+        tried.map_err(|source| SqliteError::BadFilter {
+            table: name.clone(),
+            source,
+        })
     }
 
     fn also_edge(&self, role: &str, table: usize, also: &str) -> Result<Edge, SqliteError> {

@@ -6,6 +6,7 @@ use std::ffi::CString;
 use super::{Edge, To, Tracking, WIDEST, affinity, same};
 use crate::schema::Ownership;
 use crate::source::sqlite::error::SqliteError;
+use crate::source::sqlite::plan::OWN;
 use crate::source::sqlite::sql::{Affinity, quote};
 use crate::source::sqlite::wide::Wide;
 
@@ -49,9 +50,11 @@ impl Tracking<'_> {
             for filter in edges.iter().filter_map(|edge| edge.filter.as_ref()) {
                 if self.looks_elsewhere(conn, at, filter)? {
                     let name = self.name(at);
-                    found.push(format!(
-                        "the condition {filter:?} on {name:?} looks at other rows"
-                    ));
+                    // What follows from several rules is in nobody's words.
+                    found.push(match filter.contains(OWN) {
+                        true => format!("whom rows of {name:?} name depends on rows of other tables, by their `where`"),
+                        false => format!("the condition {filter:?} on {name:?} looks at other rows"),
+                    });
                 }
             }
         }
