@@ -218,11 +218,15 @@ impl Catalog {
         .collect()
     }
 
-    /// The domains of those whom the register lacks, by the keyed hashes of the keys that they had there: of several with
-    /// one key the last that arrived.
+    /// The domains of those whom the register lacks, by the keyed hashes of the keys that they had there and nobody has who is
+    /// in it: of several with one key the last that arrived.
     pub fn departed(&self) -> Result<HashMap<KeyedHash, Domain>> {
         let sql = "SELECT inc, arrival, key FROM life JOIN customer USING (inc, arrival)
-                   WHERE missing IS NOT NULL ORDER BY inc, arrival";
+                   WHERE missing IS NOT NULL AND NOT EXISTS
+                     (SELECT 1 FROM customer AS other LEFT JOIN life AS theirs
+                        ON theirs.inc = other.inc AND theirs.arrival = other.arrival
+                        WHERE other.key = customer.key AND theirs.missing IS NULL)
+                   ORDER BY inc, arrival";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         rows.map(|row| {
