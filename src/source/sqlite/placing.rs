@@ -86,7 +86,7 @@ impl Tombstones<'_> {
                     known.push((other, values[at].clone()));
                 }
             }
-            let needed = known.len() == key.columns.len() && !self.stands_in(table, key);
+            let needed = known.len() == key.columns.len() && !self.stands_in(table, key, row);
             let Some(number) = number.filter(|_| needed) else {
                 continue;
             };
@@ -101,14 +101,22 @@ impl Tombstones<'_> {
         Ok(())
     }
 
-    /// Whether it is by `key` that something stands in for what is lost.
-    fn stands_in(&self, table: usize, key: &ForeignKey) -> bool {
+    /// Whether it is by `key` that something stands in for all that is lost of it.
+    fn stands_in(&self, table: usize, key: &ForeignKey, row: &Late) -> bool {
         let place = |own: &String| self.place(table, own);
         let columns: Vec<_> = key.columns.iter().filter_map(place).collect();
         let of_key = |at: &usize| columns.contains(&ParentColumn::Column(*at));
         let mut references = self.schema.tables[table].references.iter();
         let first = references.find(|reference| reference.columns.iter().any(of_key));
-        first.is_some_and(|first| first.parent == key.parent && first.columns.iter().all(of_key))
+        let mut lost = columns.iter().filter_map(|column| match column {
+            ParentColumn::Column(at) if matches!(row.cells[*at], LateCell::Lost(_)) => Some(at),
+            _ => None,
+        });
+        first.is_some_and(|first| {
+            first.parent == key.parent
+                && first.columns.iter().all(of_key)
+                && lost.all(|at| first.columns.contains(at))
+        })
     }
 
     /// Puts a row with whatever SQLite takes in place of what is lost, as long as it leads to nobody

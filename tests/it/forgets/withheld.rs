@@ -220,6 +220,118 @@ fn a_tenant_stays_where_a_key_leads_on_over_another_table() {
     }
 }
 
+/// A place with a register of tenants' customers, in which somebody was forgotten after a snapshot.
+fn of_tenants(register: &str, key: &str, owns: &str, schema: &str, who: &str) -> Place {
+    let register = format!("table = \"{register}\"\nkey = \"{key}\"");
+    let place = Place::new(&register, owns, |db| {
+        let schema = format!("PRAGMA foreign_keys = OFF; {schema}");
+        Connection::open(db)
+            .unwrap()
+            .execute_batch(&schema)
+            .unwrap();
+    });
+    place.snapshot(true);
+    forget::run(&mut place.change(), &[who.into()], &[]).unwrap();
+    place
+}
+
+#[test]
+fn what_others_know_a_row_by_stays_and_so_does_what_says_whose_it_is() {
+    for needed in ["", "NOT NULL"] {
+        // The register's own key.
+        let schema = format!(
+            "CREATE TABLE people (i INTEGER PRIMARY KEY, ten TEXT {needed}, no INT NOT NULL, parent INT, UNIQUE (ten, no),
+                 FOREIGN KEY (ten, parent) REFERENCES people (ten, no));
+             CREATE TABLE orders (i INTEGER PRIMARY KEY, ten TEXT, no INT, FOREIGN KEY (ten, no) REFERENCES people (ten, no));
+             INSERT INTO people VALUES (1, 't', 1, 2), (2, 't', 2, NULL), (3, 'u', 1, NULL);
+             INSERT INTO orders VALUES (1, 't', 1), (2, 't', 2);"
+        );
+        let place = of_tenants("people", "ten,no", "", &schema, "t,2");
+        let gone = "DELETE FROM people WHERE i = 2; DELETE FROM orders WHERE i = 2; UPDATE people SET parent = NULL";
+        let back = place.restore(1, "a");
+        same_except(&place.db, &back, gone).unwrap();
+        sound(&place.db, &back).unwrap();
+        // A key by which lines know an order.
+        let schema = format!(
+            "CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE orders (i INTEGER PRIMARY KEY, ten TEXT {needed}, who INT REFERENCES people, no INT NOT NULL, parent INT,
+                 UNIQUE (ten, no), FOREIGN KEY (ten, parent) REFERENCES orders (ten, no));
+             CREATE TABLE lines (i INTEGER PRIMARY KEY, ten TEXT, no INT, FOREIGN KEY (ten, no) REFERENCES orders (ten, no));
+             INSERT INTO people VALUES (1), (2);
+             INSERT INTO orders VALUES (1, 't', 1, 1, 2), (2, 't', 2, 2, NULL), (3, 't', 1, 3, 1);
+             INSERT INTO lines VALUES (1, 't', 1), (2, 't', 2), (3, 't', 3);"
+        );
+        let owns = "[[source.owns]]\ntable = \"orders\"\nby = \"who\"";
+        let place = of_tenants("people", "id", owns, &schema, "2");
+        let gone = "DELETE FROM people WHERE id = 2; DELETE FROM orders WHERE i = 2; DELETE FROM lines WHERE i = 2;
+                    UPDATE orders SET parent = NULL WHERE i = 1";
+        let back = place.restore(1, "a");
+        same_except(&place.db, &back, gone).unwrap();
+        sound(&place.db, &back).unwrap();
+        // Whose the row is, where each column stands in several keys.
+        let schema = format!(
+            "CREATE TABLE persons (id INTEGER PRIMARY KEY);
+             CREATE TABLE members (ten TEXT, person INT REFERENCES persons, PRIMARY KEY (ten, person));
+             CREATE TABLE notes (i INTEGER PRIMARY KEY, ten TEXT {needed}, o INT, person INT REFERENCES persons,
+                 FOREIGN KEY (ten, o) REFERENCES members, FOREIGN KEY (ten, person) REFERENCES members);
+             INSERT INTO persons VALUES (1), (2); INSERT INTO members VALUES ('t', 1), ('t', 2), ('u', 2);
+             INSERT INTO notes VALUES (1, 't', 1, 2), (2, 't', 2, 1), (3, 't', 1, 1);"
+        );
+        let owns = "shared = [\"persons\"]\n[[source.owns]]\ntable = \"notes\"\nby = \"ten,o\"";
+        let place = of_tenants("members", "ten,person", owns, &schema, "t,2");
+        let gone =
+            "DELETE FROM members WHERE ten = 't' AND person = 2; DELETE FROM notes WHERE i = 2;
+                    UPDATE notes SET person = NULL WHERE i = 1";
+        let back = place.restore(1, "a");
+        same_except(&place.db, &back, gone).unwrap();
+        sound(&place.db, &back).unwrap();
+    }
+}
+
+#[test]
+fn a_row_withholds_what_is_withheld_in_the_row_that_it_belongs_to() {
+    let schema = "CREATE TABLE people (ten TEXT, id INT, PRIMARY KEY (ten, id));
+         CREATE TABLE orders (ten TEXT NOT NULL, seller INT NOT NULL, no INT NOT NULL, buyer INT, PRIMARY KEY (ten, seller, no),
+             FOREIGN KEY (ten, seller) REFERENCES people, FOREIGN KEY (ten, buyer) REFERENCES people);
+         CREATE TABLE lines (ten TEXT NOT NULL, seller INT NOT NULL, no INT NOT NULL, pos INT, PRIMARY KEY (ten, seller, no, pos),
+             FOREIGN KEY (ten, seller, no) REFERENCES orders);
+         INSERT INTO people VALUES ('t', 1), ('t', 2), ('t', 3);
+         INSERT INTO orders VALUES ('t', 2, 5, 1), ('t', 3, 6, 1), ('t', 3, 7, 2);
+         INSERT INTO lines VALUES ('t', 2, 5, 1), ('t', 2, 5, 2), ('t', 3, 6, 1), ('t', 3, 7, 1);";
+    let owns = "[[source.owns]]\ntable = \"orders\"\nby = \"ten,buyer\"";
+    let place = of_tenants("people", "ten,id", owns, schema, "t,2");
+    let gone =
+        "DELETE FROM people WHERE id = 2; INSERT INTO people VALUES ('t', -1); UPDATE orders SET seller = -1 WHERE seller = 2;
+                UPDATE lines SET seller = -1 WHERE seller = 2;
+                DELETE FROM orders WHERE no = 7; DELETE FROM lines WHERE no = 7";
+    let back = place.restore(1, "a");
+    same_except(&place.db, &back, gone).unwrap();
+    sound(&place.db, &back).unwrap();
+}
+
+#[test]
+fn two_keys_of_one_row_lead_to_neutral_rows_in_whatever_order_they_stand() {
+    let mut keys = [
+        "FOREIGN KEY (who, no) REFERENCES orders",
+        "FOREIGN KEY (who) REFERENCES people",
+    ];
+    for _ in 0..2 {
+        let schema = format!(
+            "CREATE TABLE people (id INTEGER PRIMARY KEY);
+             CREATE TABLE orders (who INT REFERENCES people, no INT, PRIMARY KEY (who, no));
+             CREATE TABLE lines (i INTEGER PRIMARY KEY, o INT REFERENCES people, who INT NOT NULL, no INT NOT NULL, {});
+             INSERT INTO people VALUES (1), (2), (3); INSERT INTO orders VALUES (2, 1), (3, 1);
+             INSERT INTO lines VALUES (1, 1, 2, 1), (2, 3, 2, 1), (3, 1, 3, 1);",
+            keys.join(", ")
+        );
+        let owns = "[[source.owns]]\ntable = \"lines\"\nby = \"o\"";
+        let place = of_tenants("people", "id", owns, &schema, "2");
+        let back = place.restore(1, "a");
+        sound(&place.db, &back).unwrap();
+        keys.reverse();
+    }
+}
+
 #[test]
 fn a_key_leads_on_over_another_table_into_its_own() {
     for condition in ["", "where = \"kind = 'person'\""] {

@@ -13,6 +13,8 @@ pub(super) struct Step {
     path: Vec<(usize, Vec<String>)>,
     /// The columns, where they lead, and all conditions together.
     pub(super) edge: Edge,
+    /// Those of the columns that are withheld, if that is known.
+    pub(super) withheld: Vec<String>,
     /// The condition on the row itself.
     own: Option<String>,
     /// Conditions on rows further on.
@@ -54,10 +56,11 @@ impl Far {
 
 impl Step {
     /// One that leads there at once.
-    pub(super) fn direct(table: usize, edge: &Edge) -> Self {
+    pub(super) fn direct(table: usize, edge: &Edge, withheld: Vec<String>) -> Self {
         Self {
             path: vec![(table, edge.columns.clone())],
             edge: edge.clone(),
+            withheld,
             own: edge.filter.clone(),
             far: Vec::new(),
         }
@@ -66,36 +69,54 @@ impl Step {
     /// What this says of `table`, from which one `way` leads here; none where that leads elsewhere, by other columns, or
     /// where nothing new is said.
     pub(super) fn back(&self, table: usize, way: &Edge, names: &[String]) -> Option<Self> {
-        let here = self.path.last()?.0;
-        let To::Row {
-            table: to,
-            columns: there,
-        } = &way.to
-        else {
-            return None;
-        };
-        if *to != here {
+        if way.table() != Some(self.path.last()?.0) {
             return None;
         }
-        let at = |column: &String| {
-            let at = there.iter().position(|other| other == column)?;
-            Some(way.columns[at].clone())
-        };
-        let columns = self
-            .edge
-            .columns
-            .iter()
-            .map(at)
-            .collect::<Option<Vec<_>>>()?;
+        let columns = self.edge.columns.iter();
+        let columns = columns.map(|column| own_column(way, column));
+        let columns = columns.collect::<Option<Vec<_>>>()?;
         let place = (table, columns.clone());
         // Round in a circle a condition would grow for ever, and says nothing new.
-        if self.edge.filter.is_some() && self.path.contains(&place) {
+        let round = self.edge.filter.is_some() && self.path.contains(&place);
+        let to = self.edge.to.clone();
+        let itself = To::Row {
+            table,
+            columns: columns.clone(),
+        };
+        if round || to == itself {
             return None;
         }
+        let withheld = self.withheld.iter();
+        let withheld = withheld.filter_map(|column| own_column(way, column));
+        let withheld = withheld.collect();
+        let far = self.far_by(way, names)?;
+        let own = way.filter.clone();
+        let all = own.iter().map(|own| format!("({own}\n)"));
+        let all: Vec<String> = all.chain(far.iter().map(|far| far.sql(names))).collect();
+        let filter = (!all.is_empty()).then(|| all.join(" AND "));
+        Some(Self {
+            path: self.path.iter().cloned().chain([place]).collect(),
+            edge: Edge {
+                columns,
+                to,
+                filter,
+            },
+            withheld,
+            own,
+            far,
+        })
+    }
+
+    /// All conditions of this, as those on other rows that they are for what leads here by one `way`.
+    fn far_by(&self, way: &Edge, names: &[String]) -> Option<Vec<Far>> {
+        let To::Row { table, columns } = &way.to else {
+            return None;
+        };
         let mut far: Vec<Far> = Vec::new();
         let mut on: Vec<String> = self.own.iter().map(|own| format!("({own}\n)")).collect();
         for one in &self.far {
-            let pair = |(own, other): &(String, String)| Some((at(own)?, other.clone()));
+            let pair =
+                |(here, there): &(String, String)| Some((own_column(way, here)?, there.clone()));
             match one.pairs.iter().map(pair).collect::<Option<_>>() {
                 Some(pairs) => far.push(Far {
                     pairs,
@@ -106,33 +127,15 @@ impl Step {
             }
         }
         if !on.is_empty() {
-            let pairs = way.columns.iter().cloned().zip(there.iter().cloned());
-            let (pairs, on) = (pairs.collect(), on.join(" AND "));
+            let pairs = way.columns.iter().cloned().zip(columns.iter().cloned());
             let one = Far {
-                table: here,
-                pairs,
-                on,
+                table: *table,
+                pairs: pairs.collect(),
+                on: on.join(" AND "),
             };
             far.extend((!far.contains(&one)).then_some(one));
         }
-        let own = way.filter.clone();
-        let all = own.iter().map(|own| format!("({own}\n)"));
-        let all: Vec<String> = all.chain(far.iter().map(|far| far.sql(names))).collect();
-        let filter = (!all.is_empty()).then(|| all.join(" AND "));
-        let to = self.edge.to.clone();
-        let to_itself = matches!(&to, To::Row { table: to, columns: theirs } if *to == table && columns == *theirs);
-        let path = self.path.iter().cloned().chain([place]).collect();
-        let edge = Edge {
-            columns,
-            to,
-            filter,
-        };
-        (!to_itself).then_some(Self {
-            path,
-            edge,
-            own,
-            far,
-        })
+        Some(far)
     }
 
     /// The same under no condition.
@@ -160,4 +163,13 @@ impl Step {
     pub(super) fn is_of(&self, other: &Self) -> bool {
         self.path.last() == other.path.last() && self.edge.to == other.edge.to
     }
+}
+
+/// The column by which a way leads to one of the other table's.
+fn own_column(way: &Edge, there: &String) -> Option<String> {
+    let To::Row { columns, .. } = &way.to else {
+        return None;
+    };
+    let at = columns.iter().position(|column| column == there)?;
+    Some(way.columns[at].clone())
 }

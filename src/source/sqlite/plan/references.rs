@@ -20,17 +20,13 @@ impl Planner<'_> {
                 .chain(self.edges[table].clone())
                 .collect();
             for edge in named {
-                let To::Row {
-                    table: parent,
-                    columns,
-                } = &edge.to
-                else {
+                let To::Row { table: parent, .. } = &edge.to else {
                     continue;
                 };
                 if !self.owned(*parent) {
                     continue;
                 }
-                let Some(reference) = self.reference(table, &edge, *parent, columns) else {
+                let Some(reference) = self.reference(table, &edge, &[]) else {
                     // What is no cell of this table may be one of those that lead here.
                     self.unsaid[table].push(edge);
                     continue;
@@ -53,11 +49,8 @@ impl Planner<'_> {
     /// What a key refers to, or a rule leads to, may itself lead on to a customer: then so do the columns of that key.
     /// What is fewer steps away comes first.
     pub(super) fn refer_on(&mut self) {
-        let direct = |table: usize| {
-            let edges = self.references[table].iter().chain(&self.unsaid[table]);
-            edges.map(move |edge| Step::direct(table, edge))
-        };
-        let mut steps: Vec<Step> = (0..self.shapes.len()).flat_map(direct).collect();
+        let all = 0..self.shapes.len();
+        let mut steps: Vec<Step> = all.flat_map(|table| self.direct(table)).collect();
         let mut next = 0;
         while next < steps.len() {
             let step = steps[next].clone();
@@ -70,7 +63,7 @@ impl Planner<'_> {
                     let many = steps.iter().filter(|known| known.is_of(&on)).count() >= CONDITIONS;
                     let on = if many { on.in_any_case() } else { on };
                     if !steps.iter().any(|known| known.says(&on)) {
-                        self.refer_to(table, &on.edge);
+                        self.refer_to(table, &on);
                         steps.push(on);
                     }
                 }
@@ -89,17 +82,33 @@ impl Planner<'_> {
         ways
     }
 
-    fn refer_to(&mut self, table: usize, edge: &Edge) {
-        let To::Row { table: to, columns } = &edge.to else {
-            return;
-        };
-        match self.reference(table, edge, *to, columns) {
-            None => self.unsaid[table].push(edge.clone()),
+    /// What the references of a table say, and the edges that are none.
+    fn direct(&self, table: usize) -> Vec<Step> {
+        let said = self.references[table].iter();
+        let said = said.zip(&self.schema.tables[table].references);
+        let said = said.map(|(edge, reference)| (edge, self.withheld(table, reference)));
+        let unsaid = self.unsaid[table].iter().map(|edge| (edge, Vec::new()));
+        let all = said.chain(unsaid);
+        all.map(|(edge, withheld)| Step::direct(table, edge, withheld))
+            .collect()
+    }
+
+    fn refer_to(&mut self, table: usize, step: &Step) {
+        let edge = step.edge.clone();
+        match self.reference(table, &edge, &step.withheld) {
+            None => self.unsaid[table].push(edge),
             Some(reference) => {
-                self.references[table].push(edge.clone());
+                self.references[table].push(edge);
                 self.table(table).references.push(reference);
             }
         }
+    }
+
+    /// The names of the columns of `table` that are withheld by a reference.
+    fn withheld(&self, table: usize, reference: &Reference) -> Vec<String> {
+        let columns = &self.schema.tables[table].columns;
+        let withheld = reference.columns.iter();
+        withheld.map(|at| columns[*at].name.clone()).collect()
     }
 
     /// Rowids that may name somebody other than their row's owner (an INTEGER PRIMARY KEY that is a foreign key) are
@@ -159,14 +168,16 @@ impl Planner<'_> {
     }
 
     /// None where a column is the rowid, which cannot be NULL and is not stored as a cell, or where
-    /// all are generated, and follow from others.
-    fn reference(
-        &self,
-        table: usize,
-        edge: &Edge,
-        parent: usize,
-        columns: &[String],
-    ) -> Option<Reference> {
+    /// all are generated, and follow from others. `there` are the columns in which stands what is withheld where it leads on.
+    fn reference(&self, table: usize, edge: &Edge, there: &[String]) -> Option<Reference> {
+        let To::Row {
+            table: parent,
+            columns,
+        } = &edge.to
+        else {
+            return None;
+        };
+        let parent = *parent;
         let stored = |table: usize, name: &String| match place(
             &self.schema.tables[table],
             &self.shapes[table],
@@ -193,13 +204,19 @@ impl Planner<'_> {
         let (pairs, following): (Vec<_>, Vec<_>) = pairs
             .into_iter()
             .partition(|(.., there)| !told || *there != computed);
-        // A column that also belongs to another key (such as a tenant's) is the row's own, and
-        // withholding it would cut the row off from its owner. It stays unless nothing else is left.
+        // What is withheld in the row that a key leads on over is withheld here as well. A column that also belongs to
+        // another key (such as a tenant's) stays, unless nothing else is left; last of all what says whose the row is,
+        // since without that it would be cut off from its owner.
+        let owning = |own: &String| self.owning_columns(table, edge).contains(&own);
+        let known = |own: &String| self.known_by(table, edge).any(|key| key.contains(own));
         let elsewhere = |own: &String| self.other_keys(table, edge).any(|key| key.contains(own));
         let primary = &self.shapes[table].primary;
-        let narrow: [&dyn Fn(&String) -> bool; 3] = [
-            &|own| !elsewhere(own) && !primary.contains(own),
-            &|own| !elsewhere(own),
+        let narrow: [&dyn Fn(&String) -> bool; 6] = [
+            &|own| there.contains(own) && !owning(own) && !elsewhere(own),
+            &|own| !owning(own) && !known(own) && !elsewhere(own) && !primary.contains(own),
+            &|own| !owning(own) && !known(own) && !elsewhere(own),
+            &|own| !owning(own) && !known(own),
+            &|own| !owning(own),
             &|_| true,
         ];
         let lost = narrow
@@ -220,8 +237,29 @@ impl Planner<'_> {
         let keys = self.shapes[table].keys.iter().map(|key| &key.columns);
         let edges = self.edges[table].iter().map(|edge| &edge.columns);
         let own = edge.columns.clone();
-        let has_all = move |columns: &&Vec<String>| own.iter().all(|own| columns.contains(own));
-        keys.chain(edges).filter(move |columns| !has_all(columns))
+        keys.chain(edges)
+            .filter(move |columns| !has_all(columns, &own))
+    }
+
+    /// The columns that say whose a row of `table` is, but for those of which an edge is a part.
+    fn owning_columns(&self, table: usize, edge: &Edge) -> Vec<&String> {
+        if let Some((register, key)) = &self.owners.register
+            && *register == table
+        {
+            return key.iter().collect();
+        }
+        let edges = self.owners.edges[table].iter().map(|edge| &edge.columns);
+        let others = edges.filter(|columns| !has_all(columns, &edge.columns));
+        others.flatten().collect()
+    }
+
+    /// The keys by which others refer to a row of `table`, but for those that are part of an edge.
+    fn known_by(&self, table: usize, edge: &Edge) -> impl Iterator<Item = &Vec<String>> {
+        let keys = self.shapes.iter().flat_map(|shape| &shape.keys);
+        let keys = keys.filter(move |key| key.parent == table);
+        let own = edge.columns.clone();
+        keys.map(|key| &key.parent_columns)
+            .filter(move |columns| !has_all(&own, columns))
     }
 
     /// What leads to customers and is no cell cannot be withheld once one of them is forgotten, unless the row goes with
@@ -269,6 +307,10 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+fn has_all(columns: &[String], others: &[String]) -> bool {
+    others.iter().all(|other| columns.contains(other))
 }
 
 /// All columns of a reference with what they refer to, for comparing references.
