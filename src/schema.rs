@@ -26,11 +26,11 @@
 //! were. What the engine makes for itself is not listed, neither the indexes that are part of a table nor shadow
 //! tables; but `sqlite_sequence` is, which SQLite makes with the first AUTOINCREMENT table, and which may have
 //! outlived it, and `sqlite_stat1`, which it makes with the first ANALYZE (of `sqlite_schema`, which counts nothing;
-//! `sqlite_stat4`, which may come with it, is dropped), for `statistics`. A row's rowid is set by whichever of SQLite's names for it (`rowid`, `_rowid_`, `oid`) is no
-//! column's; where columns have all three it was not kept, and the row has none. A table whose rowid may itself name a customer who is
-//! not its row's owner (an INTEGER PRIMARY KEY that is a foreign key) is described as one without rowids: that key is a
-//! column like any other, and so can be a reference. A file of zero bytes has no
-//! pragmas and no statements.
+//! `sqlite_stat4`, which may come with it, is dropped), for `statistics`. A row's rowid is set by whichever of SQLite's
+//! names for it (`rowid`, `_rowid_`, `oid`) is no column's; where columns have all three it was not kept, and the row has
+//! none. A table whose rowid may itself name a customer who is not its row's owner (an INTEGER PRIMARY KEY that is a
+//! foreign key) is described as one without rowids: that key is a column like any other, and so can be a reference. A file
+//! of zero bytes has no pragmas and no statements.
 
 use minicbor::{Decode, Encode};
 

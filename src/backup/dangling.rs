@@ -14,7 +14,7 @@ use crate::error::Outcome;
 use crate::ids::{Domain, KeyedHash};
 use crate::piece::Identity;
 use crate::repo::{Recogniser, Repository};
-use crate::source::sqlite::{AskKnown, IsKnown, KeyForm};
+use crate::source::sqlite::{AskKnown, KeyForm, Known};
 use crate::value::{CustomerKey, Value, ValueRef};
 
 /// Knows the keys of the erased.
@@ -78,12 +78,12 @@ impl Dangling {
             let known = keys.map(|key| {
                 let last = departed.get(&forgotten.recogniser.key(&key)).copied();
                 match forgotten.domain(&key) {
-                    Some(domain) if last < Some(domain) => IsKnown::Erased,
-                    _ if last.is_some() => IsKnown::Living,
-                    _ => IsKnown::Nobody,
+                    Some(domain) if last < Some(domain) => Known::Erased,
+                    _ if last.is_some() => Known::Living,
+                    _ => Known::Nobody,
                 }
             });
-            known.max().unwrap_or(IsKnown::Nobody)
+            known.max().unwrap_or(Known::Nobody)
         })
     }
 

@@ -116,12 +116,13 @@ impl Gatherer {
             }
             let found = self.find(repository, place, *target)?;
             // Their rows are nobody's by now and stay; it is their key that must be able to go.
+            let to_register = place.register == Some(reference.parent);
             let departed = || {
-                let to_register = place.register == Some(reference.parent);
-                to_register.then_some(())?;
-                let domain = self.dangling.departed(*target, place.form)?;
+                let found = self.dangling.departed(*target, place.form);
                 let erased = false;
-                Some(Met { domain, erased })
+                found
+                    .filter(|_| to_register)
+                    .map(|domain| Met { domain, erased })
             };
             let Some(met) = found.or_else(departed) else {
                 continue;

@@ -110,21 +110,22 @@ impl Functions {
     }
 }
 
-/// How much is known of whoever a token means: of two that a row may lead to, the one of whom more is known counts.
+/// Who had the key that a token means. Of several that a row may lead to, the last in this order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum IsKnown {
-    /// Nobody has it who is known.
+pub enum Known {
+    /// Nobody who is known.
     Nobody,
-    /// Somebody had it who is living.
+    /// Somebody who is living, and has left the register.
     Living,
-    /// Somebody had it who was erased.
+    /// Somebody who was erased.
     Erased,
 }
 
-/// Says of a token how much is known of it.
-pub type AskKnown = Box<dyn Fn(ValueRef<'_>) -> IsKnown + Send>;
+/// Says of a token who had its key.
+pub type AskKnown = Box<dyn Fn(ValueRef<'_>) -> Known + Send>;
 
-/// Makes the SQL function `name`, which says of its argument how much `is_known` of it, as a number.
+/// Makes the SQL function `name`, which says of its argument who is known by it, as a number: the later in the order of
+/// [`Known`], the higher.
 pub(super) fn ask(conn: &Connection, name: &str, is_known: AskKnown) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_scalar_function(name, 1, flags, move |given| {

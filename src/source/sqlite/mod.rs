@@ -69,7 +69,7 @@ mod wide;
 pub use advice::{Look, PointedAt, since};
 pub use build::{Builder, Built};
 pub use error::SqliteError;
-pub use functions::{AskKnown, IsKnown};
+pub use functions::{AskKnown, Known};
 pub use keyform::KeyForm;
 pub use live::{
     Erased, Erasing, Level, Live, Nulled, PutBack, Remnant, SavedRow, has_table, roll_back,

@@ -56,6 +56,47 @@ fn three_forgotten_customers_stop_no_restore() {
 }
 
 #[test]
+fn what_led_to_the_forgotten_is_told_when_a_customer_is_put_back_live() {
+    for (about, code) in [("INT", 0), ("INT NOT NULL", 1)] {
+        let schema = format!(
+            "CREATE TABLE k(id INTEGER PRIMARY KEY); INSERT INTO k VALUES (1), (4);
+             CREATE TABLE m(id INTEGER PRIMARY KEY, c INT REFERENCES k, about {about} REFERENCES k);
+             INSERT INTO m VALUES (1, 4, 1), (2, 4, 4);"
+        );
+        let place = Place::with_database(&schema, "k.id");
+        place.own("m", "c");
+        assert_eq!(place.json(&["snapshot"]).0, 0);
+        assert_eq!(place.json(&["keys", "forget", "1", "--yes"]).0, 0);
+        let live = Connection::open(place.at("x.db")).unwrap();
+        live.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM m; DELETE FROM k")
+            .unwrap();
+        let back = ["customer", "restore", "4", "--live"];
+        let ran = place.run(&back);
+        assert_eq!(ran.code, code, "{}", ran.err);
+        let said = match code {
+            0 => "warning: references to the forgotten: 1 are NULL",
+            _ => {
+                "a row of the table m has no value for the column \"about\", which may not be NULL"
+            }
+        };
+        assert!(ran.err.contains(said), "{}", ran.err);
+        let rows = "SELECT (SELECT count(*) FROM m) + (SELECT count(*) FROM k)";
+        let rows: u8 = live.query_row(rows, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, if code == 0 { 3 } else { 0 });
+        if code == 0 {
+            live.execute_batch("DELETE FROM m; DELETE FROM k").unwrap();
+            let (_, answer) = place.json(&back);
+            assert_eq!(answer["sources"][0]["lost"], 1, "{answer:#}");
+        } else {
+            assert!(
+                ran.err
+                    .contains("nothing was changed: it led to somebody who was forgotten")
+            );
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_made_to_fit_is_told_by_both_restores() {
     let place = without_three(
         "sum INT NOT NULL UNIQUE CHECK((sum * 7) % 1000003 = 5390)",

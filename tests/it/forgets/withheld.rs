@@ -72,7 +72,7 @@ fn what_names_whom_the_register_lets_go_is_withheld_once_they_are_forgotten() {
             "CREATE TABLE people (id INTEGER PRIMARY KEY);
              CREATE TABLE notes (id INTEGER PRIMARY KEY, who INT REFERENCES people, about INT, must INT NOT NULL REFERENCES people);
              INSERT INTO people VALUES (1), (2), (3);
-             INSERT INTO notes VALUES (1, 1, 2, 1), (2, 3, 9, 2), (3, 3, 1, 3);",
+             INSERT INTO notes VALUES (1, 1, 2, 1), (2, 3, 9, 2), (3, 3, 1, 3), (6, 2, 1, 1);",
         );
         if tracked {
             track::run(&place.config(), "crm", Tracking::Install, true).unwrap();
@@ -90,8 +90,9 @@ fn what_names_whom_the_register_lets_go_is_withheld_once_they_are_forgotten() {
         drop_ours(&was);
         same_except(&was, &place.restore(4, "a"), "").unwrap();
         forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
+        // Row 6 is nobody's since.
         let gone = "UPDATE notes SET about = NULL WHERE about = 2; UPDATE notes SET must = -1 WHERE must = 2;
-                    INSERT INTO people VALUES (-1)";
+                    UPDATE notes SET who = NULL WHERE who = 2; INSERT INTO people VALUES (-1)";
         same_except(&was, &place.restore(4, "a"), gone).unwrap();
         let gone = format!("DELETE FROM notes WHERE id = 5; {gone}");
         same_except(&was, &place.restore(3, "a"), &gone).unwrap();
@@ -580,4 +581,16 @@ fn a_condition_that_looks_at_other_tables_is_not_tracked() {
         let said = track::run(&place.config(), "crm", Tracking::Install, true);
         assert_eq!(said.is_ok(), tracked, "{condition}: {:?}", said.err());
     }
+    // Nobody has written the condition that follows from one on another table.
+    let place = place(
+        "changes = \"triggers\"\nshared = [\"flags\"]\n[[source.owns]]\ntable = \"notes\"\nby = \"who\"\nwhere = \"kind = 1\"",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY); CREATE TABLE notes (who INTEGER PRIMARY KEY, kind);
+         CREATE TABLE flags (id INTEGER PRIMARY KEY, note INT REFERENCES notes);",
+    );
+    let said = track::run(&place.config(), "crm", Tracking::Install, true);
+    let said = format!("{:?}", said.err());
+    assert!(
+        said.contains("whom rows of \"flags\" name depends on rows of other tables"),
+        "{said}"
+    );
 }

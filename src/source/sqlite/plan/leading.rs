@@ -9,7 +9,9 @@ pub(in crate::source::sqlite) const OWN: &str = "tenure own";
 /// By which columns the rows of a table lead to somebody, over other tables.
 #[derive(Clone)]
 pub(super) struct Step {
-    /// The tables that it came through, and by which columns of them; the last is the one whose columns lead.
+    /// The table.
+    pub(super) table: usize,
+    /// The tables that it came through, this one included, and by which columns of them.
     path: Vec<(usize, Vec<String>)>,
     /// The columns, where they lead, and all conditions together.
     pub(super) edge: Edge,
@@ -58,6 +60,7 @@ impl Step {
     /// One that leads there at once.
     pub(super) fn direct(table: usize, edge: &Edge, withheld: Vec<String>) -> Self {
         Self {
+            table,
             path: vec![(table, edge.columns.clone())],
             edge: edge.clone(),
             withheld,
@@ -66,12 +69,9 @@ impl Step {
         }
     }
 
-    /// What this says of `table`, from which one `way` leads here; none where that leads elsewhere, by other columns, or
-    /// where nothing new is said.
+    /// What this says of `table`, from which one `way` leads here; none where that leads by other columns, or where nothing
+    /// new is said.
     pub(super) fn back(&self, table: usize, way: &Edge, names: &[String]) -> Option<Self> {
-        if way.table() != Some(self.path.last()?.0) {
-            return None;
-        }
         let columns = self.edge.columns.iter();
         let columns = columns.map(|column| own_column(way, column));
         let columns = columns.collect::<Option<Vec<_>>>()?;
@@ -95,6 +95,7 @@ impl Step {
         let all: Vec<String> = all.chain(far.iter().map(|far| far.sql(names))).collect();
         let filter = (!all.is_empty()).then(|| all.join(" AND "));
         Some(Self {
+            table,
             path: self.path.iter().cloned().chain([place]).collect(),
             edge: Edge {
                 columns,
@@ -161,7 +162,9 @@ impl Step {
 
     /// Whether both lead from the same columns to the same.
     pub(super) fn is_of(&self, other: &Self) -> bool {
-        self.path.last() == other.path.last() && self.edge.to == other.edge.to
+        self.table == other.table
+            && self.edge.columns == other.edge.columns
+            && self.edge.to == other.edge.to
     }
 }
 

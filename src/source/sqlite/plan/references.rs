@@ -49,34 +49,38 @@ impl Planner<'_> {
     /// What a key refers to, or a rule leads to, may itself lead on to a customer: then so do the columns of that key.
     /// What is fewer steps away comes first.
     pub(super) fn refer_on(&mut self) {
-        let all = 0..self.shapes.len();
+        let (all, ways) = (0..self.shapes.len(), self.ways());
         let mut steps: Vec<Step> = all.flat_map(|table| self.direct(table)).collect();
         let mut next = 0;
         while next < steps.len() {
             let step = steps[next].clone();
             next += 1;
-            for table in 0..self.shapes.len() {
-                for way in self.ways_from(table) {
-                    let Some(on) = step.back(table, &way, &self.owners.names) else {
-                        continue;
-                    };
-                    let many = steps.iter().filter(|known| known.is_of(&on)).count() >= CONDITIONS;
-                    let on = if many { on.in_any_case() } else { on };
-                    if !steps.iter().any(|known| known.says(&on)) {
-                        self.refer_to(table, &on);
-                        steps.push(on);
-                    }
+            for (table, way) in &ways[step.table] {
+                let Some(on) = step.back(*table, way, &self.owners.names) else {
+                    continue;
+                };
+                let many = steps.iter().filter(|known| known.is_of(&on)).count() >= CONDITIONS;
+                let on = if many { on.in_any_case() } else { on };
+                if !steps.iter().any(|known| known.says(&on)) {
+                    self.refer_to(*table, &on);
+                    steps.push(on);
                 }
             }
         }
     }
 
-    /// The foreign keys of a table, and what rules say of it.
-    fn ways_from(&self, table: usize) -> Vec<Edge> {
-        let mut ways: Vec<Edge> = self.shapes[table].keys.iter().map(edge_of).collect();
-        for edge in self.also[table].iter().chain(&self.edges[table]) {
-            if !ways.contains(edge) {
-                ways.push(edge.clone());
+    /// By the table that they lead to, the foreign keys of all tables, and what rules say of them: each with its table.
+    fn ways(&self) -> Vec<Vec<(usize, Edge)>> {
+        let mut ways = vec![Vec::new(); self.shapes.len()];
+        for table in 0..self.shapes.len() {
+            let keys = self.shapes[table].keys.iter().map(edge_of);
+            let rules = self.also[table].iter().chain(&self.edges[table]);
+            for way in keys.chain(rules.cloned()) {
+                let Some(to) = way.table() else { continue };
+                let way = (table, way);
+                if !ways[to].contains(&way) {
+                    ways[to].push(way);
+                }
             }
         }
         ways

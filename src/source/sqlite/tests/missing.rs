@@ -1,7 +1,7 @@
 //! Rows of customers whom the register does not hold.
 
 use super::*;
-use crate::source::sqlite::IsKnown;
+use crate::source::sqlite::Known;
 
 #[test]
 fn the_key_of_a_missing_customer_is_told_along_every_path() {
@@ -31,7 +31,7 @@ fn the_key_of_a_missing_customer_is_told_along_every_path() {
     let mut db = open(&path, &rules);
     assert_eq!(owners(&db, "d"), ["1", "orphan", "orphan"]);
     assert_eq!(targets(&db, "e"), [["1"], ["NULL"], ["NULL"], ["NULL"]]);
-    db.tell_missing(Box::new(|_| IsKnown::Erased)).unwrap();
+    db.tell_missing(Box::new(|_| Known::Erased)).unwrap();
     assert_eq!(owners(&db, "d"), ["1", "99", "orphan"]);
     assert_eq!(owners(&db, "e"), ["1", "99", "orphan", "orphan"]);
     assert_eq!(owners(&db, "f"), ["1", "99", "orphan", "orphan"]);
@@ -90,7 +90,7 @@ fn the_composite_key_of_a_missing_customer_is_told_in_the_keys_order() {
     );
     let mut db = open(&path, &register("c", &["tenant", "no"]));
     assert_eq!(owners(&db, "d"), ["'1,'x''", "orphan", "orphan"]);
-    db.tell_missing(Box::new(|_| IsKnown::Erased)).unwrap();
+    db.tell_missing(Box::new(|_| Known::Erased)).unwrap();
     assert_eq!(owners(&db, "d"), ["'1,'x''", "'2,'y''", "orphan"]);
 }
 

@@ -117,7 +117,14 @@ fn rules_that_cannot_be_followed_are_refused() {
         bad(also("calls", "x")),
         SqliteError::NoColumn { .. }
     ));
-    for filter in ["kind = 'customer'", "\"customer\" = 'customer'", "c = "] {
+    for filter in [
+        "kind = 'customer'",
+        "\"customer\" = 'customer'",
+        "c = ",
+        "t0.c = 1",
+        "calls.c = 1",
+        "c = ?1",
+    ] {
         let rule = OwnsRule {
             filter: Some(filter.into()),
             ..owns("calls", key(&["c"]))

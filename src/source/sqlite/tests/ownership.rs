@@ -3,7 +3,7 @@
 use super::exact::chinook;
 use super::*;
 use crate::schema::ParentColumn;
-use crate::source::sqlite::IsKnown;
+use crate::source::sqlite::Known;
 use crate::source::sqlite::read::Way;
 
 #[test]
@@ -266,8 +266,8 @@ fn a_row_is_owned_by_whichever_pointing_row_has_an_owner() {
     conn.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     conn.execute_batch(more).unwrap();
     let known = |token: ValueRef<'_>| match token {
-        ValueRef::Int(98) => IsKnown::Erased,
-        _ => IsKnown::Nobody,
+        ValueRef::Int(98) => Known::Erased,
+        _ => Known::Nobody,
     };
     let mut db = open(&path, &rules);
     db.tell_missing(Box::new(known)).unwrap();
