@@ -60,7 +60,8 @@ fn what_names_the_forgotten_is_withheld_also_once_the_register_has_let_them_go()
 
 #[test]
 fn what_names_whom_the_register_lets_go_is_withheld_once_they_are_forgotten() {
-    let owns = "[[source.owns]]\ntable = \"notes\"\nby = \"who\"\nalso = \"about\"";
+    let owns = "[[source.owns]]\ntable = \"notes\"\nby = \"who\"\nalso = \"about\"
+                [[source.owns]]\ntable = \"files\"\nby = \"who\"";
     for tracked in [false, true] {
         let changes = if tracked {
             "changes = \"triggers\"\n"
@@ -72,7 +73,9 @@ fn what_names_whom_the_register_lets_go_is_withheld_once_they_are_forgotten() {
             "CREATE TABLE people (id INTEGER PRIMARY KEY);
              CREATE TABLE notes (id INTEGER PRIMARY KEY, who INT REFERENCES people, about INT, must INT NOT NULL REFERENCES people);
              INSERT INTO people VALUES (1), (2), (3);
-             INSERT INTO notes VALUES (1, 1, 2, 1), (2, 3, 9, 2), (3, 3, 1, 3), (6, 2, 1, 1);",
+             INSERT INTO notes VALUES (1, 1, 2, 1), (2, 3, 9, 2), (3, 3, 1, 3), (6, 2, 1, 1);
+             CREATE TABLE files (id INTEGER PRIMARY KEY, who INT REFERENCES people, note INT REFERENCES notes);
+             INSERT INTO files VALUES (1, 1, 6);",
         );
         if tracked {
             track::run(&place.config(), "crm", Tracking::Install, true).unwrap();
@@ -90,7 +93,7 @@ fn what_names_whom_the_register_lets_go_is_withheld_once_they_are_forgotten() {
         drop_ours(&was);
         same_except(&was, &place.restore(4, "a"), "").unwrap();
         forget::run(&mut place.change(), &["2".into()], &[]).unwrap();
-        // Row 6 is nobody's since.
+        // Row 6 is nobody's since, and stays, so what leads to it stays as well.
         let gone = "UPDATE notes SET about = NULL WHERE about = 2; UPDATE notes SET must = -1 WHERE must = 2;
                     UPDATE notes SET who = NULL WHERE who = 2; INSERT INTO people VALUES (-1)";
         same_except(&was, &place.restore(4, "a"), gone).unwrap();
@@ -361,7 +364,7 @@ fn a_key_leads_on_over_another_table_into_its_own() {
 
 #[test]
 fn under_very_many_conditions_a_key_leads_on_in_any_case() {
-    let layers = 8;
+    let layers = 10;
     let mut schema =
         "CREATE TABLE people (id INTEGER PRIMARY KEY); INSERT INTO people VALUES (1), (2);"
             .to_owned();
@@ -473,7 +476,8 @@ fn a_key_with_computed_columns_is_withheld_as_far_as_it_is_stored() {
 #[test]
 fn a_rule_leads_to_the_forgotten_over_a_table_of_nobody() {
     let owns = "shared = [\"profiles\"]\n[[source.owns]]\ntable = \"badges\"\nby = \"who\"
-                [[source.owns]]\ntable = \"badges\"\nby = \"profile -> profiles\"\nwhere = \"kind = 1\"";
+                [[source.owns]]\ntable = \"badges\"\nby = \"profile -> profiles\"\nwhere = \"kind = 1\"
+                [[source.owns]]\ntable = \"badges\"\nby = \"profile -> profiles\"\nwhere = \"kind = 2\"";
     let place = without_2(
         owns,
         "CREATE TABLE people (id INTEGER PRIMARY KEY);
@@ -481,10 +485,10 @@ fn a_rule_leads_to_the_forgotten_over_a_table_of_nobody() {
          CREATE TABLE badges (id INTEGER PRIMARY KEY, who INT REFERENCES people, profile INT, kind);
          INSERT INTO people VALUES (1), (2), (3);
          INSERT INTO profiles VALUES (1, 'a'), (2, 'b'), (3, 'c');
-         INSERT INTO badges VALUES (1, 1, 2, 1), (2, 3, 2, 0), (3, 3, 1, 1);",
+         INSERT INTO badges VALUES (1, 1, 2, 1), (2, 3, 2, 0), (3, 3, 1, 1), (4, 3, 2, 2);",
     );
     let gone = "UPDATE people SET id = -1 WHERE id = 2; UPDATE profiles SET person = NULL WHERE person = 2;
-                UPDATE badges SET profile = NULL WHERE id = 1; DELETE FROM people WHERE id = -1";
+                UPDATE badges SET profile = NULL WHERE id IN (1, 4); DELETE FROM people WHERE id = -1";
     same_except(&place.db, &place.restore(1, "a"), gone).unwrap();
 }
 
