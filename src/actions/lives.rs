@@ -11,7 +11,9 @@ use crate::journal::Cause;
 use crate::lifecycle::erase::{self, Wanted};
 use crate::lifecycle::hide::{self, Hidden};
 use crate::lifecycle::hold::{self, Held};
-use crate::lifecycle::{Pending, certificate as shown, verify_certificate as verified};
+use crate::lifecycle::{
+    Pending, absent_in_words, certificate as shown, verify_certificate as verified,
+};
 
 /// `customer hide`
 pub fn hide(context: &Context, wanted: &Hide) -> Outcome<Answer> {
@@ -139,6 +141,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     let warnings = warnings.chain(erased.unmet.iter().map(|what| text::printable(what)));
+    let warnings = warnings.chain(absent_in_words(erased.absent));
     Ok(Answer::new(context.json, value, text)
         .warn(warnings.collect::<Vec<_>>())
         .code_if(is_part || !erased.unmet.is_empty(), IN_PART))

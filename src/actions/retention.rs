@@ -9,9 +9,9 @@ use super::params::{PlanAt, Run};
 use super::{Context, text, times};
 use crate::clock::Timestamp;
 use crate::error::Outcome;
-use crate::lifecycle::Pending;
 use crate::lifecycle::retention::{self, Plan};
 use crate::lifecycle::{Fate, Verdict};
+use crate::lifecycle::{Pending, absent_in_words};
 use crate::piece::Identity;
 
 /// `retention plan`
@@ -132,6 +132,7 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     let warnings = warnings.chain(run.unmet.iter().map(|what| text::printable(what)));
+    let warnings = warnings.chain(absent_in_words(run.absent));
     Ok(Answer::new(context.json, value, text)
         .chatter()
         .warn(warnings.collect::<Vec<_>>())

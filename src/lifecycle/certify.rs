@@ -9,7 +9,7 @@
 
 use serde_json::{Value, json};
 
-use super::erase::LiveDone;
+use super::live_part::{LiveDone, absent_in_words};
 use super::pending::Pending;
 use crate::catalog::Erasure;
 use crate::certificate::Certificate;
@@ -135,6 +135,9 @@ fn seen(repository: &Repository, erasure: &Erasure) -> Outcome<Value> {
         pending.push(Pending::Identity.to_string());
     }
     let certificate = &repository.certificate;
+    let absent = live.as_ref().and_then(|live| absent_in_words(live.absent));
+    let cautions = CAUTIONS.map(str::to_owned).into_iter().chain(absent);
+    let cautions: Vec<String> = cautions.collect();
     Ok(json!({
         "format": "tenure erasure certificate 1",
         "repository": certificate.repo.to_string(),
@@ -152,7 +155,7 @@ fn seen(repository: &Repository, erasure: &Erasure) -> Outcome<Value> {
         },
         "pending": pending,
         "final": pending.is_empty(),
-        "cautions": CAUTIONS,
+        "cautions": cautions,
     }))
 }
 

@@ -6,12 +6,11 @@
 //! their keys are gone with the entry), the keyring's next epoch is written everywhere and older ones
 //! are destroyed, and the certificate says what was seen.
 
-use std::collections::{BTreeMap, HashSet};
-
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 use super::certify;
 use super::facts;
+use super::live_part::{LiveDone, SourceDone};
 use super::pending::Pending;
 use super::policy::{Policy, may_erase};
 use super::subject::{Subject, key};
@@ -25,9 +24,7 @@ use crate::piece::Identity;
 use crate::register;
 use crate::repo::identity::seal_reason;
 use crate::repo::{Recogniser, Repository, Settled};
-use crate::source::sqlite::{
-    Erased as ErasedRows, Erasing, Level, Live, Remnant, SqliteError, has_table,
-};
+use crate::source::sqlite::{Erasing, Live, SqliteError};
 use crate::value::CustomerKey;
 
 /// Why and how somebody is erased.
@@ -52,35 +49,8 @@ pub struct Erased {
     pub pending: Vec<Pending>,
     /// Rules that could not be followed, by source, in words: what they name was dropped.
     pub unmet: Vec<String>,
-}
-
-/// What was done in the live systems, as the catalog keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LiveDone {
-    /// Each source.
-    pub sources: Vec<SourceDone>,
-}
-
-/// What was done in one source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceDone {
-    /// Its name.
-    pub source: String,
-    /// Rows that were deleted, by table.
-    pub deleted: BTreeMap<String, u64>,
-    /// References of others that are NULL now, by `table.column`.
-    pub nulled: BTreeMap<String, u64>,
-    /// What the engine leaves behind, and what became of it.
-    pub remnants: BTreeMap<String, String>,
-    /// Remnants that are to be tried again.
-    pub pending: Vec<String>,
-    /// Remnants in which what was deleted may still be read, until somebody drops the table: what each
-    /// is, and its table.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub stays: BTreeMap<String, String>,
-    /// Rules for tables that were not there any more.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unmet: Vec<String>,
+    /// How many of them the register did not hold any more.
+    pub absent: u64,
 }
 
 /// Erases one customer on request.
@@ -243,25 +213,22 @@ fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erase
     let mut pending: Vec<Pending> = failed.collect();
     pending.extend(certify::pending(repository, entry)?);
     pending.dedup();
+    let live = live_part(repository, entry)?;
     Ok(Erased {
         entry,
         epoch: repository.keyring.epoch,
         pending,
-        unmet: unmet(repository, entry)?,
+        unmet: live.unmet(),
+        absent: live.absent,
     })
 }
 
-/// The rules that could not be followed in an erasure's live part.
-fn unmet(repository: &Repository, entry: u64) -> Outcome<Vec<String>> {
+/// An erasure's live part, as far as it is done.
+fn live_part(repository: &Repository, entry: u64) -> Outcome<LiveDone> {
     let erasure = repository.catalog.erasure(entry)?;
     let live = erasure.and_then(|erasure| erasure.live);
-    let live: Option<LiveDone> = live.and_then(|live| serde_json::from_str(&live).ok());
-    let sources = live.into_iter().flat_map(|live| live.sources);
-    let unmet = sources.flat_map(|part| {
-        let told = move |rule: &String| format!("source {}: {rule}", part.source);
-        part.unmet.iter().map(told).collect::<Vec<_>>()
-    });
-    Ok(unmet.collect())
+    let live = live.and_then(|live| serde_json::from_str(&live).ok());
+    Ok(live.unwrap_or_default())
 }
 
 /// A failure and its causes on one line.
@@ -298,7 +265,10 @@ fn in_live_systems(
                 Some(keys) => keys.to_vec(),
                 None => recognise(repository, erasure.entry)?,
             };
-            deleted(repository, &keys, erasure.vacuum)?
+            let (mut done, found) = deleted(repository, &keys, erasure.vacuum)?;
+            let wanted = repository.catalog.erased_by(erasure.entry)?.len();
+            done.absent = wanted.saturating_sub(found) as u64;
+            done
         }
     };
     let text = serde_json::to_string(&done);
@@ -325,8 +295,13 @@ fn recognise(repository: &Repository, entry: u64) -> Outcome<Vec<CustomerKey>> {
     Ok(found)
 }
 
-fn deleted(repository: &Repository, keys: &[CustomerKey], vacuum: bool) -> Outcome<LiveDone> {
-    let mut done = LiveDone::default();
+/// Deletes their rows in every source. Returns also how many of them the register had.
+fn deleted(
+    repository: &Repository,
+    keys: &[CustomerKey],
+    vacuum: bool,
+) -> Outcome<(LiveDone, usize)> {
+    let (mut done, mut found) = (LiveDone::default(), 0);
     // The register goes last: while it has the row, an interrupted erasure finds whose rows to look for.
     let register = &repository.config.register;
     let mut sources: Vec<&Source> = repository.config.sources.iter().collect();
@@ -338,77 +313,12 @@ fn deleted(repository: &Repository, keys: &[CustomerKey], vacuum: bool) -> Outco
             erased.failed_to(|| format!("erase in source {name:?}"))
         };
         let erased = repository.changing(name, erase)??;
-        done.sources.push(source_done(source, erased));
-    }
-    Ok(done)
-}
-
-fn source_done(source: &Source, erased: ErasedRows) -> SourceDone {
-    let nulled = erased.nulled.iter();
-    let nulled = nulled.map(|n| (format!("{}.{}", n.table, n.column), n.rows));
-    let mut done = SourceDone {
-        source: source.name.to_string(),
-        deleted: erased.tables.into_iter().collect(),
-        nulled: nulled.collect(),
-        unmet: erased.unmet,
-        ..SourceDone::default()
-    };
-    done.remnants(&erased.remnants);
-    done
-}
-
-impl SourceDone {
-    /// Whether nothing is left to be done here.
-    fn is_done(&self) -> bool {
-        self.pending.is_empty() && self.stays.is_empty()
-    }
-
-    /// What is not done yet, in words.
-    pub(super) fn undone(&self) -> impl Iterator<Item = String> {
-        let stays = self.stays.keys().map(|what| {
-            let why = self.remnants.get(what).map_or("", String::as_str);
-            format!(
-                "{what}: {why}; take what was erased out of it, or drop it and let it be made anew"
-            )
-        });
-        self.pending.iter().cloned().chain(stays)
-    }
-
-    /// Notes which tables were dropped in which something stayed. Says whether any was.
-    fn note_dropped(&mut self, source: &Source) -> bool {
-        let before = self.stays.len();
-        for (what, table) in std::mem::take(&mut self.stays) {
-            // Where nobody can tell, it is there.
-            if has_table(&source.path, &table).unwrap_or(true) {
-                self.stays.insert(what, table);
-            } else {
-                self.remnants.insert(what, "dropped since".to_owned());
-            }
+        if source.name == *register {
+            found = keys.len() - erased.unknown.len();
         }
-        self.stays.len() < before
+        done.sources.push(SourceDone::new(source, erased));
     }
-
-    fn remnants(&mut self, remnants: &[Remnant]) {
-        self.pending.clear();
-        for Remnant { what, level } in remnants {
-            let word = match level {
-                Level::Absent => "there is none".to_owned(),
-                Level::Untouched => "had nothing to do with it".to_owned(),
-                Level::Overwritten => "overwritten in place and synced".to_owned(),
-                Level::Renewed => "made anew".to_owned(),
-                Level::Pending(why) => {
-                    self.pending.push(format!("{what}: {why}"));
-                    format!("pending: {why}")
-                }
-                Level::Left(why) => format!("left: {why}"),
-                Level::Stays { table, why } => {
-                    self.stays.insert(what.clone(), table.clone());
-                    format!("may still be read in it: {why}")
-                }
-            };
-            self.remnants.insert(what.clone(), word);
-        }
-    }
+    Ok((done, found))
 }
 
 /// Tries remnants again that could not be dealt with. A table that was dropped leaves its text in free

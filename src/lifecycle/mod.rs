@@ -48,6 +48,7 @@ mod facts;
 mod fuse;
 pub mod hide;
 pub mod hold;
+mod live_part;
 mod lives;
 mod pending;
 mod policy;
@@ -57,6 +58,7 @@ mod start;
 mod subject;
 
 pub use certify::{show as certificate, verify as verify_certificate};
+pub use live_part::absent_in_words;
 
 pub use clock::{Implausible, plausible};
 pub use fuse::{Blown, blown, hash};

@@ -59,6 +59,8 @@ pub struct Run {
     pub pending: Vec<Pending>,
     /// Rules that could not be followed, by source, in words: what they name was dropped.
     pub unmet: BTreeSet<String>,
+    /// How many of the erased the register did not hold any more.
+    pub absent: u64,
     due: VecDeque<(Domain, Identity)>,
     is_believed: bool,
 }
@@ -129,6 +131,7 @@ pub fn begin(repository: &Repository, confirm: Option<&str>) -> Outcome<Run> {
         erased: 0,
         pending: Vec::new(),
         unmet: BTreeSet::new(),
+        absent: 0,
     })
 }
 
@@ -253,6 +256,7 @@ impl Run {
                 self.erased += count as u64;
                 self.pending.extend(erased.pending);
                 self.unmet.extend(erased.unmet);
+                self.absent += erased.absent;
                 Ok(())
             }
             // One whom the live database does not let go must not keep the others.

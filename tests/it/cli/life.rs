@@ -221,6 +221,35 @@ fn who_left_the_register_is_shown_by_what_snapshots_hold() {
 }
 
 #[test]
+fn whoever_is_erased_after_leaving_the_register_may_have_left_rows() {
+    let place = Place::with_snapshot();
+    let db = place.crm.connection();
+    db.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM customers WHERE id = 5")
+        .unwrap();
+    let erase = |id: &str| {
+        place
+            .json(&["customer", "erase", id, "--reason", "asked", "--yes"])
+            .1
+    };
+    let cautions = |erased: &Value| erased["signed"]["certificate"]["cautions"].to_string();
+    let erased = erase("5");
+    let said = "1 of the erased had left the register: rows of the live systems that still hold their keys";
+    assert!(cautions(&erased).contains(said), "{erased:#}");
+    let live = &erased["signed"]["certificate"]["live"];
+    assert_eq!(live["absent"], json!(1), "{erased:#}");
+    let erased = erase("6");
+    assert!(!cautions(&erased).contains("had left"), "{erased:#}");
+    assert_eq!(
+        erased["signed"]["certificate"]["live"]["absent"],
+        Value::Null
+    );
+    db.execute_batch("DELETE FROM customers WHERE id = 7")
+        .unwrap();
+    let ran = place.run(&["customer", "erase", "7", "--reason", "asked", "--yes"]);
+    assert!(ran.code == 0 && ran.err.contains(said), "{}", ran.err);
+}
+
+#[test]
 fn text_is_for_people_and_quiet_says_only_what_was_asked_for() {
     let place = Place::initialised();
     let ran = place.run(&["snapshot"]);
