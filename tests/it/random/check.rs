@@ -195,7 +195,8 @@ impl Check<'_> {
                 let mut led = true;
                 for link in links {
                     let leads = self.leads(&back, (table, *place), link, &extra)?;
-                    led &= leads != Leads::Nowhere;
+                    let nowhere = leads == Leads::Nowhere;
+                    led &= !nowhere || self.names_another(table, (*row, *place), link)?;
                     meant.extend(leads.to(link));
                 }
                 adrift += usize::from(!led);
@@ -218,6 +219,9 @@ impl Check<'_> {
         mut meant: BTreeSet<(usize, i64)>,
     ) -> Result<(), Wrong> {
         for (table, entry) in self.model.tables.iter().enumerate() {
+            if self.told.rows(&entry.name, Kind::Nobody) > 0 {
+                meant.extend(extra[table].iter().map(|row| (table, *row)));
+            }
             if self.told.gave_up(&entry.name) {
                 let led_to = self.model.leading(table).into_iter().map(|link| link.to);
                 meant.extend(led_to.flat_map(|to| extra[to].iter().map(move |row| (to, *row))));
@@ -338,11 +342,14 @@ impl Check<'_> {
             places.insert(number, at as i64 + 1);
         }
         let mut unplaced = self.told.rows(&entry.name, Kind::Unplaced);
+        let loose = |number: &i64| -> BTreeSet<usize> {
+            let links = lost[number].iter();
+            links.flat_map(|link| link.columns.clone()).collect()
+        };
+        // Those of which more is as it was fit fewer rows.
+        waiting.sort_by_key(|(number, _)| loose(number).len());
         for (number, row) in waiting {
-            let loose: BTreeSet<usize> = lost[&number]
-                .iter()
-                .flat_map(|l| l.columns.clone())
-                .collect();
+            let loose = loose(&number);
             let fits = |other: &Row| {
                 let mut cells = stored.iter().zip(row.cells.iter().zip(&other.cells));
                 let mut moved = cells.clone().filter(|(at, _)| loose.contains(at));
@@ -389,7 +396,8 @@ impl Check<'_> {
     fn neutral(&self, entry: &Table, row: &Row, gone: &[&Row], kept: &[&Row]) -> Result<(), Wrong> {
         let columns = entry.stored();
         for (at, cell) in row.cells.iter().enumerate() {
-            let telling = cell.len() > 7 && !matches!(cell[..3], [b'i', 0, 0] | [b'i', 255, 255]);
+            let plain = |head: &[u8]| matches!(head, [b'i' | b'r', 0, 0] | [b'i', 255, 255]);
+            let telling = cell.len() > 7 && !plain(&cell[..3]);
             let known = kept.iter().any(|row| row.cells[at] == *cell);
             let column = &entry.columns[columns[at]];
             if telling && !known && !column.default && gone.iter().any(|row| row.cells[at] == *cell)
@@ -404,6 +412,17 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a row names somebody by what it leads on to, where no foreign key asks for a row, and names
+    /// another than before: the neutral row in between says so, and need not lead on.
+    fn names_another(&self, table: usize, at: (i64, i64), link: &Link) -> Result<bool, Wrong> {
+        let entry = &self.model.tables[table];
+        if link.declared || entry.links.contains(link) {
+            return Ok(false);
+        }
+        let was = seen::cells(self.was, entry, &link.columns, at.0)?;
+        Ok(was != seen::cells(self.is, entry, &link.columns, at.1)?)
     }
 
     /// The new rows to which other links of a row lead that share a column with some that were lost: where

@@ -236,7 +236,13 @@ impl Model {
                     columns,
                     to: on.to,
                     key: on.key.clone(),
-                    ..link.clone()
+                    declared: link.declared && on.declared,
+                    // A foreign key holds always, whatever a rule says.
+                    means: match link.declared {
+                        true => Means::Also,
+                        false => link.means.clone(),
+                    },
+                    under: link.under.clone(),
                 };
                 if let Means::By(Some(kind)) = on.means
                     && !on.declared

@@ -240,7 +240,7 @@ fn what_is_told_explains_just_that() {
             &nowhere[..],
             Some([("notes", adrift), ("customers", stand)]),
         ),
-        (&unused, Some([("notes", adrift), ("notes", adrift)])),
+        (&unused, Some([("notes", adrift), ("customers", stand)])),
         (&missing, Some([("notes", unplaced), ("notes", unplaced)])),
     ] {
         for table in ["customers", "orders", "notes"] {

@@ -66,7 +66,7 @@ impl World {
                 11 => self.pointed_at(draft),
                 12 => {
                     draft.table.said = Said::Shared;
-                    if dice.one_in(3) {
+                    if dice.one_in(2) {
                         let to = dice.pick(made);
                         self.link(draft, to, Means::Nothing, dice);
                     }
@@ -120,7 +120,7 @@ impl World {
             })
             .collect();
         let parent = name(&target.name);
-        let parent_columns = target.names(&key).join(", ");
+        let target_names = target.names(&key);
         let required = if dice.one_in(4) && !itself {
             " NOT NULL"
         } else {
@@ -156,7 +156,13 @@ impl World {
         };
         let declared = itself || !(by_rule || means == Means::Also) || dice.one_in(2);
         if declared {
-            let own = draft.table.names(&columns).join(", ");
+            let (mut own, mut other) = (draft.table.names(&columns), target_names);
+            // A foreign key may name them in another order than the key does.
+            if dice.one_in(2) {
+                own.reverse();
+                other.reverse();
+            }
+            let (own, other) = (own.join(", "), other.join(", "));
             let action = dice.of(&[
                 "",
                 " ON DELETE CASCADE",
@@ -164,7 +170,7 @@ impl World {
             ]);
             let deferred = dice.of(&["", "", " DEFERRABLE INITIALLY DEFERRED"]);
             draft.constraints.push(format!(
-                "FOREIGN KEY ({own}) REFERENCES {parent} ({parent_columns}){action}{deferred}"
+                "FOREIGN KEY ({own}) REFERENCES {parent} ({other}){action}{deferred}"
             ));
         }
         draft.table.links.push(Link {
