@@ -18,6 +18,7 @@
 
 mod advice;
 mod apart;
+mod astray;
 mod beside;
 mod build;
 mod collations;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::astray::Made;
 use super::build::unchecked;
 use super::insert::{Bound, Insert};
 use super::keyspace::KeySpace;
@@ -81,8 +82,8 @@ pub(super) struct Tombstones<'a> {
     depth: usize,
     /// Neutral rows made.
     pub made: u64,
-    /// The rowids of those, by table.
-    rows: HashMap<usize, HashSet<i64>>,
+    /// Those, by table.
+    pub rows: HashMap<usize, Made>,
     /// Values that are NULL now.
     pub nulled: u64,
     /// How many rows of which table are not as they should be.
@@ -123,25 +124,6 @@ impl<'a> Tombstones<'a> {
         *self.misfits.entry((table, misfit)).or_default() += 1;
     }
 
-    /// Takes note of the neutral rows that lead nowhere. What a table's indexes leave room for may be that.
-    pub(super) fn note_astray(&mut self) -> rusqlite::Result<()> {
-        for (table, made) in std::mem::take(&mut self.rows) {
-            let sql =
-                "SELECT DISTINCT rowid FROM pragma_foreign_key_check(?1) WHERE rowid IS NOT NULL";
-            let mut prepared = self.conn.prepare_cached(sql)?;
-            let name = &self.schema.tables[table].name;
-            let rows = prepared.query_map([name], |row| row.get(0));
-            // Keys that do not fit their parents' cannot be checked.
-            let Ok(rows) = rows.and_then(Iterator::collect::<rusqlite::Result<Vec<i64>>>) else {
-                continue;
-            };
-            for _ in rows.iter().filter(|row| made.contains(row)) {
-                self.note(table, Misfit::Astray);
-            }
-        }
-        Ok(())
-    }
-
     /// The key of the tombstone for a row that is gone; made on first demand. Where none can be made it
     /// is a key that no row has.
     pub(super) fn key(&mut self, gone: Gone) -> rusqlite::Result<Key> {
@@ -167,11 +149,14 @@ impl<'a> Tombstones<'a> {
             return Ok(fixed);
         }
         let made = self.make(&gone, &fixed, &candidates)?;
-        match made {
-            Some(_) => {
+        match &made {
+            Some(key) => {
                 self.made += 1;
                 let rows = self.rows.entry(gone.table).or_default();
-                rows.insert(self.conn.last_insert_rowid());
+                match self.schema.tables[gone.table].has_rowid {
+                    true => drop(rows.rowids.insert(self.conn.last_insert_rowid())),
+                    false => rows.keys.push(key.clone()),
+                }
             }
             None => self.note(gone.table, Misfit::Nobody),
         }

@@ -405,6 +405,28 @@ fn a_neutral_row_that_leads_nowhere_itself_is_told() {
 }
 
 #[test]
+fn a_neutral_row_without_rowid_that_leads_nowhere_itself_is_told() {
+    // What the second note refers to was gone before, and so was the customer whom that would have been of.
+    let (_dir, path) = database(
+        "CREATE TABLE c (id INTEGER PRIMARY KEY);
+         CREATE TABLE pairs (a INT, b INT, PRIMARY KEY (b, a), FOREIGN KEY (a) REFERENCES c, FOREIGN KEY (b) REFERENCES c) WITHOUT ROWID;
+         CREATE TABLE notes (id INTEGER PRIMARY KEY, a INT NOT NULL, b INT NOT NULL, FOREIGN KEY (a, b) REFERENCES pairs (a, b));
+         INSERT INTO c VALUES (1), (2); INSERT INTO pairs VALUES (1, 2); INSERT INTO notes VALUES (1, 1, 2), (2, 7, 2);",
+    );
+    let mut rules = register("c", &["id"]);
+    rules.owns = vec![owns("pairs", key(&["a"]))];
+    let (copy, built) = rebuild(&path, &rules, &["2"]);
+    let told =
+        "table pairs: neutral rows that stand for forgotten ones and lead nowhere themselves: 1";
+    assert_eq!(built.problems, [told]);
+    assert_eq!(
+        ask(&copy, "SELECT a FROM notes JOIN pairs USING (a, b)"),
+        ["1", "7"]
+    );
+    assert_eq!(built.violations.len(), 1);
+}
+
+#[test]
 fn a_key_that_names_the_forgotten_leads_to_the_same_row_as_before() {
     let (_dir, path) = database(
         "CREATE TABLE c(id INTEGER PRIMARY KEY);
