@@ -224,6 +224,29 @@ fn a_tenant_stays_where_a_key_leads_on_over_another_table() {
     }
 }
 
+#[test]
+fn a_tenant_stays_where_the_register_alone_says_that_it_is_one() {
+    for (null, assignee) in [("", "NULL"), (" NOT NULL", "-1")] {
+        let schema = format!(
+            "CREATE TABLE tenants (no INTEGER PRIMARY KEY);
+             CREATE TABLE people (ten INT REFERENCES tenants, id INT, PRIMARY KEY (ten, id));
+             CREATE TABLE projects (id INTEGER PRIMARY KEY, ten INT, who INT, FOREIGN KEY (ten, who) REFERENCES people);
+             CREATE TABLE tasks (id INTEGER PRIMARY KEY, project INT REFERENCES projects, ten INT{null}, assignee INT{null},
+                FOREIGN KEY (ten, assignee) REFERENCES people);
+             INSERT INTO tenants VALUES (7), (8); INSERT INTO people VALUES (7, 1), (8, 3), (8, 4);
+             INSERT INTO projects VALUES (2, 8, 4); INSERT INTO tasks VALUES (2, 2, 8, 3);"
+        );
+        let owns = "shared = [\"tenants\"]\n[[source.owns]]\ntable = \"tasks\"\nby = \"project -> projects\"";
+        let place = of_tenants("people", "ten,id", owns, &schema, "8,3");
+        let mut gone =
+            format!("UPDATE tasks SET assignee = {assignee}; DELETE FROM people WHERE id = 3");
+        if !null.is_empty() {
+            gone += "; INSERT INTO people VALUES (8, -1)";
+        }
+        same_except(&place.db, &place.restore(1, "a"), &gone).unwrap();
+    }
+}
+
 /// A place with a register of tenants' customers, in which somebody was forgotten after a snapshot.
 fn of_tenants(register: &str, key: &str, owns: &str, schema: &str, who: &str) -> Place {
     let register = format!("table = \"{register}\"\nkey = \"{key}\"");

@@ -209,11 +209,15 @@ impl Planner<'_> {
             .into_iter()
             .partition(|(.., there)| !told || *there != computed);
         // What is withheld in the row that a key leads on over is withheld here as well. A column that also belongs to
-        // another key (such as a tenant's) stays, unless nothing else is left; last of all what says whose the row is,
-        // since without that it would be cut off from its owner.
+        // another key (such as a tenant's), here or there, stays, unless nothing else is left; last of all what says whose
+        // the row is, since without that it would be cut off from its owner.
         let owning = |own: &String| self.owning_columns(table, edge).contains(&own);
         let known = |own: &String| self.known_by(table, edge).any(|key| key.contains(own));
-        let elsewhere = |own: &String| self.other_keys(table, edge).any(|key| key.contains(own));
+        let elsewhere = |own: &String| {
+            let mut pairs = edge.columns.iter().zip(columns);
+            self.other_keys(table, edge).any(|key| key.contains(own))
+                || pairs.any(|(column, other)| column == own && self.is_nobodys(parent, other))
+        };
         let primary = &self.shapes[table].primary;
         let narrow: [&dyn Fn(&String) -> bool; 6] = [
             &|own| there.contains(own) && !owning(own) && !elsewhere(own),
@@ -243,6 +247,12 @@ impl Planner<'_> {
         let own = edge.columns.clone();
         keys.chain(edges)
             .filter(move |columns| !has_all(columns, &own))
+    }
+
+    /// Whether a column of `table` refers to a table whose rows belong to nobody.
+    fn is_nobodys(&self, table: usize, column: &str) -> bool {
+        let mut keys = self.shapes[table].keys.iter();
+        keys.any(|key| key.columns == [column] && !self.owned(key.parent))
     }
 
     /// The columns that say whose a row of `table` is, but for those of which an edge is a part.
