@@ -170,6 +170,46 @@ pub fn unshared_keys(repository: &Repository, wanted: &[Identity]) -> Outcome<Ve
     Ok(own.cloned().collect())
 }
 
+/// By what customers are known in sources that do not hold the register: by their keys, and where those are of one
+/// column, by other forms of them that are nobody else's there.
+pub fn keys_elsewhere(repository: &Repository, keys: &[CustomerKey]) -> Outcome<Vec<CustomerKey>> {
+    let mut all = keys.to_vec();
+    if repository.config.sources.len() < 2 {
+        return Ok(all);
+    }
+    // A form means the first of those whom it can mean whom the register holds.
+    let mut forms: Vec<(CustomerKey, Vec<CustomerKey>)> = Vec::new();
+    for key in keys {
+        for form in other_keys(key) {
+            let means = [form.clone()].into_iter().chain(other_keys(&form));
+            let before = means.take_while(|means| means != key).collect();
+            forms.push((form, before));
+        }
+    }
+    let mut held = HashSet::new();
+    let asked: HashSet<&CustomerKey> = forms.iter().flat_map(|(_, before)| before).collect();
+    each_of_register(repository, &mut |row| {
+        if asked.contains(&row.key) && !keys.contains(&row.key) {
+            held.insert(row.key);
+        }
+        Ok(())
+    })?;
+    let own = forms
+        .iter()
+        .filter(|(_, before)| before.iter().all(|key| !held.contains(key)));
+    all.extend(own.map(|(form, _)| form.clone()));
+    Ok(all)
+}
+
+fn other_keys(key: &CustomerKey) -> Vec<CustomerKey> {
+    match &key.0[..] {
+        [one] => (one.as_ref().other_forms().into_iter())
+            .map(|form| CustomerKey(vec![form]))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// By what a register row is recognised.
 pub fn identity(row: RegisterRow) -> Identity {
     Identity {

@@ -32,6 +32,9 @@ impl Value {
     }
 }
 
+/// Whole numbers up to this one are the same as doubles.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         self.as_ref() == other.as_ref()
@@ -80,6 +83,31 @@ pub enum ValueRef<'a> {
 }
 
 impl ValueRef<'_> {
+    /// What else may stand for this value as a key in another database, whose column is of another type: a whole
+    /// number as text or as a double, and the other way round. What is likelier comes first.
+    pub fn other_forms(self) -> Vec<Value> {
+        let text = |number: i64| Value::Text(number.to_string().into_bytes());
+        let real = |number: i64| {
+            let real = number as f64;
+            (real.abs() <= EXACT).then_some(Value::Real(real))
+        };
+        match self {
+            Self::Int(i) => [text(i)].into_iter().chain(real(i)).collect(),
+            Self::Real(r) if r.fract() == 0.0 && r.abs() <= EXACT => {
+                vec![Value::Int(r as i64), text(r as i64)]
+            }
+            Self::Text(t) => {
+                let number = std::str::from_utf8(t).ok().and_then(|t| t.parse().ok());
+                // 007 may be anything, but is not how anybody writes 7.
+                let number = number.filter(|number: &i64| number.to_string().as_bytes() == t);
+                let forms =
+                    number.map(|number| [Value::Int(number)].into_iter().chain(real(number)));
+                forms.into_iter().flatten().collect()
+            }
+            Self::Null | Self::Real(_) | Self::Blob(_) => Vec::new(),
+        }
+    }
+
     /// An owned copy.
     pub fn to_value(self) -> Value {
         match self {

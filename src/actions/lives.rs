@@ -12,7 +12,8 @@ use crate::lifecycle::erase::{self, Wanted};
 use crate::lifecycle::hide::{self, Hidden};
 use crate::lifecycle::hold::{self, Held};
 use crate::lifecycle::{
-    Pending, absent_in_words, certificate as shown, verify_certificate as verified,
+    Pending, absent_in_words, certificate as shown, unreached_in_words,
+    verify_certificate as verified,
 };
 
 /// `customer hide`
@@ -123,6 +124,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
             "state": state,
             "pending": erased.pending,
             "problems": erased.unmet,
+            "not_reached": erased.not_reached,
             "epoch": erased.epoch,
             "seconds": seconds,
         })
@@ -142,6 +144,8 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     let warnings = warnings.chain(erased.unmet.iter().map(|what| text::printable(what)));
     let warnings = warnings.chain(absent_in_words(erased.absent));
+    let named = |table: &String| text::printable(&unreached_in_words(table));
+    let warnings = warnings.chain(erased.not_reached.iter().map(named));
     Ok(Answer::new(context.json, value, text)
         .warn(warnings.collect::<Vec<_>>())
         .code_if(is_part || !erased.unmet.is_empty(), IN_PART))

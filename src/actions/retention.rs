@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::Outcome;
 use crate::lifecycle::retention::{self, Plan};
 use crate::lifecycle::{Fate, Verdict};
-use crate::lifecycle::{Pending, absent_in_words};
+use crate::lifecycle::{Pending, absent_in_words, unreached_in_words};
 use crate::piece::Identity;
 
 /// `retention plan`
@@ -120,6 +120,7 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
             "others": fates,
             "pending": run.pending,
             "problems": run.unmet,
+            "not_reached": run.not_reached,
             "verdicts": plan_json(&run.plan, run.plan.each())["verdicts"],
         })
     };
@@ -133,6 +134,8 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     let warnings = warnings.chain(run.unmet.iter().map(|what| text::printable(what)));
     let warnings = warnings.chain(absent_in_words(run.absent));
+    let named = |table: &String| text::printable(&unreached_in_words(table));
+    let warnings = warnings.chain(run.not_reached.iter().map(named));
     Ok(Answer::new(context.json, value, text)
         .chatter()
         .warn(warnings.collect::<Vec<_>>())

@@ -201,20 +201,11 @@ fn keys(token: ValueRef<'_>, columns: usize, form: Option<&KeyForm>) -> Vec<Cust
         Some(form) => form.keys(values),
         None if columns > 1 => vec![values],
         None => {
-            let other = other_form(token).map(|other| vec![other]);
-            [values].into_iter().chain(other).collect()
+            let others = token.other_forms().into_iter().map(|other| vec![other]);
+            [values].into_iter().chain(others).collect()
         }
     };
     all.into_iter().map(CustomerKey).collect()
-}
-
-/// Another database may hold the register's key as text, or as a number.
-pub fn other_form(token: ValueRef<'_>) -> Option<Value> {
-    match token {
-        ValueRef::Int(i) => Some(Value::Text(i.to_string().into_bytes())),
-        ValueRef::Text(t) => Some(Value::Int(std::str::from_utf8(t).ok()?.parse().ok()?)),
-        _ => None,
-    }
 }
 
 /// The key that a composite token was made of: SQL literals with commas between.
@@ -315,8 +306,19 @@ mod tests {
                     .eq(expected.iter().copied())
             );
         };
-        means(&Value::Int(-7), 1, &[&[Value::Int(-7)], &[text("-7")]]);
-        means(&text("7"), 1, &[&[text("7")], &[Value::Int(7)]]);
+        let (int, real) = (Value::Int, Value::Real);
+        means(&int(-7), 1, &[&[int(-7)], &[text("-7")], &[real(-7.0)]]);
+        means(&text("7"), 1, &[&[text("7")], &[int(7)], &[real(7.0)]]);
+        means(&real(7.0), 1, &[&[real(7.0)], &[int(7)], &[text("7")]]);
+        means(&real(7.5), 1, &[&[real(7.5)]]);
+        means(
+            &int(1 << 60),
+            1,
+            &[&[int(1 << 60)], &[text("1152921504606846976")]],
+        );
+        for other in ["07", "+7", "7 ", "-0", ""] {
+            means(&text(other), 1, &[&[text(other)]]);
+        }
         means(&text("1,2"), 1, &[&[text("1,2")]]);
         means(&Value::Blob(vec![55]), 1, &[&[Value::Blob(vec![55])]]);
         means(&text("1,'2'"), 2, &[&[Value::Int(1), text("2")]]);

@@ -9,7 +9,7 @@
 
 use serde_json::{Value, json};
 
-use super::live_part::{LiveDone, absent_in_words};
+use super::live_part::{LiveDone, absent_in_words, unreached_in_words};
 use super::pending::Pending;
 use crate::catalog::Erasure;
 use crate::certificate::Certificate;
@@ -136,7 +136,10 @@ fn seen(repository: &Repository, erasure: &Erasure) -> Outcome<Value> {
     }
     let certificate = &repository.certificate;
     let absent = live.as_ref().and_then(|live| absent_in_words(live.absent));
-    let cautions = CAUTIONS.map(str::to_owned).into_iter().chain(absent);
+    let unreached = live.iter().flat_map(LiveDone::unreached);
+    let unreached = unreached.map(|table| unreached_in_words(&table));
+    let cautions = CAUTIONS.map(str::to_owned).into_iter();
+    let cautions = cautions.chain(absent).chain(unreached);
     let cautions: Vec<String> = cautions.collect();
     Ok(json!({
         "format": "tenure erasure certificate 1",

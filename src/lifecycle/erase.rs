@@ -51,6 +51,8 @@ pub struct Erased {
     pub unmet: Vec<String>,
     /// How many of them the register did not hold any more.
     pub absent: u64,
+    /// Tables with rows of which nobody has said whose they are, with their sources.
+    pub not_reached: Vec<String>,
 }
 
 /// Erases one customer on request.
@@ -143,7 +145,12 @@ pub fn run(
 
 /// Tries it in every source and rolls it back.
 fn rehearse(repository: &Repository, keys: &[CustomerKey]) -> Outcome<()> {
+    let elsewhere = register::keys_elsewhere(repository, keys)?;
     for source in &repository.config.sources {
+        let keys = match source.name == repository.config.register {
+            true => keys,
+            false => &elsewhere,
+        };
         let rehearse = || Ok(open(source)?.erase(keys, Erasing::Rehearse));
         let rehearsed: Outcome<_> = repository.changing(source.name.as_str(), rehearse)?;
         match rehearsed? {
@@ -220,6 +227,7 @@ fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erase
         pending,
         unmet: live.unmet(),
         absent: live.absent,
+        not_reached: live.unreached().collect(),
     })
 }
 
@@ -302,18 +310,21 @@ fn deleted(
     vacuum: bool,
 ) -> Outcome<(LiveDone, usize)> {
     let (mut done, mut found) = (LiveDone::default(), 0);
+    let elsewhere = register::keys_elsewhere(repository, keys)?;
     // The register goes last: while it has the row, an interrupted erasure finds whose rows to look for.
     let register = &repository.config.register;
     let mut sources: Vec<&Source> = repository.config.sources.iter().collect();
     sources.sort_by_key(|source| source.name == *register);
     for source in sources {
         let name = source.name.as_str();
+        let is_register = source.name == *register;
+        let wanted = if is_register { keys } else { &elsewhere };
         let erase = || {
-            let erased = open(source)?.erase(keys, Erasing::ForReal { vacuum });
+            let erased = open(source)?.erase(wanted, Erasing::ForReal { vacuum });
             erased.failed_to(|| format!("erase in source {name:?}"))
         };
         let erased = repository.changing(name, erase)??;
-        if source.name == *register {
+        if is_register {
             found = keys.len() - erased.unknown.len();
         }
         done.sources.push(SourceDone::new(source, erased));

@@ -22,6 +22,13 @@ fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
+/// What is to be known of a table of which nobody has said whose its rows are.
+pub fn unreached_in_words(table: &str) -> String {
+    format!(
+        "not reached: rows of {table} that belong to nobody; if some are about the erased, settle whose they are"
+    )
+}
+
 /// What is to be known of those whom the register did not hold any more, if there were any: whose rows are whose is
 /// told by the register.
 pub fn absent_in_words(absent: u64) -> Option<String> {
@@ -47,12 +54,24 @@ pub struct SourceDone {
     /// is, and its table.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stays: BTreeMap<String, String>,
+    /// Tables with rows of which nobody has said whose they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<String>,
     /// Rules for tables that were not there any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<String>,
 }
 
 impl LiveDone {
+    /// The tables whose rows may be about anybody.
+    pub(super) fn unreached(&self) -> impl Iterator<Item = String> {
+        let of = |part: &SourceDone| {
+            let named = |table: &String| format!("{}.{table}", part.source);
+            part.unreached.iter().map(named).collect::<Vec<_>>()
+        };
+        self.sources.iter().flat_map(of)
+    }
+
     /// The rules that could not be followed.
     pub(super) fn unmet(&self) -> Vec<String> {
         let of = |part: &SourceDone| {
@@ -73,6 +92,7 @@ impl SourceDone {
             deleted: erased.tables.into_iter().collect(),
             nulled: nulled.collect(),
             unmet: erased.unmet,
+            unreached: erased.unreached,
             ..Self::default()
         };
         done.remnants(&erased.remnants);

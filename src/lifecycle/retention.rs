@@ -61,6 +61,8 @@ pub struct Run {
     pub unmet: BTreeSet<String>,
     /// How many of the erased the register did not hold any more.
     pub absent: u64,
+    /// Tables with rows of which nobody has said whose they are, with their sources.
+    pub not_reached: BTreeSet<String>,
     due: VecDeque<(Domain, Identity)>,
     is_believed: bool,
 }
@@ -132,6 +134,7 @@ pub fn begin(repository: &Repository, confirm: Option<&str>) -> Outcome<Run> {
         pending: Vec::new(),
         unmet: BTreeSet::new(),
         absent: 0,
+        not_reached: BTreeSet::new(),
     })
 }
 
@@ -257,6 +260,7 @@ impl Run {
                 self.pending.extend(erased.pending);
                 self.unmet.extend(erased.unmet);
                 self.absent += erased.absent;
+                self.not_reached.extend(erased.not_reached);
                 Ok(())
             }
             // One whom the live database does not let go must not keep the others.

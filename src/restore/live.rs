@@ -137,9 +137,13 @@ fn source(
         Failure::of(FailureKind::Usage, what)
     })?;
     let (rows, lost) = saved(repository, state, rows)?;
+    let mut keys = vec![identity.key.clone()];
+    if source.name != repository.config.register {
+        keys = register::keys_elsewhere(repository, &keys)?;
+    }
     let put = || {
         let mut live = Live::open(&source.path, &source.rules)?;
-        live.put(&identity.key, &state.schema.tables, &rows, replace)
+        live.put(&keys, &state.schema.tables, &rows, replace)
     };
     let put = repository.changing(&state.name, put)??;
     Ok(LiveSource {

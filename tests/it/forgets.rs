@@ -12,6 +12,7 @@ use crate::support::canary::{Canary, find, holds};
 use crate::support::place::Place;
 use crate::support::raw::{files, keyring, open_everything};
 
+mod elsewhere;
 mod left;
 mod rowids;
 mod strangers;

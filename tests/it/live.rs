@@ -94,7 +94,7 @@ fn the_sample_crm_loses_customers_to_the_last_byte_and_gets_one_back() {
     let mut live = Live::open(&path, &rules()).unwrap();
     live.erase(&[id(lonely)], FOR_REAL).unwrap();
     assert_eq!(rows(&path, None).1.len(), before.len() - saved.len());
-    live.put(&id(lonely), &tables, &saved, false).unwrap();
+    live.put(&[id(lonely)], &tables, &saved, false).unwrap();
     assert!(rows(&path, None).1 == before);
 
     let emails = "SELECT id, email FROM customers WHERE id % 10 = 3";

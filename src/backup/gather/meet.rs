@@ -4,7 +4,6 @@ use super::known::KnownOnes;
 use super::people::Met;
 use super::{Gatherer, IDENTITY, InTable};
 use crate::backup::admission::{Admission, New, admit};
-use crate::backup::dangling::other_form;
 use crate::clock::Timestamp;
 use crate::error::{Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain};
@@ -154,11 +153,12 @@ impl Gatherer {
         {
             return Ok(Some(*met));
         }
-        if place.form.is_none()
-            && let Some(other) = other_form(token)
-            && let Some(met) = self.people.get(other.as_ref())
-        {
-            return Ok(Some(met));
+        if place.form.is_none() {
+            let forms = token.other_forms();
+            let mut met = forms.iter().map(|form| self.people.get(form.as_ref()));
+            if let Some(met) = met.find_map(|met| met) {
+                return Ok(Some(met));
+            }
         }
         if self.some_unseen
             && let Some(domain) = self.dangling.living(repository, token, place.form)?

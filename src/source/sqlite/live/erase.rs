@@ -5,7 +5,7 @@ use super::remnants::Remnant;
 use super::rows::Chosen;
 use super::watch::{Op, Watch};
 use super::{Live, Work, double_quoted};
-use crate::schema::Reference;
+use crate::schema::{Ownership, Reference};
 use crate::source::sqlite::edges::{Edge, To};
 use crate::source::sqlite::error::SqliteError;
 use crate::source::sqlite::shape::Shape;
@@ -37,6 +37,8 @@ pub struct Erased {
     pub unknown: Vec<usize>,
     /// Rules for tables that were dropped, in words.
     pub unmet: Vec<String>,
+    /// Tables of which nobody has said whose their rows are, and that have some: they may be about anybody.
+    pub unreached: Vec<String>,
     /// What the engine leaves behind, and what became of it; nothing at a rehearsal.
     pub remnants: Vec<Remnant>,
 }
@@ -125,6 +127,7 @@ impl Work<'_> {
             nulled,
             unknown,
             unmet: self.settled.plan.unmet.clone(),
+            unreached: self.unreached()?,
             remnants: Vec::new(),
         };
         Ok((erased, indexes))
@@ -229,6 +232,20 @@ impl Work<'_> {
             targets.has("t1"),
         );
         self.choose(label, table, &condition)
+    }
+
+    /// The tables with rows whose owner is not settled.
+    fn unreached(&self) -> Result<Vec<String>, SqliteError> {
+        let mut found = Vec::new();
+        for table in &self.settled.schema.tables {
+            let open = matches!(table.ownership, Ownership::Ambiguous | Ownership::Unsettled);
+            let any = format!("SELECT 1 FROM main.{} LIMIT 1", quote(&table.name));
+            let any = || self.conn.prepare(&any)?.exists([]);
+            if open && any().map_err(self.fail(&table.name))? {
+                found.push(table.name.clone());
+            }
+        }
+        Ok(found)
     }
 
     /// The columns of a reference that may be NULL.

@@ -49,7 +49,7 @@ pub struct PutBack {
 }
 
 impl Live {
-    /// Puts `rows` of one customer back, which were saved with `tables`.
+    /// Puts `rows` of one customer back, which were saved with `tables`. Whoever has one of `keys` is that customer.
     ///
     /// # Errors
     /// When rows stand in the way, when a column or table that they need is gone, when another
@@ -57,12 +57,12 @@ impl Live {
     /// is changed then.
     pub fn put(
         &mut self,
-        key: &CustomerKey,
+        keys: &[CustomerKey],
         tables: &[Table],
         rows: &[SavedRow],
         replace: bool,
     ) -> Result<PutBack, SqliteError> {
-        self.transaction(true, |work| work.put(key, tables, rows, replace))
+        self.transaction(true, |work| work.put(keys, tables, rows, replace))
     }
 }
 
@@ -92,13 +92,13 @@ enum Step {
 impl Work<'_> {
     fn put(
         &self,
-        key: &CustomerKey,
+        keys: &[CustomerKey],
         tables: &[Table],
         rows: &[SavedRow],
         replace: bool,
     ) -> Result<PutBack, SqliteError> {
         let fits = self.fit_all(tables, rows)?;
-        self.name_customers(std::slice::from_ref(key))?;
+        self.name_customers(keys)?;
         let mut owned = self.choose_owned()?;
         let mut put = PutBack::default();
         let steps = self.steps(&fits, rows, &mut owned, replace, &mut put)?;

@@ -201,13 +201,13 @@ fn a_row_of_two_thousand_columns_is_erased_and_put_back() {
     live.erase(&[id(2)], Erasing::ForReal { vacuum: false })
         .unwrap();
     assert_eq!(ask(&path, "SELECT no FROM wide"), ["1", "3"]);
-    live.put(&id(2), &tables, &saved, false).unwrap();
+    live.put(&[id(2)], &tables, &saved, false).unwrap();
     similar(&before, &everything(&path));
     Connection::open(&path)
         .unwrap()
         .execute_batch("UPDATE wide SET \"c 1777\" = 'new' WHERE who = 2")
         .unwrap();
-    live.put(&id(2), &tables, &saved, true).unwrap();
+    live.put(&[id(2)], &tables, &saved, true).unwrap();
     similar(&before, &everything(&path));
 }
 

@@ -170,7 +170,7 @@ fn text_goes_back_beside_the_triggers_that_put_it_in() {
     live(&path, &rules()).erase(&[id(7)], FOR_REAL).unwrap();
     assert_eq!(text(&path).len() + 7, before.len());
     let put = live(&path, &rules())
-        .put(&id(7), &tables, &rows, false)
+        .put(&[id(7)], &tables, &rows, false)
         .unwrap();
     let counts: u64 = put.tables.iter().map(|(_, rows)| rows).sum();
     assert_eq!((counts, put.moved), (11, 0));
@@ -180,7 +180,7 @@ fn text_goes_back_beside_the_triggers_that_put_it_in() {
     run(&path, "UPDATE notes SET text = 'other' WHERE c = 7; UPDATE people SET name = 'x' WHERE rowid = 7;
                 INSERT INTO notes(c, text) VALUES (7, 'later'); INSERT INTO loose(text, c) VALUES ('later', 7)");
     let put = live(&path, &rules())
-        .put(&id(7), &tables, &rows, true)
+        .put(&[id(7)], &tables, &rows, true)
         .unwrap();
     assert_eq!(
         put.deleted,
@@ -202,7 +202,7 @@ fn text_of_somebody_else_is_not_overwritten() {
         "INSERT INTO notes(id, c, text) VALUES (19, 3, 'mine')",
     );
     let error = live(&path, &rules())
-        .put(&id(7), &tables, &rows, false)
+        .put(&[id(7)], &tables, &rows, false)
         .unwrap_err();
     let SqliteError::InTheWay { found } = &error else {
         panic!("{error:?}")
@@ -214,7 +214,7 @@ fn text_of_somebody_else_is_not_overwritten() {
         "DELETE FROM notes WHERE id = 19; INSERT INTO loose(rowid, text, c) VALUES (19, 'mine', 3)",
     );
     let put = live(&path, &rules())
-        .put(&id(7), &tables, &rows, false)
+        .put(&[id(7)], &tables, &rows, false)
         .unwrap();
     assert_eq!(put.moved, 1);
     assert_eq!(

@@ -84,7 +84,7 @@ fn whoever_holds_the_database_is_waited_for_and_then_told() {
         };
         busy(live.erase(&[id(1)], FOR_REAL).unwrap_err());
         busy(live.flag(&id(1), "shown", &Value::Int(0)).unwrap_err());
-        busy(live.put(&id(3), &[], &[], false).unwrap_err());
+        busy(live.put(&[id(3)], &[], &[], false).unwrap_err());
         app.execute_batch("COMMIT").unwrap();
         assert_eq!(ask(&path, "SELECT * FROM c"), ["1 1", "2 5"]);
         // Whoever reads holds up the commit where there is no log.

@@ -47,7 +47,7 @@ fn what_was_erased_is_put_back_as_it_was() {
             live.erase(&[id(number)], FOR_REAL).unwrap();
             assert_ne!(before, everything(&path));
             rows.reverse();
-            let put = live.put(&id(number), &tables, &rows, false).unwrap();
+            let put = live.put(&[id(number)], &tables, &rows, false).unwrap();
             similar(&before, &everything(&path));
             assert_eq!(
                 put.tables.iter().map(|(_, rows)| rows).sum::<u64>(),
@@ -66,7 +66,7 @@ fn a_crm_with_rules_comes_back_too() {
     let (tables, rows) = saved(&path, &crm_rules(), "2");
     let mut live = live(&path, &crm_rules());
     live.erase(&[id(2)], FOR_REAL).unwrap();
-    live.put(&id(2), &tables, &rows, false).unwrap();
+    live.put(&[id(2)], &tables, &rows, false).unwrap();
     // What others referred to is NULL since the erasure, and nothing puts that back.
     run(
         &path,
@@ -82,7 +82,7 @@ fn rows_in_the_way_are_told_and_nothing_is_changed() {
     let (tables, rows) = saved(&path, &rules, "1");
     let before = everything(&path);
     let mut live = live(&path, &rules);
-    let error = live.put(&id(1), &tables, &rows, false).unwrap_err();
+    let error = live.put(&[id(1)], &tables, &rows, false).unwrap_err();
     let SqliteError::InTheWay { found } = &error else {
         panic!("{error:?}");
     };
@@ -94,7 +94,7 @@ fn rows_in_the_way_are_told_and_nothing_is_changed() {
     // An order that is somebody else's by now is in the way even of a replacement.
     run(&path, "UPDATE o SET c = 2 WHERE code = 'o2'");
     let before = everything(&path);
-    let error = live.put(&id(1), &tables, &rows, true).unwrap_err();
+    let error = live.put(&[id(1)], &tables, &rows, true).unwrap_err();
     let SqliteError::InTheWay { found } = &error else {
         panic!("{error:?}");
     };
@@ -115,7 +115,7 @@ fn a_replacement_makes_the_rows_what_they_were_and_spares_the_others() {
          INSERT INTO notes(c, text) VALUES (1, 'later'); DELETE FROM notes WHERE rowid = 5;",
     );
     let put = live(&path, &rules)
-        .put(&id(1), &tables, &rows, true)
+        .put(&[id(1)], &tables, &rows, true)
         .unwrap();
     assert_eq!(
         put.deleted,
@@ -144,7 +144,7 @@ fn a_schema_that_has_grown_takes_rows_by_name() {
          DROP TABLE notes; ALTER TABLE notes2 RENAME TO notes; INSERT INTO notes(rowid, c, text) VALUES (5, 2, 'taken');
          ALTER TABLE c DROP COLUMN any;",
     );
-    let error = live.put(&id(1), &tables, &rows, false).unwrap_err();
+    let error = live.put(&[id(1)], &tables, &rows, false).unwrap_err();
     assert!(
         matches!(&error, SqliteError::ColumnGone { table, column } if table == "c" && column == "any"),
         "{error:?}"
@@ -160,12 +160,12 @@ fn a_schema_that_has_grown_takes_rows_by_name() {
     {
         row.rowid = None;
     }
-    let error = live.put(&id(1), &tables, &without, false).unwrap_err();
+    let error = live.put(&[id(1)], &tables, &without, false).unwrap_err();
     assert!(
         matches!(&error, SqliteError::NoValue { table, column } if table == "c" && column == "id"),
         "{error:?}"
     );
-    let put = live.put(&id(1), &tables, &rows, false).unwrap();
+    let put = live.put(&[id(1)], &tables, &rows, false).unwrap();
     assert_eq!(put.moved, 1);
     assert_eq!(
         ask(&path, "SELECT id, name, level FROM c"),
@@ -180,7 +180,7 @@ fn a_schema_that_has_grown_takes_rows_by_name() {
         ["10 'm'", "11 'n'", "5 'taken'", "9 x'31'"]
     );
     run(&path, "DROP TABLE notes");
-    let error = live.put(&id(1), &tables, &rows, true).unwrap_err();
+    let error = live.put(&[id(1)], &tables, &rows, true).unwrap_err();
     assert!(
         matches!(&error, SqliteError::NotOwned { table, .. } if table == "notes"),
         "{error:?}"
@@ -215,7 +215,7 @@ fn triggers_keys_and_constraints_that_object_undo_the_whole() {
         live.erase(&[id(1)], FOR_REAL).unwrap();
         run(&path, &format!("PRAGMA foreign_keys = OFF; {sql}"));
         let before = everything(&path);
-        let error = live.put(&id(1), &tables, &rows, false).unwrap_err();
+        let error = live.put(&[id(1)], &tables, &rows, false).unwrap_err();
         assert!(format!("{error:?}").starts_with(kind), "{kind}: {error:?}");
         similar(&before, &everything(&path));
     }

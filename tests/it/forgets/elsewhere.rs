@@ -1,0 +1,162 @@
+//! Erased in the live system, also where the register is not, and what is not reached there.
+
+use rusqlite::Connection;
+use tenure::journal::Cause;
+use tenure::lifecycle::erase::{self, Erased, Wanted};
+use tenure::{report::Silent, restore};
+
+use crate::support::place::Place;
+
+/// A register with one key, and a database of calls without it.
+fn two(id: &str, keys: &str, who: &str, calls: &str) -> Place {
+    let owns = "[[source]]\nname = \"phone\"\nkind = \"sqlite\"\npath = \"phone.db\"\n\
+                [[source.owns]]\ntable = \"calls\"\nby = \"who\"";
+    Place::new("table = \"people\"\nkey = \"id\"", owns, |db| {
+        let make = |path, sql: String| {
+            let conn = Connection::open(path).unwrap();
+            conn.execute_batch(&sql).unwrap();
+        };
+        let phone = db.with_file_name("phone.db");
+        make(
+            db.to_owned(),
+            format!("CREATE TABLE people (id {id}); INSERT INTO people VALUES {keys}"),
+        );
+        make(
+            phone,
+            format!(
+                "CREATE TABLE calls (id INTEGER PRIMARY KEY, who {who}); INSERT INTO calls VALUES {calls}"
+            ),
+        );
+    })
+}
+
+fn erase(place: &Place, id: &str) -> Erased {
+    let wanted = Wanted {
+        cause: Cause::Request,
+        reason: "asked",
+        ground: None,
+        vacuum: false,
+    };
+    erase::on_request(&mut place.change(), id, &wanted).unwrap()
+}
+
+fn calls(path: &std::path::Path) -> String {
+    let calls = "SELECT ifnull(group_concat(id, ' '), '') FROM calls";
+    let conn = Connection::open(path).unwrap();
+    conn.query_row(calls, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn rows_of_another_database_are_erased_in_whatever_form_they_name_their_owner() {
+    for (id, keys, who, rows, left) in [
+        (
+            "INTEGER PRIMARY KEY",
+            "(7), (8)",
+            "TEXT",
+            "(1, '7'), (2, '8'), (3, '07'), (4, NULL)",
+            "2 3 4",
+        ),
+        (
+            "INTEGER PRIMARY KEY",
+            "(7), (8)",
+            "REAL",
+            "(1, 7), (2, 8), (3, 7.5)",
+            "2 3",
+        ),
+        (
+            "INTEGER PRIMARY KEY",
+            "(7), (8)",
+            "",
+            "(1, 7), (2, '7'), (3, 7.0), (4, '8'), (5, x'37')",
+            "4 5",
+        ),
+        (
+            "TEXT PRIMARY KEY",
+            "('7'), ('8')",
+            "INT",
+            "(1, 7), (2, 8)",
+            "2",
+        ),
+        ("REAL PRIMARY KEY", "(7), (8)", "INT", "(1, 7), (2, 8)", "2"),
+        // What is somebody's as it stands is not another's as well.
+        (
+            "NOT NULL UNIQUE",
+            "(7), ('7'), (8)",
+            "",
+            "(1, 7), (2, '7'), (3, 7.0)",
+            "2",
+        ),
+    ] {
+        let place = two(id, keys, who, rows);
+        place.snapshot(true);
+        erase(
+            &place,
+            match id {
+                "REAL PRIMARY KEY" => "7.0",
+                // A number and a text are typed alike: the number came first.
+                "NOT NULL UNIQUE" => "7#0",
+                _ => "7",
+            },
+        );
+        let what = format!("{id}: {rows}");
+        assert_eq!(calls(&place.path("phone.db")), left, "{what}");
+        place.snapshot(false);
+        for number in [1, 2] {
+            place.restore(number, "a");
+            let back = place
+                .path(&format!("out-{number}-a"))
+                .join("phone/phone.db");
+            assert_eq!(calls(&back), left, "{what}");
+        }
+    }
+}
+
+#[test]
+fn rows_of_another_database_come_back_live_in_whatever_form_they_name_their_owner() {
+    let place = two(
+        "INTEGER PRIMARY KEY",
+        "(7), (8)",
+        "TEXT",
+        "(1, '7'), (2, '8')",
+    );
+    place.snapshot(true);
+    let phone = Connection::open(place.path("phone.db")).unwrap();
+    phone
+        .execute_batch("DELETE FROM calls WHERE id = 1; INSERT INTO calls VALUES (3, '7')")
+        .unwrap();
+    let repository = place.change();
+    let snapshot = repository.catalog.snapshots().unwrap()[0].id;
+    restore::live(&repository, "7", snapshot, true, &Silent).unwrap();
+    assert_eq!(calls(&place.path("phone.db")), "1 2");
+}
+
+#[test]
+fn tables_of_which_nobody_has_said_whose_they_are_are_named() {
+    let place = Place::new(
+        "table = \"people\"\nkey = \"id\"",
+        "shared = [\"towns\"]",
+        |db| {
+            let schema = "CREATE TABLE people (id INTEGER PRIMARY KEY, home REFERENCES homes);
+             CREATE TABLE homes (id INTEGER PRIMARY KEY, a REFERENCES people, b REFERENCES people);
+             CREATE TABLE towns (id); CREATE TABLE calls (who, what); CREATE TABLE empty (what);
+             INSERT INTO people VALUES (1, NULL), (2, NULL); INSERT INTO homes VALUES (1, 1, 2);
+             INSERT INTO towns VALUES (1); INSERT INTO calls VALUES (1, 'one calls');";
+            Connection::open(db).unwrap().execute_batch(schema).unwrap();
+        },
+    );
+    place.snapshot(true);
+    let erased = erase(&place, "1");
+    assert_eq!(erased.not_reached, ["crm.homes", "crm.calls"]);
+    let certificate = tenure::lifecycle::certificate(&place.read(), erased.entry).unwrap();
+    let cautions = certificate["certificate"]["cautions"].to_string();
+    for table in ["homes", "calls", "towns", "empty"] {
+        let named = cautions.contains(&format!(
+            "not reached: rows of crm.{table} that belong to nobody"
+        ));
+        assert_eq!(
+            named,
+            ["homes", "calls"].contains(&table),
+            "{table}: {cautions}"
+        );
+    }
+}
