@@ -1,12 +1,14 @@
 //! The ownership plan: whose every table's rows are, and by which path, as the sources are now.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::config::Config;
 use crate::error::{Context, Outcome};
 use crate::schema::{Ownership, Table};
-use crate::source::Rules;
 use crate::source::sqlite::{Database, SqliteError, Trouble};
+use crate::source::{RegisterRow, Rules};
+use crate::value::Value;
 
 /// One source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +45,38 @@ pub struct InspectedTable {
 /// # Errors
 /// When a source cannot be read, or a rule names what it does not have.
 pub fn run(config: &Config) -> Outcome<Vec<Inspected>> {
-    let mut inspected = Vec::new();
-    for source in &config.sources {
+    // The register comes first: it tells of rows in other databases whether they are somebody's.
+    let mut sources: Vec<_> = config.sources.iter().enumerate().collect();
+    sources.sort_by_key(|(_, source)| source.name != config.register);
+    let (mut inspected, mut people) = (Vec::new(), HashSet::new());
+    for (at, source) in sources {
         let name = source.name.as_str();
-        let open = || -> Outcome<Inspected> {
+        let mut open = || -> Outcome<Inspected> {
             let database = look_at(&source.path, &source.rules)?;
+            let is_register = source.name == config.register;
+            if is_register && config.sources.len() > 1 {
+                people = tokens(&database)?;
+            }
             Ok(Inspected {
                 source: name.to_owned(),
-                tables: tables(&database)?,
+                tables: tables(&database, (!is_register).then_some(&people))?,
                 not_restorable: database.schema().not_restorable.clone(),
             })
         };
-        inspected.push(open().failed_to(|| format!("read source {name:?}"))?);
+        inspected.push((at, open().failed_to(|| format!("read source {name:?}"))?));
     }
-    Ok(inspected)
+    inspected.sort_by_key(|(at, _)| *at);
+    Ok(inspected.into_iter().map(|(_, source)| source).collect())
+}
+
+/// By what rows in other databases name those whom the register holds.
+fn tokens(register: &Database) -> Outcome<HashSet<Value>> {
+    let mut tokens = HashSet::new();
+    register.register(&mut |row: RegisterRow| -> Outcome<()> {
+        tokens.insert(row.token);
+        Ok(())
+    })?;
+    Ok(tokens)
 }
 
 /// Opens a database to look at all of it. A copy, where that takes one, is made where the system has its
@@ -74,9 +94,16 @@ pub fn look_at(path: &Path, rules: &Rules) -> Result<Database, SqliteError> {
     Ok(database)
 }
 
-fn tables(database: &Database) -> Outcome<Vec<InspectedTable>> {
+/// The tables of a database; of one that does not hold the register, with whom that one holds.
+fn tables(database: &Database, people: Option<&HashSet<Value>>) -> Outcome<Vec<InspectedTable>> {
     let inspected = |(at, table): (usize, &Table)| {
-        let look = database.look(at)?;
+        let mut look = database.look(at)?;
+        if let Some(people) = people.filter(|_| table.ownership == Ownership::Owned) {
+            look.orphans = database.orphans_beside(at, |token| {
+                let mut forms = token.other_forms().into_iter();
+                people.contains(&token.to_value()) || forms.any(|form| people.contains(&form))
+            })?;
+        }
         let warnings = table.warnings.iter().cloned().chain(look.advice());
         Ok(InspectedTable {
             table: table.name.clone(),

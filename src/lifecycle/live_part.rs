@@ -32,8 +32,8 @@ pub fn unreached_in_words(table: &str) -> String {
 /// What is to be known of those whom the register did not hold any more, if there were any: whose rows are whose is
 /// told by the register.
 pub fn absent_in_words(absent: u64) -> Option<String> {
-    let what = "had left the register: rows of the live systems that still hold their keys, if there are any, belong to \
-                nobody there and stay";
+    let what = "had left the register: rows of the live systems that still hold their keys, if there are any, \
+                were not looked for and stay";
     (absent > 0).then(|| format!("{absent} of the erased {what}"))
 }
 

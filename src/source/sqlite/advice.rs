@@ -5,11 +5,12 @@ use super::edges::Owners;
 use super::error::SqliteError;
 use super::looks::{Like, of_values};
 use super::personal::looks_personal;
-use super::read::Database;
+use super::read::{Database, borrowed};
 use super::shape::ForeignKey;
 use super::sql::{quote, same};
 use super::virtuals::has_word;
 use crate::schema::{Ownership, Table};
+use crate::value::ValueRef;
 
 /// Columns that are likely to hold the moment at which somebody became a customer, by letters alone.
 const SINCE: [&str; 13] = [
@@ -120,6 +121,30 @@ impl Database {
             Ok((rows.unsigned_abs(), (rows - owned).unsigned_abs()))
         });
         counts.map_err(SqliteError::reading(&entry.name))
+    }
+
+    /// How many rows of an owned table are nobody's, where the register is in another database and `is_known` tells
+    /// whether it holds whom a row names.
+    ///
+    /// # Errors
+    /// When SQLite fails to read.
+    pub fn orphans_beside(
+        &self,
+        table: usize,
+        is_known: impl Fn(ValueRef<'_>) -> bool,
+    ) -> Result<u64, SqliteError> {
+        let name = &self.schema.tables[table].name;
+        let owner = self.plan.owners.of_row(table, 0);
+        let sql = format!("SELECT {owner} FROM {} AS t0", quote(name));
+        let count = || -> rusqlite::Result<u64> {
+            let mut prepared = self.conn.prepare(&sql)?;
+            let (mut rows, mut orphans) = (prepared.query([])?, 0);
+            while let Some(row) = rows.next()? {
+                orphans += u64::from(!is_known(borrowed(row.get_ref(0)?)));
+            }
+            Ok(orphans)
+        };
+        count().map_err(SqliteError::reading(name))
     }
 
     fn personal(&self, table: usize) -> Result<Option<String>, SqliteError> {

@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 use tenure::journal::Cause;
 use tenure::lifecycle::erase::{self, Erased, Wanted};
-use tenure::{report::Silent, restore};
+use tenure::report::Silent;
+use tenure::{inspect, restore};
 
 use crate::support::place::Place;
 
@@ -108,6 +109,41 @@ fn rows_of_another_database_are_erased_in_whatever_form_they_name_their_owner() 
                 .join("phone/phone.db");
             assert_eq!(calls(&back), left, "{what}");
         }
+    }
+}
+
+#[test]
+fn rows_of_another_database_that_name_nobody_of_the_register_are_counted() {
+    for (id, keys, who, rows, orphans) in [
+        (
+            "INTEGER PRIMARY KEY",
+            "(7), (8)",
+            "TEXT",
+            "(1, '7'), (2, '9'), (3, NULL)",
+            2,
+        ),
+        (
+            "INTEGER PRIMARY KEY",
+            "(7), (8)",
+            "REAL",
+            "(1, 7), (2, 7.5)",
+            1,
+        ),
+        (
+            "TEXT PRIMARY KEY COLLATE NOCASE",
+            "('ann'), ('ben')",
+            "TEXT",
+            "(1, 'ann'), (2, 'Ann')",
+            1,
+        ),
+    ] {
+        let place = two(id, keys, who, rows);
+        let inspected = inspect::run(&place.config()).unwrap();
+        let names: Vec<_> = inspected.iter().map(|one| one.source.as_str()).collect();
+        assert_eq!(names, ["crm", "phone"]);
+        assert_eq!(inspected[1].tables[0].orphans, orphans, "{rows}");
+        let taken = place.snapshot(true);
+        assert_eq!(taken.unsettled, [""; 0]);
     }
 }
 
