@@ -55,6 +55,8 @@ pub struct RestoredSource {
     pub tombstones: u64,
     /// What is not as it should be: see [`Built::problems`](crate::source::sqlite::Built::problems).
     pub problems: Vec<String>,
+    /// How many references of which tables lead nowhere.
+    pub violations: Vec<(String, u64)>,
 }
 
 /// Restores a snapshot into `to`, which must be empty or not there.
@@ -99,6 +101,9 @@ pub fn whole(
              what else is damaged)"
         ));
     }
+    if !left_out.is_empty() {
+        left_out.extend(sources.iter().flat_map(led_to));
+    }
     if forgotten > 0 {
         let s = if forgotten == 1 { "" } else { "s" };
         left_out.push(format!("{forgotten} forgotten customer{s}"));
@@ -111,6 +116,16 @@ pub fn whole(
         left_out,
         seconds,
     })
+}
+
+/// What references of a restored database lead to that is not there, in words: tables that were forgotten, and what was not
+/// there before.
+fn led_to(source: &RestoredSource) -> impl Iterator<Item = String> {
+    let name = &source.name;
+    let words = move |(table, count): &(String, u64)| {
+        format!("what {count} references of table {name}.{table} lead to, if it was there before")
+    };
+    source.violations.iter().map(words)
 }
 
 /// That somebody who is hidden could not be hidden in what was restored, in words.
@@ -337,5 +352,6 @@ fn build(
         nulled: built.nulled,
         tombstones: built.tombstones,
         problems: built.problems,
+        violations: built.violations,
     })
 }
