@@ -100,8 +100,8 @@ fn tables(database: &Database, people: Option<&HashSet<Value>>) -> Outcome<Vec<I
         let mut look = database.look(at)?;
         if let Some(people) = people.filter(|_| table.ownership == Ownership::Owned) {
             look.orphans = database.orphans_beside(at, |token| {
-                let mut forms = token.other_forms().into_iter();
-                people.contains(&token.to_value()) || forms.any(|form| people.contains(&form))
+                let forms = || token.other_forms().into_iter();
+                people.contains(&token.to_value()) || forms().any(|form| people.contains(&form))
             })?;
         }
         let warnings = table.warnings.iter().cloned().chain(look.advice());

@@ -171,34 +171,30 @@ pub fn unshared_keys(repository: &Repository, wanted: &[Identity]) -> Outcome<Ve
 }
 
 /// By what customers are known in sources that do not hold the register: by their keys, and where those are of one
-/// column, by other forms of them that are nobody else's there.
+/// column by other forms of them. What stands there means the first of those whom it can mean and whom the register
+/// holds, so what means somebody else is left out, be it the very key of one whom the register holds no more.
 pub fn keys_elsewhere(repository: &Repository, keys: &[CustomerKey]) -> Outcome<Vec<CustomerKey>> {
-    let mut all = keys.to_vec();
-    if repository.config.sources.len() < 2 {
-        return Ok(all);
+    let forms = |key: &CustomerKey| [vec![key.clone()], other_keys(key)].concat();
+    let all: Vec<CustomerKey> = keys.iter().flat_map(forms).collect();
+    if repository.config.sources.len() < 2 || all.len() == keys.len() {
+        return Ok(keys.to_vec());
     }
-    // A form means the first of those whom it can mean whom the register holds.
-    let mut forms: Vec<(CustomerKey, Vec<CustomerKey>)> = Vec::new();
-    for key in keys {
-        for form in other_keys(key) {
-            let means = [form.clone()].into_iter().chain(other_keys(&form));
-            let before = means.take_while(|means| means != key).collect();
-            forms.push((form, before));
-        }
-    }
+    let asked: HashSet<CustomerKey> = all.iter().flat_map(forms).collect();
     let mut held = HashSet::new();
-    let asked: HashSet<&CustomerKey> = forms.iter().flat_map(|(_, before)| before).collect();
     each_of_register(repository, &mut |row| {
-        if asked.contains(&row.key) && !keys.contains(&row.key) {
-            held.insert(row.key);
-        }
+        held.extend(asked.get(&row.key).cloned());
         Ok(())
     })?;
-    let own = forms
-        .iter()
-        .filter(|(_, before)| before.iter().all(|key| !held.contains(key)));
-    all.extend(own.map(|(form, _)| form.clone()));
-    Ok(all)
+    let means = |form: &CustomerKey| forms(form).into_iter().find(|key| held.contains(key));
+    let mut own = all;
+    own.retain(|form| means(form).is_none_or(|key| keys.contains(&key)));
+    Ok(own)
+}
+
+/// Whether the register does not hold a key and holds one that means the same in other sources.
+pub fn is_held_otherwise(repository: &Repository, key: &CustomerKey) -> Outcome<bool> {
+    let own = keys_elsewhere(repository, std::slice::from_ref(key))?;
+    Ok(!own.contains(key))
 }
 
 fn other_keys(key: &CustomerKey) -> Vec<CustomerKey> {

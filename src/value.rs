@@ -32,8 +32,8 @@ impl Value {
     }
 }
 
-/// Whole numbers up to this one are the same as doubles.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Whole numbers below this one, 2⁵³, have a double of their own.
+const EXACT: i64 = 1 << 53;
 
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
@@ -87,14 +87,14 @@ impl ValueRef<'_> {
     /// number as text or as a double, and the other way round. What is likelier comes first.
     pub fn other_forms(self) -> Vec<Value> {
         let text = |number: i64| Value::Text(number.to_string().into_bytes());
-        let real = |number: i64| {
-            let real = number as f64;
-            (real.abs() <= EXACT).then_some(Value::Real(real))
-        };
+        let exact = |number: &i64| (-EXACT < *number) && (*number < EXACT);
+        let real = |number: i64| exact(&number).then_some(Value::Real(number as f64));
         match self {
             Self::Int(i) => [text(i)].into_iter().chain(real(i)).collect(),
-            Self::Real(r) if r.fract() == 0.0 && r.abs() <= EXACT => {
-                vec![Value::Int(r as i64), text(r as i64)]
+            Self::Real(r) => {
+                let number = Some(r as i64).filter(|_| r.fract() == 0.0).filter(exact);
+                let forms = number.map(|number| [Value::Int(number), text(number)]);
+                forms.into_iter().flatten().collect()
             }
             Self::Text(t) => {
                 let number = std::str::from_utf8(t).ok().and_then(|t| t.parse().ok());
@@ -104,7 +104,7 @@ impl ValueRef<'_> {
                     number.map(|number| [Value::Int(number)].into_iter().chain(real(number)));
                 forms.into_iter().flatten().collect()
             }
-            Self::Null | Self::Real(_) | Self::Blob(_) => Vec::new(),
+            Self::Null | Self::Blob(_) => Vec::new(),
         }
     }
 

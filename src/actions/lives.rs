@@ -12,8 +12,7 @@ use crate::lifecycle::erase::{self, Wanted};
 use crate::lifecycle::hide::{self, Hidden};
 use crate::lifecycle::hold::{self, Held};
 use crate::lifecycle::{
-    Pending, absent_in_words, certificate as shown, unreached_in_words,
-    verify_certificate as verified,
+    Pending, certificate as shown, unreached_in_words, verify_certificate as verified,
 };
 
 /// `customer hide`
@@ -125,6 +124,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
             "pending": erased.pending,
             "problems": erased.unmet,
             "not_reached": erased.not_reached,
+            "absent": erased.absent,
             "epoch": erased.epoch,
             "seconds": seconds,
         })
@@ -143,7 +143,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     let warnings = warnings.chain(erased.unmet.iter().map(|what| text::printable(what)));
-    let warnings = warnings.chain(absent_in_words(erased.absent));
+    let warnings = warnings.chain(erased.absent_in_words.clone());
     let named = |table: &String| text::printable(&unreached_in_words(table));
     let warnings = warnings.chain(erased.not_reached.iter().map(named));
     Ok(Answer::new(context.json, value, text)

@@ -51,6 +51,8 @@ pub struct Erased {
     pub unmet: Vec<String>,
     /// How many of them the register did not hold any more.
     pub absent: u64,
+    /// What is to be known of those, in words.
+    pub absent_in_words: Option<String>,
     /// Tables with rows of which nobody has said whose they are, with their sources.
     pub not_reached: Vec<String>,
 }
@@ -108,7 +110,10 @@ fn again(repository: &mut Repository, id: &str, wanted: &Wanted<'_>) -> Outcome<
     for (one, identity) in recognised.iter().zip(&identities) {
         check(repository, id, one.domain, identity)?;
     }
-    let keys = register::unshared_keys(repository, &identities)?;
+    let keys = Keys::new(
+        repository,
+        register::unshared_keys(repository, &identities)?,
+    )?;
     rehearse(repository, &keys)?;
     decide(repository, Vec::new(), recognised, Vec::new(), wanted)?;
     carry_out(repository, &keys).map(Some)
@@ -121,7 +126,10 @@ pub fn run(
     wanted: &Wanted<'_>,
 ) -> Outcome<Erased> {
     let identities: Vec<Identity> = subjects.iter().map(|s| s.identity.clone()).collect();
-    let keys = register::unshared_keys(repository, &identities)?;
+    let keys = Keys::new(
+        repository,
+        register::unshared_keys(repository, &identities)?,
+    )?;
     rehearse(repository, &keys)?;
     let repo = repository.id();
     let (mut domains, mut reasons) = (Vec::new(), Vec::new());
@@ -143,14 +151,35 @@ pub fn run(
     carry_out(repository, &keys)
 }
 
+/// By what those who go are known.
+struct Keys {
+    /// Where the register is.
+    register: Vec<CustomerKey>,
+    /// In other sources.
+    elsewhere: Vec<CustomerKey>,
+}
+
+impl Keys {
+    fn new(repository: &Repository, register: Vec<CustomerKey>) -> Outcome<Self> {
+        let elsewhere = register::keys_elsewhere(repository, &register)?;
+        Ok(Self {
+            register,
+            elsewhere,
+        })
+    }
+
+    fn of(&self, repository: &Repository, source: &Source) -> &[CustomerKey] {
+        match source.name == repository.config.register {
+            true => &self.register,
+            false => &self.elsewhere,
+        }
+    }
+}
+
 /// Tries it in every source and rolls it back.
-fn rehearse(repository: &Repository, keys: &[CustomerKey]) -> Outcome<()> {
-    let elsewhere = register::keys_elsewhere(repository, keys)?;
+fn rehearse(repository: &Repository, keys: &Keys) -> Outcome<()> {
     for source in &repository.config.sources {
-        let keys = match source.name == repository.config.register {
-            true => keys,
-            false => &elsewhere,
-        };
+        let keys = keys.of(repository, source);
         let rehearse = || Ok(open(source)?.erase(keys, Erasing::Rehearse));
         let rehearsed: Outcome<_> = repository.changing(source.name.as_str(), rehearse)?;
         match rehearsed? {
@@ -206,7 +235,7 @@ fn decide(
 }
 
 /// Does what the newest entry has decided, and says what is pending.
-fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erased> {
+fn carry_out(repository: &mut Repository, keys: &Keys) -> Outcome<Erased> {
     let entry = repository.last_entry();
     repository.apply_to_catalog()?;
     let mut pending = Vec::new();
@@ -227,6 +256,7 @@ fn carry_out(repository: &mut Repository, keys: &[CustomerKey]) -> Outcome<Erase
         pending,
         unmet: live.unmet(),
         absent: live.absent,
+        absent_in_words: live.absent_in_words(),
         not_reached: live.unreached().collect(),
     })
 }
@@ -259,7 +289,7 @@ pub(super) fn finish(repository: &mut Repository) -> Outcome<Vec<Failure>> {
 fn in_live_systems(
     repository: &mut Repository,
     erasure: &Erasure,
-    keys: Option<&[CustomerKey]>,
+    keys: Option<&Keys>,
 ) -> Outcome<()> {
     let before: Option<LiveDone> = erasure
         .live
@@ -269,13 +299,19 @@ fn in_live_systems(
         Some(done) if done.sources.iter().all(SourceDone::is_done) => return Ok(()),
         Some(done) => swept(repository, done, erasure.vacuum)?,
         None => {
+            let resumed = keys.is_none();
+            let met;
             let keys = match keys {
-                Some(keys) => keys.to_vec(),
-                None => recognise(repository, erasure.entry)?,
+                Some(keys) => keys,
+                None => {
+                    met = Keys::new(repository, recognise(repository, erasure.entry)?)?;
+                    &met
+                }
             };
-            let (mut done, found) = deleted(repository, &keys, erasure.vacuum)?;
+            let (mut done, found) = deleted(repository, keys, erasure.vacuum)?;
             let wanted = repository.catalog.erased_by(erasure.entry)?.len();
             done.absent = wanted.saturating_sub(found) as u64;
+            done.resumed = resumed && done.absent > 0;
             done
         }
     };
@@ -304,28 +340,22 @@ fn recognise(repository: &Repository, entry: u64) -> Outcome<Vec<CustomerKey>> {
 }
 
 /// Deletes their rows in every source. Returns also how many of them the register had.
-fn deleted(
-    repository: &Repository,
-    keys: &[CustomerKey],
-    vacuum: bool,
-) -> Outcome<(LiveDone, usize)> {
+fn deleted(repository: &Repository, keys: &Keys, vacuum: bool) -> Outcome<(LiveDone, usize)> {
     let (mut done, mut found) = (LiveDone::default(), 0);
-    let elsewhere = register::keys_elsewhere(repository, keys)?;
     // The register goes last: while it has the row, an interrupted erasure finds whose rows to look for.
     let register = &repository.config.register;
     let mut sources: Vec<&Source> = repository.config.sources.iter().collect();
     sources.sort_by_key(|source| source.name == *register);
     for source in sources {
         let name = source.name.as_str();
-        let is_register = source.name == *register;
-        let wanted = if is_register { keys } else { &elsewhere };
+        let wanted = keys.of(repository, source);
         let erase = || {
             let erased = open(source)?.erase(wanted, Erasing::ForReal { vacuum });
             erased.failed_to(|| format!("erase in source {name:?}"))
         };
         let erased = repository.changing(name, erase)??;
-        if is_register {
-            found = keys.len() - erased.unknown.len();
+        if source.name == *register {
+            found = wanted.len() - erased.unknown.len();
         }
         done.sources.push(SourceDone::new(source, erased));
     }

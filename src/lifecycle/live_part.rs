@@ -15,6 +15,9 @@ pub struct LiveDone {
     /// How many of the customers the register did not hold when their rows were looked for.
     #[serde(default, skip_serializing_if = "is_none")]
     pub absent: u64,
+    /// Whether it was done, or done again, without knowing the keys of those whom the register did not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
@@ -25,16 +28,9 @@ fn is_none(count: &u64) -> bool {
 /// What is to be known of a table of which nobody has said whose its rows are.
 pub fn unreached_in_words(table: &str) -> String {
     format!(
-        "not reached: rows of {table} that belong to nobody; if some are about the erased, settle whose they are"
+        "not reached: rows of {table} that belong to nobody; if some are about the erased, delete them there, and forget \
+         them in backups with `tenure keys forget --table`"
     )
-}
-
-/// What is to be known of those whom the register did not hold any more, if there were any: whose rows are whose is
-/// told by the register.
-pub fn absent_in_words(absent: u64) -> Option<String> {
-    let what = "had left the register: rows of the live systems that still hold their keys, if there are any, \
-                were not looked for and stay";
-    (absent > 0).then(|| format!("{absent} of the erased {what}"))
 }
 
 /// What was done in one source.
@@ -63,6 +59,24 @@ pub struct SourceDone {
 }
 
 impl LiveDone {
+    /// What is to be known of those whom the register did not hold, if there were any: it is the register that tells
+    /// whose the rows of its source are.
+    pub fn absent_in_words(&self) -> Option<String> {
+        let absent = self.absent;
+        let what = match self.resumed {
+            false => format!(
+                "{absent} of the erased had left the register: rows of its source that still hold their keys, if there are \
+                 any, were not looked for and stay"
+            ),
+            true => format!(
+                "{absent} of the erased were not in the register when their erasure was taken up again: what had been \
+                 deleted by then is not counted here, and rows that still hold their keys, if there are any, were not \
+                 looked for and stay"
+            ),
+        };
+        (absent > 0).then_some(what)
+    }
+
     /// The tables whose rows may be about anybody.
     pub(super) fn unreached(&self) -> impl Iterator<Item = String> {
         let of = |part: &SourceDone| {

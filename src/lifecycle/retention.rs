@@ -61,6 +61,8 @@ pub struct Run {
     pub unmet: BTreeSet<String>,
     /// How many of the erased the register did not hold any more.
     pub absent: u64,
+    /// What is to be known of those, in words, for each erasure that had any.
+    pub absent_in_words: Vec<String>,
     /// Tables with rows of which nobody has said whose they are, with their sources.
     pub not_reached: BTreeSet<String>,
     due: VecDeque<(Domain, Identity)>,
@@ -134,6 +136,7 @@ pub fn begin(repository: &Repository, confirm: Option<&str>) -> Outcome<Run> {
         pending: Vec::new(),
         unmet: BTreeSet::new(),
         absent: 0,
+        absent_in_words: Vec::new(),
         not_reached: BTreeSet::new(),
     })
 }
@@ -260,6 +263,7 @@ impl Run {
                 self.pending.extend(erased.pending);
                 self.unmet.extend(erased.unmet);
                 self.absent += erased.absent;
+                self.absent_in_words.extend(erased.absent_in_words);
                 self.not_reached.extend(erased.not_reached);
                 Ok(())
             }

@@ -114,6 +114,13 @@ fn check_key(repository: &Repository, id: &str, identity: &Identity) -> Outcome<
         return Err(Failure::of(FailureKind::Refused, what)
             .hint("`--to DIR` restores the rows beside the live system"));
     }
+    if register::is_held_otherwise(repository, &identity.key)? {
+        let what = format!(
+            "the key of customer {id:?} is another customer's by now, in another form: rows of other sources cannot be told apart"
+        );
+        return Err(Failure::of(FailureKind::Refused, what)
+            .hint("`--to DIR` restores the rows beside the live system"));
+    }
     Ok(())
 }
 

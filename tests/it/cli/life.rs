@@ -233,7 +233,8 @@ fn whoever_is_erased_after_leaving_the_register_may_have_left_rows() {
     };
     let cautions = |erased: &Value| erased["signed"]["certificate"]["cautions"].to_string();
     let erased = erase("5");
-    let said = "1 of the erased had left the register: rows of the live systems that still hold their keys";
+    let said =
+        "1 of the erased had left the register: rows of its source that still hold their keys";
     assert!(cautions(&erased).contains(said), "{erased:#}");
     let live = &erased["signed"]["certificate"]["live"];
     assert_eq!(live["absent"], json!(1), "{erased:#}");

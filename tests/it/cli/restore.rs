@@ -94,7 +94,7 @@ fn what_is_left_out_has_a_name_and_a_number() {
     let (_, all) = place.json(&["restore", "--to", "left"]);
     let left = [
         "forgotten rows of table crm.country",
-        "what 19 references of table crm.customers lead to, if it was there before",
+        "what references of table crm.customers lead to (19, also what was not there before)",
         "1 forgotten customer",
     ];
     assert_eq!(all["left_out"], json!(left));

@@ -1,6 +1,7 @@
 //! Erased in the live system, also where the register is not, and what is not reached there.
 
 use rusqlite::Connection;
+use tenure::error::FailureKind;
 use tenure::journal::Cause;
 use tenure::lifecycle::erase::{self, Erased, Wanted};
 use tenure::report::Silent;
@@ -110,6 +111,34 @@ fn rows_of_another_database_are_erased_in_whatever_form_they_name_their_owner() 
             assert_eq!(calls(&back), left, "{what}");
         }
     }
+}
+
+#[test]
+fn what_means_somebody_living_in_another_database_is_not_theirs_who_left() {
+    let place = two(
+        "NOT NULL UNIQUE",
+        "(7), (8)",
+        "",
+        "(1, 7), (2, 7.0), (3, '8')",
+    );
+    place.snapshot(true);
+    let crm = Connection::open(&place.db).unwrap();
+    crm.execute_batch("UPDATE people SET id = '7' WHERE id = 7")
+        .unwrap();
+    place.snapshot(false);
+    let repository = place.change();
+    let snapshot = repository.catalog.snapshots().unwrap()[0].id;
+    let refused = restore::live(&repository, "7#0", snapshot, true, &Silent)
+        .err()
+        .unwrap();
+    assert_eq!(refused.kind(), FailureKind::Refused);
+    assert!(refused.to_string().contains("in another form"), "{refused}");
+    drop(repository);
+    let erased = erase(&place, "7#0");
+    assert_eq!(erased.absent, 1);
+    assert_eq!(calls(&place.path("phone.db")), "1 2 3");
+    erase(&place, "7");
+    assert_eq!(calls(&place.path("phone.db")), "3");
 }
 
 #[test]

@@ -219,9 +219,6 @@ impl Check<'_> {
         mut meant: BTreeSet<(usize, i64)>,
     ) -> Result<(), Wrong> {
         for (table, entry) in self.model.tables.iter().enumerate() {
-            if self.told.rows(&entry.name, Kind::Nobody) > 0 {
-                meant.extend(extra[table].iter().map(|row| (table, *row)));
-            }
             if self.told.gave_up(&entry.name) {
                 let led_to = self.model.leading(table).into_iter().map(|link| link.to);
                 meant.extend(led_to.flat_map(|to| extra[to].iter().map(move |row| (to, *row))));
@@ -237,15 +234,16 @@ impl Check<'_> {
                 }
             }
         }
-        let all = extra.iter().enumerate();
-        let mut all = all.flat_map(|(table, rows)| rows.iter().map(move |row| (table, *row)));
-        match all.find(|row| !meant.contains(row)) {
-            Some((table, row)) => {
-                let name = &self.model.tables[table].name;
-                Err(format!("{name}: row {row} is new, and nobody refers to it").into())
+        for (table, rows) in extra.iter().enumerate() {
+            let name = &self.model.tables[table].name;
+            // One may have been made that could not stand for anybody after all, before another could not be made.
+            let made = self.told.rows(name, Kind::Nobody);
+            let mut unmeant = rows.iter().filter(|row| !meant.contains(&(table, **row)));
+            if let Some(row) = unmeant.nth(made) {
+                return Err(format!("{name}: row {row} is new, and nobody refers to it").into());
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 
     /// The register's row of whoever is gone, if it has one.

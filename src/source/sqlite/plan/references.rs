@@ -3,7 +3,7 @@
 
 use super::leading::Step;
 use super::{Planner, edge_of, list};
-use crate::schema::{ParentColumn, Reference};
+use crate::schema::{Ownership, ParentColumn, Reference};
 use crate::source::sqlite::edges::{Edge, To};
 use crate::source::sqlite::shape::{Kept, place};
 
@@ -249,10 +249,11 @@ impl Planner<'_> {
             .filter(move |columns| !has_all(columns, &own))
     }
 
-    /// Whether a column of `table` refers to a table whose rows belong to nobody.
+    /// Whether a column of `table` refers to a table of which a person has said that its rows are everybody's.
     fn is_nobodys(&self, table: usize, column: &str) -> bool {
         let mut keys = self.shapes[table].keys.iter();
-        keys.any(|key| key.columns == [column] && !self.owned(key.parent))
+        let shared = |table: usize| self.schema.tables[table].ownership == Ownership::Shared;
+        keys.any(|key| key.columns == [column] && shared(key.parent))
     }
 
     /// The columns that say whose a row of `table` is, but for those of which an edge is a part.
