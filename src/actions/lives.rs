@@ -12,7 +12,8 @@ use crate::lifecycle::erase::{self, Wanted};
 use crate::lifecycle::hide::{self, Hidden};
 use crate::lifecycle::hold::{self, Held};
 use crate::lifecycle::{
-    Pending, certificate as shown, unreached_in_words, verify_certificate as verified,
+    Pending, absent_in_words, certificate as shown, unreached_in_words,
+    verify_certificate as verified,
 };
 
 /// `customer hide`
@@ -143,7 +144,7 @@ pub fn erase(context: &Context, wanted: &Erase) -> Outcome<Answer> {
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     let warnings = warnings.chain(erased.unmet.iter().map(|what| text::printable(what)));
-    let warnings = warnings.chain(erased.absent_in_words.clone());
+    let warnings = warnings.chain(absent_in_words(erased.absent, false));
     let named = |table: &String| text::printable(&unreached_in_words(table));
     let warnings = warnings.chain(erased.not_reached.iter().map(named));
     Ok(Answer::new(context.json, value, text)

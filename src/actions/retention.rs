@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::Outcome;
 use crate::lifecycle::retention::{self, Plan};
 use crate::lifecycle::{Fate, Verdict};
-use crate::lifecycle::{Pending, unreached_in_words};
+use crate::lifecycle::{Pending, absent_in_words, unreached_in_words};
 use crate::piece::Identity;
 
 /// `retention plan`
@@ -134,7 +134,7 @@ pub fn run(context: &Context, wanted: &Run) -> Outcome<Answer> {
         .iter()
         .map(|what| format!("pending: {}", text::printable(&what.to_string())));
     let warnings = warnings.chain(run.unmet.iter().map(|what| text::printable(what)));
-    let warnings = warnings.chain(run.absent_in_words.clone());
+    let warnings = warnings.chain(absent_in_words(run.absent, false));
     let named = |table: &String| text::printable(&unreached_in_words(table));
     let warnings = warnings.chain(run.not_reached.iter().map(named));
     Ok(Answer::new(context.json, value, text)

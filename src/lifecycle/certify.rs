@@ -9,7 +9,7 @@
 
 use serde_json::{Value, json};
 
-use super::live_part::{LiveDone, unreached_in_words};
+use super::live_part::{LiveDone, absent_in_words, unreached_in_words};
 use super::pending::Pending;
 use crate::catalog::Erasure;
 use crate::certificate::Certificate;
@@ -135,7 +135,8 @@ fn seen(repository: &Repository, erasure: &Erasure) -> Outcome<Value> {
         pending.push(Pending::Identity.to_string());
     }
     let certificate = &repository.certificate;
-    let absent = live.as_ref().and_then(LiveDone::absent_in_words);
+    let absent = live.as_ref();
+    let absent = absent.and_then(|live| absent_in_words(live.absent, live.resumed));
     let unreached = live.iter().flat_map(LiveDone::unreached);
     let unreached = unreached.map(|table| unreached_in_words(&table));
     let cautions = CAUTIONS.map(str::to_owned).into_iter();

@@ -51,8 +51,6 @@ pub struct Erased {
     pub unmet: Vec<String>,
     /// How many of them the register did not hold any more.
     pub absent: u64,
-    /// What is to be known of those, in words.
-    pub absent_in_words: Option<String>,
     /// Tables with rows of which nobody has said whose they are, with their sources.
     pub not_reached: Vec<String>,
 }
@@ -256,7 +254,6 @@ fn carry_out(repository: &mut Repository, keys: &Keys) -> Outcome<Erased> {
         pending,
         unmet: live.unmet(),
         absent: live.absent,
-        absent_in_words: live.absent_in_words(),
         not_reached: live.unreached().collect(),
     })
 }

@@ -33,6 +33,22 @@ pub fn unreached_in_words(table: &str) -> String {
     )
 }
 
+/// What is to be known of those whom the register did not hold, if there were any: it is the register that tells
+/// whose the rows of its source are. An erasure that is `resumed` does not know their keys.
+pub fn absent_in_words(absent: u64, resumed: bool) -> Option<String> {
+    let what = match resumed {
+        false => {
+            "had left the register: rows of its source that still hold their keys, if there are any, were not looked \
+             for and stay"
+        }
+        true => {
+            "were not in the register when their erasure was taken up again: what had been deleted by then is not \
+             counted here, and rows that still hold their keys, if there are any, were not looked for and stay"
+        }
+    };
+    (absent > 0).then(|| format!("{absent} of the erased {what}"))
+}
+
 /// What was done in one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceDone {
@@ -59,24 +75,6 @@ pub struct SourceDone {
 }
 
 impl LiveDone {
-    /// What is to be known of those whom the register did not hold, if there were any: it is the register that tells
-    /// whose the rows of its source are.
-    pub fn absent_in_words(&self) -> Option<String> {
-        let absent = self.absent;
-        let what = match self.resumed {
-            false => format!(
-                "{absent} of the erased had left the register: rows of its source that still hold their keys, if there are \
-                 any, were not looked for and stay"
-            ),
-            true => format!(
-                "{absent} of the erased were not in the register when their erasure was taken up again: what had been \
-                 deleted by then is not counted here, and rows that still hold their keys, if there are any, were not \
-                 looked for and stay"
-            ),
-        };
-        (absent > 0).then_some(what)
-    }
-
     /// The tables whose rows may be about anybody.
     pub(super) fn unreached(&self) -> impl Iterator<Item = String> {
         let of = |part: &SourceDone| {

@@ -58,7 +58,7 @@ mod start;
 mod subject;
 
 pub use certify::{show as certificate, verify as verify_certificate};
-pub use live_part::unreached_in_words;
+pub use live_part::{absent_in_words, unreached_in_words};
 
 pub use clock::{Implausible, plausible};
 pub use fuse::{Blown, blown, hash};

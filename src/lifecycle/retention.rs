@@ -61,8 +61,6 @@ pub struct Run {
     pub unmet: BTreeSet<String>,
     /// How many of the erased the register did not hold any more.
     pub absent: u64,
-    /// What is to be known of those, in words, for each erasure that had any.
-    pub absent_in_words: Vec<String>,
     /// Tables with rows of which nobody has said whose they are, with their sources.
     pub not_reached: BTreeSet<String>,
     due: VecDeque<(Domain, Identity)>,
@@ -136,7 +134,6 @@ pub fn begin(repository: &Repository, confirm: Option<&str>) -> Outcome<Run> {
         pending: Vec::new(),
         unmet: BTreeSet::new(),
         absent: 0,
-        absent_in_words: Vec::new(),
         not_reached: BTreeSet::new(),
     })
 }
@@ -263,7 +260,6 @@ impl Run {
                 self.pending.extend(erased.pending);
                 self.unmet.extend(erased.unmet);
                 self.absent += erased.absent;
-                self.absent_in_words.extend(erased.absent_in_words);
                 self.not_reached.extend(erased.not_reached);
                 Ok(())
             }
