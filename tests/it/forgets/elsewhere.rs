@@ -1,5 +1,7 @@
 //! Erased in the live system, also where the register is not, and what is not reached there.
 
+use std::os::unix::fs::FileExt as _;
+
 use rusqlite::Connection;
 use tenure::error::FailureKind;
 use tenure::journal::Cause;
@@ -224,4 +226,34 @@ fn tables_of_which_nobody_has_said_whose_they_are_are_named() {
             "{table}: {cautions}"
         );
     }
+}
+
+#[test]
+fn a_damaged_table_of_nobody_keeps_nobody_from_being_erased_and_is_named() {
+    let place = Place::new("table = \"people\"\nkey = \"id\"", "", |db| {
+        let schema = "CREATE TABLE people (id INTEGER PRIMARY KEY); CREATE TABLE calls (who, what);
+             INSERT INTO people VALUES (1), (2); INSERT INTO calls VALUES (1, 'one calls');";
+        Connection::open(db).unwrap().execute_batch(schema).unwrap();
+    });
+    place.snapshot(true);
+    let conn = Connection::open(&place.db).unwrap();
+    let root =
+        "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'calls'";
+    let (root, size): (u32, u32) = conn
+        .query_row(root, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    drop(conn);
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&place.db)
+        .unwrap();
+    file.write_all_at(
+        &vec![0xff; size as usize],
+        u64::from(root - 1) * u64::from(size),
+    )
+    .unwrap();
+    assert_eq!(erase(&place, "1").not_reached, ["crm.calls"]);
+    let conn = Connection::open(&place.db).unwrap();
+    let people = conn.query_row("SELECT group_concat(id) FROM people", [], |row| row.get(0));
+    assert_eq!(people, Ok("2".to_owned()));
 }

@@ -37,7 +37,8 @@ pub struct Erased {
     pub unknown: Vec<usize>,
     /// Rules for tables that were dropped, in words.
     pub unmet: Vec<String>,
-    /// Tables of which nobody has said whose their rows are, and that have some: they may be about anybody.
+    /// Tables of which nobody has said whose their rows are, and that have some: they may be about anybody. Nothing at a
+    /// rehearsal.
     pub unreached: Vec<String>,
     /// What the engine leaves behind, and what became of it; nothing at a rehearsal.
     pub remnants: Vec<Remnant>,
@@ -86,9 +87,26 @@ impl Live {
                 let mut remnants = self.remnants(vacuum, pages, true);
                 remnants.extend(indexes.into_iter().map(Index::remnant));
                 erased.remnants = remnants;
+                erased.unreached = self.unreached();
             }
         }
         Ok(erased)
+    }
+
+    /// The tables with rows whose owner is not settled. A look at a damaged one would undo a transaction, so it is taken
+    /// behind it.
+    fn unreached(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for table in &self.settled.schema.tables {
+            let open = matches!(table.ownership, Ownership::Ambiguous | Ownership::Unsettled);
+            let any = format!("SELECT 1 FROM main.{} LIMIT 1", quote(&table.name));
+            // One that cannot be read may have some.
+            let any = || self.conn.prepare(&any).and_then(|mut any| any.exists([]));
+            if open && any().unwrap_or(true) {
+                found.push(table.name.clone());
+            }
+        }
+        found
     }
 }
 
@@ -127,7 +145,7 @@ impl Work<'_> {
             nulled,
             unknown,
             unmet: self.settled.plan.unmet.clone(),
-            unreached: self.unreached(),
+            unreached: Vec::new(),
             remnants: Vec::new(),
         };
         Ok((erased, indexes))
@@ -232,21 +250,6 @@ impl Work<'_> {
             targets.has("t1"),
         );
         self.choose(label, table, &condition)
-    }
-
-    /// The tables with rows whose owner is not settled.
-    fn unreached(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for table in &self.settled.schema.tables {
-            let open = matches!(table.ownership, Ownership::Ambiguous | Ownership::Unsettled);
-            let any = format!("SELECT 1 FROM main.{} LIMIT 1", quote(&table.name));
-            // One that cannot be read may have some.
-            let any = || self.conn.prepare(&any).and_then(|mut any| any.exists([]));
-            if open && any().unwrap_or(true) {
-                found.push(table.name.clone());
-            }
-        }
-        found
     }
 
     /// The columns of a reference that may be NULL.
