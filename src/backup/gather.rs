@@ -45,6 +45,9 @@ use some::Wanted;
 pub use some::{Before, GatheredSome, gather_some};
 use told::{damaged, to_be_settled, unread};
 
+/// So many rows besides those of the largest table are worth a second reader.
+const FOR_TWO: u64 = 256;
+
 /// All rows of all sources, by domain.
 pub struct Gathered {
     /// The records: an [`IDENTITY`], then rows, for each domain.
@@ -142,18 +145,24 @@ pub fn gather(
     }
     let noted = gatherer.noted(repository, &opened, before)?;
     let customers = gatherer.people.all().filter(|met| !met.erased).count() as u64;
-    let total = opened
-        .iter()
-        .map(|(_, db)| db.counts().map(|c| c.iter().sum::<u64>()))
-        .sum::<Result<u64, SqliteError>>()?;
+    let counts = opened.iter().map(|(_, database)| database.counts());
+    let counts = counts.collect::<Result<Vec<_>, SqliteError>>()?;
+    let total = counts.iter().flatten().sum();
     report.begin("reading", Some(total), Unit::Items);
     let (mut sources, mut read_bytes) = (Vec::new(), 0);
-    for ((source, database), numbered) in opened.iter_mut().zip(&numbers.sources) {
+    for (at, (source, database)) in opened.iter_mut().enumerate() {
+        let numbered = &numbers.sources[at];
         unsettled.extend(to_be_settled(source.name.as_str(), database)?);
         read_bytes += database.file_bytes()?;
         let schema = database.schema().clone();
+        let numbers = (numbered, &numbers);
         let tables = gatherer
-            .source(repository, (database, &schema), numbered, &numbers, report)
+            .source(
+                repository,
+                (database, &schema, &counts[at]),
+                numbers,
+                report,
+            )
             .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
         unsettled.extend(damaged(source.name.as_str(), database));
         sources.push(SourceState {
@@ -277,44 +286,68 @@ impl Gatherer {
     fn source(
         &mut self,
         repository: &Repository,
-        (database, schema): (&mut Database, &Schema),
-        numbered: &NumberedSource,
-        numbers: &Numbers,
+        (database, schema, counts): (&mut Database, &Schema, &[u64]),
+        (numbered, numbers): (&NumberedSource, &Numbers),
         report: &dyn Report,
     ) -> Outcome<Vec<TableState>> {
         let form = database.key_form()?;
         let classes = numbers.classes_of(schema)?;
         let register = register_of(schema);
+        let tables = 0..schema.tables.len();
+        let to_owner: Vec<_> = tables.map(|index| database.to_owner(index)).collect();
         let mut keys = repository.keyring.forest.walker();
-        let mut states = Vec::new();
-        for (index, table) in schema.tables.iter().enumerate() {
-            let state = numbered.tables[index];
-            let (before, mut since) = (self.rows, 0);
-            let to_owner = database.to_owner(index);
-            relay::rows(database, index, &mut |row: Row<'_>| -> Outcome<()> {
-                since += 1;
-                if since == 4096 {
-                    report.advance(std::mem::take(&mut since));
-                }
-                let place = InTable {
-                    table,
-                    state,
-                    classes: &classes,
-                    source: numbered.number,
-                    index,
-                    form: form.as_ref(),
-                    to_owner,
-                    register,
-                };
-                self.row(repository, &place, row, &mut keys)
-            })?;
-            report.advance(since);
-            states.push(TableState {
-                rows: self.rows - before,
-                ..state
-            });
+        let mut taken = vec![0; schema.tables.len()];
+        let (order, mut second) = self.order(database, counts)?;
+        let readers = std::iter::once(&mut *database).chain(&mut second);
+        let mut since = 0;
+        relay::rows(readers.collect(), &order, &mut |row| -> Outcome<()> {
+            since += 1;
+            if since == 4096 {
+                report.advance(std::mem::take(&mut since));
+            }
+            let (index, before) = (row.table, self.rows);
+            let place = InTable {
+                table: &schema.tables[index],
+                state: numbered.tables[index],
+                classes: &classes,
+                source: numbered.number,
+                index,
+                form: form.as_ref(),
+                to_owner: to_owner[index],
+                register,
+            };
+            self.row(repository, &place, row, &mut keys)?;
+            taken[index] += self.rows - before;
+            Ok(())
+        })?;
+        report.advance(since);
+        if let Some(second) = second {
+            database.join(&second);
         }
-        Ok(states)
+        let states = numbered.tables.iter().zip(taken);
+        Ok(states
+            .map(|(state, rows)| TableState { rows, ..*state })
+            .collect())
+    }
+
+    /// In which order tables are read, and a second reader if there is enough to read for two: then the largest table
+    /// comes first, and the other reader takes the others meanwhile.
+    fn order(
+        &self,
+        database: &mut Database,
+        counts: &[u64],
+    ) -> Outcome<(Vec<usize>, Option<Database>)> {
+        let mut order: Vec<_> = (0..counts.len()).collect();
+        let largest = counts.iter().max().copied().unwrap_or_default();
+        if counts.iter().sum::<u64>() - largest < FOR_TWO {
+            return Ok((order, None));
+        }
+        let mut second = database.second();
+        if let Some(second) = &mut second {
+            order.sort_by_key(|at| std::cmp::Reverse(counts[*at]));
+            self.ask_for_missing(second)?;
+        }
+        Ok((order, second))
     }
 
     /// Takes one row: finds its domain, seals what leads to others, and hands it to the sorter.

@@ -1,8 +1,9 @@
-//! Hands rows from a thread that reads a source to the one that gathers them, in batches, so that both are
+//! Hands rows from the threads that read a source to the one that gathers them, in batches, so that all are
 //! at work at once.
 
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -14,37 +15,50 @@ use crate::value::ValueRef;
 
 /// Bytes of rows that are handed over at once, and of a long value.
 const BATCH: usize = 128 << 10;
-/// How many batches the reader may be ahead.
+/// How many batches the readers may be ahead, and one the pieces of a long value.
 const AHEAD: usize = 4;
 
-/// Reads a table in a thread of its own, and gives its rows to `each` in this one.
+/// Reads tables in threads of their own, one for each of `readers`, and gives their rows to `each` in this one: a table's
+/// rows in its order, those of several as they come. Whoever is done with one table takes the next.
 pub(super) fn rows(
-    database: &mut Database,
-    table: usize,
+    readers: Vec<&mut Database>,
+    tables: &[usize],
     each: &mut dyn FnMut(Row<'_>) -> Outcome<()>,
 ) -> Outcome<()> {
     let (to, from) = sync_channel(AHEAD);
+    let left = Mutex::new(tables.iter().copied());
+    let next = || left.lock().ok()?.next();
     thread::scope(|scope| {
-        let read = move || read(database, table, &to);
-        let reading = thread::Builder::new().spawn_scoped(scope, read);
-        let reading = reading.failed_to(|| "start a thread that reads")?;
-        // Whoever stops taking must be seen to by the reader: `from` goes before it is waited for.
-        let taken = take(table, from, each);
-        let read = reading.join();
-        let read = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        taken.and(read)
+        for database in readers {
+            let to = to.clone();
+            let work = move || {
+                let read = std::iter::from_fn(next).try_for_each(|at| read(database, at, &to));
+                if let Err(failure) = read {
+                    // Whoever takes no more has failed as well, and tells why.
+                    to.send(Sent::Failed(failure)).ok();
+                }
+            };
+            let reading = thread::Builder::new().spawn_scoped(scope, work);
+            reading.failed_to(|| "start a thread that reads")?;
+        }
+        drop(to);
+        // Whoever stops taking must be seen to by the readers: `from` goes before they are waited for.
+        take(from, each)
     })
 }
 
-/// What the reader hands over.
+/// What a reader hands over.
 enum Sent {
-    /// Rows.
-    Rows(Batch),
-    /// One row with long values, whose bytes follow, value by value.
-    LongRow(Batch, Vec<LongHead>),
-    /// Some bytes of a long value, or why there are no more.
-    Bytes(io::Result<Vec<u8>>),
+    /// Rows of a table.
+    Rows(usize, Batch),
+    /// One row with long values.
+    LongRow(usize, Batch, Vec<LongHead>, Pieces),
+    /// Why there are no more.
+    Failed(Failure),
 }
+
+/// The bytes of a row's long values, one behind the other, or why there are no more.
+type Pieces = Receiver<io::Result<Vec<u8>>>;
 
 /// A long value whose bytes are on their way.
 struct LongHead {
@@ -163,16 +177,16 @@ fn read(database: &Database, table: usize, to: &SyncSender<Sent>) -> Outcome<()>
     let mut batch = Batch::default();
     database.rows(table, &mut |row: Row<'_>| -> Outcome<()> {
         if !row.long.is_empty() {
-            send(to, Sent::Rows(std::mem::take(&mut batch)))?;
+            send(to, Sent::Rows(table, std::mem::take(&mut batch)))?;
             return send_long(to, row);
         }
         batch.add(&row);
         match batch.is_full() {
-            true => send(to, Sent::Rows(std::mem::take(&mut batch))),
+            true => send(to, Sent::Rows(table, std::mem::take(&mut batch))),
             false => Ok(()),
         }
     })?;
-    send(to, Sent::Rows(batch))
+    send(to, Sent::Rows(table, batch))
 }
 
 fn send(to: &SyncSender<Sent>, sent: Sent) -> Outcome<()> {
@@ -190,7 +204,8 @@ fn send_long(to: &SyncSender<Sent>, row: Row<'_>) -> Outcome<()> {
         len: value.len,
     };
     let heads = row.long.iter().map(head).collect();
-    send(to, Sent::LongRow(batch, heads))?;
+    let (pieces, taken) = sync_channel(AHEAD);
+    send(to, Sent::LongRow(row.table, batch, heads, taken))?;
     for mut value in row.long {
         let mut left = value.len;
         while left > 0 {
@@ -198,8 +213,8 @@ fn send_long(to: &SyncSender<Sent>, row: Row<'_>) -> Outcome<()> {
             let read = value.bytes.read_exact(&mut bytes);
             left -= bytes.len() as u64;
             let failed = read.is_err();
-            send(to, Sent::Bytes(read.map(|()| bytes)))?;
-            if failed {
+            // Not everybody who takes a row wants to know what is in it.
+            if pieces.send(read.map(|()| bytes)).is_err() || failed {
                 return Ok(());
             }
         }
@@ -208,27 +223,22 @@ fn send_long(to: &SyncSender<Sent>, row: Row<'_>) -> Outcome<()> {
 }
 
 /// The gatherer's part.
-fn take(
-    table: usize,
-    from: Receiver<Sent>,
-    each: &mut dyn FnMut(Row<'_>) -> Outcome<()>,
-) -> Outcome<()> {
+fn take(from: Receiver<Sent>, each: &mut dyn FnMut(Row<'_>) -> Outcome<()>) -> Outcome<()> {
     while let Ok(sent) = from.recv() {
         match sent {
-            Sent::Rows(batch) => batch.each(table, each)?,
-            Sent::LongRow(batch, heads) => batch.each(table, &mut |row| {
-                let long = heads.iter().map(|head| arriving(&from, head)).collect();
+            Sent::Rows(table, batch) => batch.each(table, each)?,
+            Sent::LongRow(table, batch, heads, pieces) => batch.each(table, &mut |row| {
+                let long = heads.iter().map(|head| arriving(&pieces, head)).collect();
                 each(Row { long, ..row })
             })?,
-            // Of a row that nobody wants.
-            Sent::Bytes(_) => {}
+            Sent::Failed(failure) => return Err(failure),
         }
     }
     Ok(())
 }
 
 /// A long value whose bytes come behind its row; those of a row are to be read one after the other.
-fn arriving<'r>(from: &'r Receiver<Sent>, head: &LongHead) -> LongValue<'r> {
+fn arriving<'r>(from: &'r Pieces, head: &LongHead) -> LongValue<'r> {
     LongValue {
         column: head.column,
         kind: head.kind,
@@ -244,7 +254,7 @@ fn arriving<'r>(from: &'r Receiver<Sent>, head: &LongHead) -> LongValue<'r> {
 
 /// Reads one long value as it comes.
 struct LongReader<'r> {
-    from: &'r Receiver<Sent>,
+    from: &'r Pieces,
     /// How many of its bytes have not come yet.
     left: u64,
     bytes: Vec<u8>,
@@ -254,7 +264,7 @@ struct LongReader<'r> {
 impl Read for LongReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.at == self.bytes.len() && self.left > 0 {
-            let Ok(Sent::Bytes(bytes)) = self.from.recv() else {
+            let Ok(bytes) = self.from.recv() else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };
             self.bytes = bytes?;

@@ -26,8 +26,8 @@ const HELD: &str = "PRAGMA cache_size = -16384";
 
 /// A connection in a read transaction that has begun to read.
 pub(super) enum View {
-    /// Of the live file.
-    Live(Connection),
+    /// Of the live file, and another connection that sees the same state, if there is one.
+    Live(Connection, Option<Connection>),
     /// Of a copy, for which nobody waits.
     Apart(Copy),
 }
@@ -37,7 +37,7 @@ impl Deref for View {
 
     fn deref(&self) -> &Connection {
         match self {
-            Self::Live(connection) => connection,
+            Self::Live(connection, _) => connection,
             Self::Apart(copy) => copy,
         }
     }
@@ -50,7 +50,7 @@ impl View {
             let connection = open(path)?;
             let begun = begin(&connection);
             begun.or_else(|e| begin_anyhow(path, &connection, Trouble::IsRefused, e))?;
-            Ok((!moved(path, &connection)?).then_some(Self::Live(connection)))
+            Ok((!moved(path, &connection)?).then_some(Self::Live(connection, None)))
         })
     }
 
@@ -63,6 +63,7 @@ impl View {
             if mode == Mode::Rollback {
                 return copied(path, &mut connection, mode, dir, trouble);
             }
+            let watcher = Watcher::new(path);
             match begin(&connection) {
                 Err(error) if mode == Mode::Log && lacks_index(path, &error) => {
                     copied(path, &mut open(path)?, mode, dir, trouble)
@@ -76,11 +77,55 @@ impl View {
                     if stays && short::is_torn(&connection, path).map_err(fail)? {
                         return copied(path, &mut open(path)?, mode, dir, trouble);
                     }
-                    Ok(stays.then_some(Self::Live(connection)))
+                    let second = watcher.and_then(Watcher::begin_if_same);
+                    Ok(stays.then_some(Self::Live(connection, second)))
                 }
             }
         })
     }
+
+    /// Another view of the same state, to be read beside this one, if there can be one.
+    pub(super) fn second(&mut self) -> Option<Self> {
+        match self {
+            Self::Live(_, second) => second.take().map(|second| Self::Live(second, None)),
+            Self::Apart(copy) => {
+                let again = copy.again().ok()??;
+                let begun = again.execute_batch(ALONE).and_then(|()| begin(&again));
+                begun.and_then(|()| again.execute_batch(HELD)).ok()?;
+                Some(Self::Apart(again))
+            }
+        }
+    }
+}
+
+/// Sees whether anybody commits until another connection has begun to read: only then do both read one state.
+struct Watcher {
+    connection: Connection,
+    version: i64,
+}
+
+impl Watcher {
+    /// Looks from now on; none if the database cannot be read.
+    fn new(path: &Path) -> Option<Self> {
+        let connection = open(path).ok()?;
+        let version = version(&connection).ok()?;
+        Some(Self {
+            connection,
+            version,
+        })
+    }
+
+    /// The watching connection, in a read transaction, if nobody has committed meanwhile.
+    fn begin_if_same(self) -> Option<Connection> {
+        begin(&self.connection).ok()?;
+        let same = version(&self.connection).ok()? == self.version;
+        same.then_some(self.connection)
+    }
+}
+
+/// A number that another connection's commit changes, from one look of this connection to the next.
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 
 /// Tries until the database is the same before and after.
@@ -225,7 +270,7 @@ mod tests {
             std::fs::remove_file(&old).unwrap();
             assert!(moved(&old, &connection).unwrap(), "{mode}");
             // It is what it was for as long as it is open.
-            assert_eq!(table(&View::Live(connection)), "old");
+            assert_eq!(table(&View::Live(connection, None)), "old");
         }
     }
 
@@ -255,6 +300,60 @@ mod tests {
     }
 
     #[test]
+    fn a_second_view_is_of_the_same_state() {
+        for mode in ["DELETE", "WAL"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = database(dir.path(), "crm", mode);
+            let mut view = View::apart(&path, dir.path(), Trouble::IsNoted).unwrap();
+            let second = view.second().unwrap();
+            let writer = Connection::open(&path).unwrap();
+            writer.execute_batch("CREATE TABLE later(a)").unwrap();
+            for seen in [&view, &second] {
+                assert_eq!(count(seen), 1, "{mode}");
+                assert!(!seen.is_autocommit());
+            }
+            seen_twice(&mut view, mode);
+        }
+    }
+
+    /// A log's second view is there once; a copy's, as often as somebody asks.
+    fn seen_twice(view: &mut View, mode: &str) {
+        match view.second() {
+            Some(again) => assert_eq!((count(&again), mode), (1, "DELETE")),
+            None => assert_eq!(mode, "WAL"),
+        }
+    }
+
+    fn count(view: &View) -> i64 {
+        let sql = "SELECT count(*) FROM sqlite_schema";
+        view.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn whoever_commits_meanwhile_is_seen() {
+        for commits in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = database(dir.path(), "crm", "WAL");
+            let writer = Connection::open(&path).unwrap();
+            let watcher = Watcher::new(&path).unwrap();
+            if commits {
+                writer.execute_batch("INSERT INTO crm VALUES (1)").unwrap();
+            }
+            let first = open(&path).unwrap();
+            begin(&first).unwrap();
+            assert_eq!(watcher.begin_if_same().is_some(), !commits);
+            // Between the two as well.
+            let watcher = Watcher::new(&path).unwrap();
+            let first = open(&path).unwrap();
+            begin(&first).unwrap();
+            if commits {
+                writer.execute_batch("INSERT INTO crm VALUES (1)").unwrap();
+            }
+            assert_eq!(watcher.begin_if_same().is_some(), !commits);
+        }
+    }
+
+    #[test]
     fn a_change_of_mode_is_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
         let path = database(dir.path(), "crm", "WAL");
@@ -263,7 +362,7 @@ mod tests {
         let copy = copied(&path, &mut connection, Mode::Rollback, dir.path(), noted);
         assert!(copy.unwrap().is_none());
         let view = View::apart(&path, dir.path(), noted).unwrap();
-        assert!(matches!(view, View::Live(_)));
+        assert!(matches!(view, View::Live(..)));
         assert!(has_log(&view).unwrap());
         drop(view);
         let owner = Connection::open(&path).unwrap();

@@ -164,6 +164,30 @@ impl Database {
         })
     }
 
+    /// The same state once more, to be read by another thread; none if it cannot be had. Whoever the first one tells
+    /// of missing owners is to be asked to be told by this one as well ([`Database::tell_missing`]).
+    pub fn second(&mut self) -> Option<Self> {
+        Some(Self {
+            conn: self.conn.second()?,
+            schema: self.schema.clone(),
+            shapes: self.shapes.clone(),
+            plan: self.plan.clone(),
+            wide: self.wide,
+            tells_missing: false,
+            takes_keys: self.takes_keys,
+            only: None,
+            short: self.short,
+            tolerant: self.tolerant,
+            damaged: self.damaged.clone(),
+        })
+    }
+
+    /// Takes over what the second one has seen.
+    pub fn join(&mut self, second: &Self) {
+        let seen = second.damaged.borrow();
+        self.damaged.borrow_mut().extend(seen.iter());
+    }
+
     /// What the database is made of, and how its tables are owned.
     pub fn schema(&self) -> &Schema {
         &self.schema

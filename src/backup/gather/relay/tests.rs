@@ -38,7 +38,7 @@ fn rows_come_in_order_over_many_batches() {
                INSERT INTO customers SELECT i, 'row ' || i, CASE i % 3 WHEN 0 THEN i WHEN 1 THEN i / 2.0 END FROM n";
     let mut database = opened(dir.path(), sql);
     let mut next = 1;
-    rows(&mut database, 0, &mut |row| {
+    rows(vec![&mut database], &[0], &mut |row| {
         let text = format!("row {next}");
         let b = match next % 3 {
             0 => ValueRef::Int(next),
@@ -65,7 +65,7 @@ fn long_values_arrive_also_behind_some_that_nobody_has_read() {
     );
     let mut database = opened(dir.path(), &sql);
     let mut met = Vec::new();
-    rows(&mut database, 0, &mut |row| {
+    rows(vec![&mut database], &[0], &mut |row| {
         let mut lens = Vec::new();
         for mut value in row.long {
             // Of the first row nothing is read.
@@ -98,7 +98,7 @@ fn who_takes_no_more_stops_the_reader_and_is_heard() {
                INSERT INTO customers SELECT i, zeroblob(100) FROM n";
     let mut database = opened(dir.path(), sql);
     let mut taken = 0;
-    let stopped = rows(&mut database, 0, &mut |_| {
+    let stopped = rows(vec![&mut database], &[0], &mut |_| {
         taken += 1;
         Err(Failure::of(FailureKind::Refused, "enough"))
     });
@@ -106,4 +106,46 @@ fn who_takes_no_more_stops_the_reader_and_is_heard() {
         (taken, stopped.unwrap_err().to_string().as_str()),
         (1, "enough")
     );
+}
+
+const MANY: &str = "CREATE TABLE customers(id INTEGER PRIMARY KEY, a);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+    INSERT INTO customers SELECT i, 'somebody' || i FROM n;
+    CREATE TABLE orders(id INTEGER PRIMARY KEY, customer REFERENCES customers);
+    INSERT INTO orders SELECT id, id FROM customers;
+    CREATE TABLE notes(id INTEGER PRIMARY KEY, customer REFERENCES customers);
+    INSERT INTO notes SELECT id, id FROM customers WHERE id < 100";
+
+#[test]
+fn two_read_a_table_each_and_both_are_heard_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut database = opened(dir.path(), MANY);
+    let mut second = database.second().unwrap();
+    let mut met = [const { Vec::new() }; 3];
+    rows(vec![&mut database, &mut second], &[0, 1, 2], &mut |row| {
+        let rowid = row.rowid.unwrap();
+        assert_eq!(row.owner, Owner::Customer(ValueRef::Int(rowid)));
+        met[row.table].push(rowid);
+        Ok(())
+    })
+    .unwrap();
+    for (rowids, last) in met.iter().zip([30_000, 30_000, 99]) {
+        assert!(rowids.iter().copied().eq(1..=last));
+    }
+}
+
+#[test]
+fn what_one_of_two_cannot_read_stops_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut database = opened(dir.path(), MANY);
+    let mut second = database.second().unwrap();
+    let mut met = 0;
+    let readers = vec![&mut database, &mut second];
+    // There are no tables 7 and 8.
+    let read = rows(readers, &[0, 7, 8], &mut |_| {
+        met += 1;
+        Ok(())
+    });
+    assert!(read.is_err());
+    assert!(met < 30_000);
 }

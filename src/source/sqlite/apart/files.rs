@@ -45,6 +45,19 @@ impl Which {
 }
 
 impl Files {
+    /// The same database once more; none if more than the database is there, or if it was written to.
+    pub(super) fn again(&self) -> Option<Self> {
+        if self.journal.is_some() || self.log.is_some() {
+            return None;
+        }
+        Some(Self {
+            dir: self.dir.clone(),
+            database: self.database.again()?,
+            journal: None,
+            log: None,
+        })
+    }
+
     pub(super) fn get(&mut self, which: Which) -> Option<&mut FrameFile> {
         match which {
             Which::Database => Some(&mut self.database),

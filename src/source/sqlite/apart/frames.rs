@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 
 use crate::seal::TAG;
 use crate::unnamed::UnnamedFile;
@@ -22,9 +23,10 @@ pub(super) fn offset_of(number: u64) -> u64 {
 /// A file in frames, the last of which is filled up with zeros.
 ///
 /// What is written stays in memory until its frame makes room for another. Then it is encrypted anew,
-/// with a turn that no frame of this file has had.
+/// with a turn that no frame of this file has had. As long as several read one file, nobody writes: their turns would
+/// be the same.
 pub(super) struct FrameFile {
-    file: UnnamedFile,
+    file: Arc<UnnamedFile>,
     len: u64,
     /// Frames before this one were copied, and have the turn 0 unless `turns` says otherwise.
     copied: u64,
@@ -47,7 +49,7 @@ impl FrameFile {
     /// What [`copy`](super::copy::copy) has made: a file whose first `len` bytes stand in frames.
     pub(super) fn new(file: UnnamedFile, len: u64) -> Self {
         Self {
-            file,
+            file: Arc::new(file),
             len,
             copied: len.div_ceil(FRAME as u64),
             turns: HashMap::new(),
@@ -55,6 +57,30 @@ impl FrameFile {
             held: Vec::new(),
             clock: 0,
             broken: false,
+        }
+    }
+
+    /// The same file once more, to be read beside this one; none if it is not as it was copied.
+    pub(super) fn again(&self) -> Option<Self> {
+        let as_copied = self.turns.is_empty()
+            && !self.held.iter().any(|held| held.changed)
+            && self.copied == self.len.div_ceil(FRAME as u64);
+        as_copied.then(|| Self {
+            file: Arc::clone(&self.file),
+            len: self.len,
+            copied: self.copied,
+            turns: HashMap::new(),
+            last_turn: 0,
+            held: Vec::new(),
+            clock: 0,
+            broken: self.broken,
+        })
+    }
+
+    fn is_mine(&self) -> io::Result<()> {
+        match Arc::strong_count(&self.file) {
+            1 => Ok(()),
+            _ => Err(io::Error::other("others read the copy")),
         }
     }
 
@@ -74,6 +100,7 @@ impl FrameFile {
 
     /// Writes at `offset`; what was not there before is zeros.
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.is_mine()?;
         self.each_frame(offset, bytes.len(), |held, to, within| {
             held.bytes[to].copy_from_slice(&bytes[within]);
             held.changed = true;
@@ -84,6 +111,7 @@ impl FrameFile {
 
     /// Makes it `len` bytes long.
     pub(super) fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.is_mine()?;
         if len < self.len {
             let (frames, rest) = (len.div_ceil(FRAME as u64), (len % FRAME as u64) as usize);
             self.held.retain(|held| held.number < frames);
@@ -250,6 +278,30 @@ mod tests {
             }
             prop_assert!(all(&mut file) == model);
         }
+    }
+
+    #[test]
+    fn what_several_read_is_written_by_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = UnnamedFile::create(dir.path()).unwrap();
+        let mut frame = vec![7; STRIDE];
+        file.encrypt(0, 0, &mut frame);
+        file.write(0, &frame).unwrap();
+        let mut one = FrameFile::new(file, 1000);
+        let mut other = one.again().unwrap();
+        assert_eq!(all(&mut other), [7; 1000]);
+        assert_eq!(all(&mut one), [7; 1000]);
+        for file in [&mut one, &mut other] {
+            file.write(b"new", 0).unwrap_err();
+            file.truncate(10).unwrap_err();
+        }
+        drop(other);
+        one.write(b"new", 0).unwrap();
+        // What stands there is known to this one alone from now on.
+        assert!(one.again().is_none());
+        one.put_away(0).unwrap();
+        assert!(one.again().is_none());
+        assert_eq!(all(&mut one)[..4], *b"new\x07");
     }
 
     #[test]

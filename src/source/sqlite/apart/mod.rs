@@ -80,6 +80,13 @@ fn whole_pages(locked: &mut Locked<'_>) -> rusqlite::Result<u64> {
 /// A copy of a database, with a connection to it.
 pub(super) struct Copy(Mounted);
 
+impl Copy {
+    /// One more connection to the same copy; none if a transaction was rolled back in it.
+    pub(super) fn again(&self) -> rusqlite::Result<Option<Self>> {
+        Ok(self.0.again()?.map(Self))
+    }
+}
+
 impl Deref for Copy {
     type Target = Connection;
 

@@ -21,7 +21,7 @@ use super::files::{Files, NAME};
 /// reads from.
 pub(super) struct Mounted {
     connection: Connection,
-    _mount: Mount,
+    mount: Mount,
 }
 
 impl Mounted {
@@ -30,12 +30,19 @@ impl Mounted {
         let mount = Mount::new(files)?;
         Ok(Self {
             connection: mount.connect()?,
-            _mount: mount,
+            mount,
         })
     }
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// One more connection to the same database, through a file system of its own; none if it is not as it was copied.
+    pub(super) fn again(&self) -> rusqlite::Result<Option<Self>> {
+        let files = self.mount.files().lock().ok();
+        let again = files.and_then(|files| files.again());
+        again.map(Self::open).transpose()
     }
 }
 
@@ -90,6 +97,11 @@ impl Mount {
             (*place).vfs.pAppData = (&raw mut (*place).files).cast();
         }
         Ok(mount)
+    }
+
+    fn files(&self) -> &Mutex<Files> {
+        // SAFETY: the value lives (invariant of `Mount`), and of this field there are only shared references.
+        unsafe { &(*self.0.as_ptr()).files }
     }
 
     /// A connection that uses this file system. It is registered only until the connection has found it.
