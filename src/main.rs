@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+// Pieces are made in one thread and given back in another, at which this one is good.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     tenure::cli::main()
 }
