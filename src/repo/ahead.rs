@@ -71,7 +71,8 @@ impl Repository {
     fn entries_beyond(&mut self) -> BTreeMap<u64, Vec<Store>> {
         let (inc, len) = (self.inc(), self.log.position().len);
         let folder = format!("{}/{inc}", Chain::Journal.folder());
-        let listings = on_all(&self.stores, |store| store.list(&folder));
+        let ours = Chain::Journal.path(inc, len);
+        let listings = on_all(&self.stores, |store| store.list_after(&folder, &ours));
         let mut beyond: BTreeMap<u64, Vec<Store>> = BTreeMap::new();
         for (store, listing) in self.stores.iter().zip(listings) {
             let paths = match listing {

@@ -55,7 +55,7 @@ impl Repository {
 
     /// The numbers of an incarnation's manifests in the state directory.
     pub(super) fn manifests_of(&self, inc: Incarnation) -> Outcome<Vec<u64>> {
-        let folder = self.state.manifests(inc);
+        let folder = self.state.objects(Chain::Manifest, inc);
         let number = |name: &String| name.parse().ok();
         Ok(fsx::names(&folder)?.iter().filter_map(number).collect())
     }

@@ -35,12 +35,7 @@ impl SoleWriter<'_> {
     /// before, so are all before it. What nobody has signed is damage, not another writer. Returns
     /// the number of the newest if it is damaged.
     pub fn check(&self, chain: Chain, store: &Store) -> Outcome<Option<u64>> {
-        let listed = store.list(&format!("{}/{}", chain.folder(), self.inc))?;
-        let newest = listed
-            .keys()
-            .filter_map(|path| Some((chain.parse(path)?.1, path)))
-            .max();
-        let Some((number, path)) = newest else {
+        let Some((number, path)) = self.newest(chain, store)? else {
             return Ok(None);
         };
         let mut own = self.own(chain, number)?;
@@ -50,7 +45,7 @@ impl SoleWriter<'_> {
         }
         let pruned = self.pruned.get(&number);
         let pruned = pruned.filter(|_| chain == Chain::Manifest);
-        let found = store.get(path, object::MAX)?;
+        let found = store.get(&path, object::MAX)?;
         if own.as_deref() == Some(&found[..]) || pruned == Some(&object::hash(&found)) {
             return Ok(None);
         }
@@ -62,7 +57,27 @@ impl SoleWriter<'_> {
         if (own.is_some() || pruned.is_some()) && signed.is_err() {
             return Ok(Some(number));
         }
-        Err(not_ours(store, path))
+        Err(not_ours(store, &path))
+    }
+
+    /// The newest object of a chain in a store: where that has the newest of ours, none before it is listed.
+    fn newest(&self, chain: Chain, store: &Store) -> Outcome<Option<(u64, String)>> {
+        let ours = fsx::names(&self.state.objects(chain, self.inc))?;
+        let ours = ours
+            .iter()
+            .filter_map(|name| name.parse::<u64>().ok())
+            .max();
+        let folder = format!("{}/{}", chain.folder(), self.inc);
+        let mut listed = match ours.and_then(|number| number.checked_sub(1)) {
+            Some(before) => store.list_after(&folder, &chain.path(self.inc, before))?,
+            None => BTreeMap::new(),
+        };
+        if listed.is_empty() {
+            listed = store.list(&folder)?;
+        }
+        let numbers = listed.into_keys();
+        let numbers = numbers.filter_map(|path| Some((chain.parse(&path)?.1, path)));
+        Ok(numbers.max())
     }
 
     fn own(&self, chain: Chain, number: u64) -> Outcome<Option<Vec<u8>>> {

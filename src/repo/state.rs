@@ -87,9 +87,9 @@ impl StateDir {
         self.0.join(chain.path(inc, number))
     }
 
-    /// Where the host's copies of an incarnation's manifests lie.
-    pub fn manifests(&self, inc: Incarnation) -> PathBuf {
-        self.0.join(Chain::Manifest.folder()).join(inc.to_string())
+    /// Where the host's copies of a chain's objects lie.
+    pub fn objects(&self, chain: Chain, inc: Incarnation) -> PathBuf {
+        self.0.join(chain.folder()).join(inc.to_string())
     }
 
     /// Where a control object stands before any store has it.

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use object_store::path::Path as Location;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::runtime::Handle;
 
 use crate::fsx;
@@ -34,6 +35,8 @@ pub use s3::{Address, Lock, Version, Versioning, pulse};
 
 /// How often a put is tried whose place another request of ours was just taking or leaving.
 const PUTS: u32 = 4;
+
+type Listed = BoxStream<'static, object_store::Result<ObjectMeta>>;
 
 /// One store.
 #[derive(Clone)]
@@ -237,13 +240,22 @@ impl Store {
 
     /// Every object under a folder, by path from the store's root, with its size in bytes.
     pub fn list(&self, folder: &str) -> Result<BTreeMap<String, u64>> {
-        let prefix = Location::from(folder);
-        let list = self
-            .inner
-            .list(Some(&prefix))
-            .map_ok(|m| (m.location.to_string(), m.size));
+        let listed = self.inner.list(Some(&Location::from(folder)));
+        self.collect(listed, folder)
+    }
+
+    /// The same of objects whose paths sort behind `after`. It costs no more for those before, and asks for none of them
+    /// where the store can begin in the middle.
+    pub fn list_after(&self, folder: &str, after: &str) -> Result<BTreeMap<String, u64>> {
+        let (folder_at, after) = (Location::from(folder), Location::from(after));
+        let listed = self.inner.list_with_offset(Some(&folder_at), &after);
+        self.collect(listed, folder)
+    }
+
+    fn collect(&self, listed: Listed, folder: &str) -> Result<BTreeMap<String, u64>> {
+        let listed = listed.map_ok(|m| (m.location.to_string(), m.size));
         self.runtime
-            .block_on(list.try_collect())
+            .block_on(listed.try_collect())
             .map_err(Cause::from)
             .map_err(self.failed("list", folder))
     }

@@ -89,6 +89,25 @@ fn deleting_is_repeatable_and_listings_tell_sizes() {
 }
 
 #[test]
+fn a_listing_begins_behind_whatever_is_named() {
+    with_store(|store, _| {
+        for path in ["a/x/1", "a/x/2", "a/x/3", "a/y/1", "b/1"] {
+            store.put_new(path, Bytes::from_static(b"12345")).unwrap();
+        }
+        for (after, expected) in [
+            ("a/x/1", &["a/x/2", "a/x/3"][..]),
+            ("a/x/2-is-not-there", &["a/x/3"]),
+            ("a/x/3", &[]),
+        ] {
+            let listed = store.list_after("a/x", after).unwrap();
+            assert!(listed.keys().eq(expected), "{after}");
+            assert!(listed.values().all(|size| *size == 5));
+        }
+        assert!(store.list_after("none", "none/1").unwrap().is_empty());
+    });
+}
+
+#[test]
 fn what_is_purged_leaves_nothing_but_what_is_kept() {
     with_store(|store, root| {
         for name in ["1", "2", "3"] {
