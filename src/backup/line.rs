@@ -15,12 +15,9 @@ use crate::page::PieceRef;
 use crate::seal::{Compressor, Dictionary};
 
 /// Plain bytes after which a batch is handed on.
-const BATCH: usize = 256 << 10;
+const BATCH: usize = 1 << 20;
 /// Items after which a batch is handed on.
-const BATCH_ITEMS: usize = 1024;
-/// How many batches each compressor may have before it, and how many behind it: whoever waits for one that is late finds
-/// the others ready.
-const AHEAD: usize = 8;
+const BATCH_ITEMS: usize = 4096;
 /// A dictionary is worth its room in a pack where the pieces have so many times its bytes; a day on which less has changed
 /// stores none.
 const WORTH: usize = 4;
@@ -103,8 +100,8 @@ impl Line {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (mut compressors, mut ends) = (Vec::new(), Vec::new());
         for _ in 0..cores {
-            let (send, queue) = sync_channel(AHEAD);
-            let (done, end) = sync_channel(AHEAD);
+            let (send, queue) = sync_channel(2);
+            let (done, end) = sync_channel(2);
             let dictionary = dictionary.clone();
             scope.spawn(move || compress_all(&dictionary, &queue, &done));
             compressors.push(send);
