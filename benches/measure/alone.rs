@@ -71,34 +71,32 @@ pub fn forget(database: &Path, customers: u32, rounds: usize) -> Result<()> {
         args.extend(ids.by_ref().take(count));
         Ok(tenure.run(&args)?.0.seconds * 1e3)
     };
-    let once =
-        |forget: &mut dyn FnMut(&Tenure, usize) -> Result<f64>, tenure: &Tenure| -> Result<f64> {
-            let times = (0..rounds * 5).map(|_| forget(tenure, 1));
-            Ok(median(times.collect::<Result<_>>()?))
-        };
-    let with_one = once(&mut forget, &begin("one")?)?;
-    println!(
-        "| forget one of {customers} | ms |\n|---|---:|\n| with one snapshot | {with_one:.0} |"
-    );
+    let one = begin("one")?;
     // What follows reads next to nothing: it is the snapshots that count here, not what they take. Nobody is forgotten
     // before they are there, since whoever is still in the register would be looked for in each of them.
-    let tenure = begin("many")?;
-    tenure.run(&["track", "crm"])?;
+    let many = begin("many")?;
+    many.run(&["track", "crm"])?;
     for _ in 1..SNAPSHOTS {
-        tenure.run(&["snapshot"])?;
+        many.run(&["snapshot"])?;
     }
-    let with_many = once(&mut forget, &tenure)?;
+    let turns = (0..rounds * 5).map(|_| Ok((forget(&one, 1)?, forget(&many, 1)?)));
+    let turns = turns.collect::<Result<Vec<_>>>()?;
+    let of = |each: &dyn Fn(&(f64, f64)) -> f64| median(turns.iter().map(each).collect());
     println!(
-        "| with {SNAPSHOTS} snapshots | {with_many:.0}, {:.2} of it |",
-        with_many / with_one
+        "| forget one of {customers} | ms |\n|---|---:|\n| with one snapshot | {:.0} |\n\
+         | with {SNAPSHOTS} snapshots | {:.0}, {:.2} of it |",
+        of(&|turn| turn.0),
+        of(&|turn| turn.1),
+        of(&|turn| turn.1 / turn.0)
     );
     let gone = ERASED.min(customers as usize / 10);
     for batch in (0..gone).step_by(BATCH) {
-        forget(&tenure, BATCH.min(gone - batch))?;
+        forget(&many, BATCH.min(gone - batch))?;
     }
+    let after = (0..rounds * 5).map(|_| forget(&many, 1));
     println!(
         "| after {gone} erasures | {:.0} |\n",
-        once(&mut forget, &tenure)?
+        median(after.collect::<Result<_>>()?)
     );
     Ok(())
 }

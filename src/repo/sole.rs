@@ -60,7 +60,7 @@ impl SoleWriter<'_> {
         Err(not_ours(store, &path))
     }
 
-    /// The newest object of a chain in a store: where that has the newest of ours, none before it is listed.
+    /// The newest object of a chain in a store. Where that has the newest of ours, those before it are not looked at.
     fn newest(&self, chain: Chain, store: &Store) -> Outcome<Option<(u64, String)>> {
         let ours = fsx::names(&self.state.objects(chain, self.inc))?;
         let ours = ours
@@ -68,16 +68,18 @@ impl SoleWriter<'_> {
             .filter_map(|name| name.parse::<u64>().ok())
             .max();
         let folder = format!("{}/{}", chain.folder(), self.inc);
-        let mut listed = match ours.and_then(|number| number.checked_sub(1)) {
-            Some(before) => store.list_after(&folder, &chain.path(self.inc, before))?,
-            None => BTreeMap::new(),
+        let newest = |listed: BTreeMap<String, u64>| {
+            let paths = listed.into_keys();
+            let numbers = paths.filter_map(|path| Some((chain.parse(&path)?.1, path)));
+            numbers.max()
         };
-        if listed.is_empty() {
-            listed = store.list(&folder)?;
+        if let Some(before) = ours.and_then(|number| number.checked_sub(1)) {
+            let listed = store.list_after(&folder, &chain.path(self.inc, before))?;
+            if let Some(found) = newest(listed) {
+                return Ok(Some(found));
+            }
         }
-        let numbers = listed.into_keys();
-        let numbers = numbers.filter_map(|path| Some((chain.parse(&path)?.1, path)));
-        Ok(numbers.max())
+        Ok(newest(store.list(&folder)?))
     }
 
     fn own(&self, chain: Chain, number: u64) -> Outcome<Option<Vec<u8>>> {

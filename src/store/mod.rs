@@ -244,8 +244,8 @@ impl Store {
         self.collect(listed, folder)
     }
 
-    /// The same of objects whose paths sort behind `after`. It costs no more for those before, and asks for none of them
-    /// where the store can begin in the middle.
+    /// The same of objects whose paths sort behind `after`. Those before are not looked at: a bucket's listing begins
+    /// behind them, a directory's passes over their names.
     pub fn list_after(&self, folder: &str, after: &str) -> Result<BTreeMap<String, u64>> {
         let (folder_at, after) = (Location::from(folder), Location::from(after));
         let listed = self.inner.list_with_offset(Some(&folder_at), &after);

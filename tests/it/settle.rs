@@ -74,6 +74,22 @@ fn what_another_writer_left_in_a_store_stops_every_change() {
 }
 
 #[test]
+fn a_stray_file_in_a_store_that_is_behind_hides_nothing() {
+    let place = place();
+    place.snapshot(true);
+    place.snapshot(false);
+    let inc = place.read().inc();
+    let [first, second] =
+        [1, 2].map(|number| path(&place, "b", &Chain::Manifest.path(inc, number)));
+    let good = fs::read(&first).unwrap();
+    fs::remove_file(&second).unwrap();
+    fs::write(&first, "damaged").unwrap();
+    fs::write(first.with_file_name("zzz"), "stray").unwrap();
+    place.change();
+    assert_eq!(fs::read(&first).unwrap(), good);
+}
+
+#[test]
 fn a_snapshot_that_was_being_named_is_no_other_writer_s() {
     let place = place();
     place.snapshot(true);

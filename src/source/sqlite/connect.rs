@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, MAIN_DB, OpenFlags};
@@ -77,7 +78,7 @@ impl View {
                     if stays && short::is_torn(&connection, path).map_err(fail)? {
                         return copied(path, &mut open(path)?, mode, dir, trouble);
                     }
-                    let second = watcher.and_then(Watcher::begin_if_same);
+                    let second = watcher.and_then(|it| it.begin_if_same(path, &connection));
                     Ok(stays.then_some(Self::Live(connection, second)))
                 }
             }
@@ -98,7 +99,7 @@ impl View {
     }
 }
 
-/// Sees whether anybody commits until another connection has begun to read: only then do both read one state.
+/// Sees whether anybody commits until another connection has begun to read: only if nobody does, both read one state.
 struct Watcher {
     connection: Connection,
     version: i64,
@@ -108,6 +109,8 @@ impl Watcher {
     /// Looks from now on; none if the database cannot be read.
     fn new(path: &Path) -> Option<Self> {
         let connection = open(path).ok()?;
+        // Whoever is to read waits for writers; this one is of use only where there are none.
+        connection.busy_timeout(Duration::ZERO).ok()?;
         let version = version(&connection).ok()?;
         Some(Self {
             connection,
@@ -115,10 +118,16 @@ impl Watcher {
         })
     }
 
-    /// The watching connection, in a read transaction, if nobody has committed meanwhile.
-    fn begin_if_same(self) -> Option<Connection> {
-        begin(&self.connection).ok()?;
-        let same = version(&self.connection).ok()? == self.version;
+    /// The watching connection, in a read transaction, if it is of the same file as the `first`, which has begun, and
+    /// nobody has committed meanwhile.
+    fn begin_if_same(self, path: &Path, first: &Connection) -> Option<Connection> {
+        let watching = &self.connection;
+        begin(watching).ok()?;
+        // A link may lead somewhere else by now, and a file be another one.
+        let one_file = watching.path() == first.path()
+            && !moved(path, watching).ok()?
+            && !moved(path, first).ok()?;
+        let same = one_file && version(watching).ok()? == self.version;
         same.then_some(self.connection)
     }
 }
@@ -341,7 +350,8 @@ mod tests {
             }
             let first = open(&path).unwrap();
             begin(&first).unwrap();
-            assert_eq!(watcher.begin_if_same().is_some(), !commits);
+            let same = |watcher: Watcher, first| watcher.begin_if_same(&path, first).is_some();
+            assert_eq!(same(watcher, &first), !commits);
             // Between the two as well.
             let watcher = Watcher::new(&path).unwrap();
             let first = open(&path).unwrap();
@@ -349,8 +359,34 @@ mod tests {
             if commits {
                 writer.execute_batch("INSERT INTO crm VALUES (1)").unwrap();
             }
-            assert_eq!(watcher.begin_if_same().is_some(), !commits);
+            assert_eq!(same(watcher, &first), !commits);
         }
+    }
+
+    #[test]
+    fn another_file_behind_the_same_link_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (
+            database(dir.path(), "one", "WAL"),
+            database(dir.path(), "other", "WAL"),
+        );
+        let link = dir.path().join("current");
+        std::os::unix::fs::symlink(&one, &link).unwrap();
+        let first = open(&link).unwrap();
+        begin(&first).unwrap();
+        let watcher = Watcher::new(&link).unwrap();
+        assert!(watcher.begin_if_same(&link, &first).is_some());
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let watcher = Watcher::new(&link).unwrap();
+        assert!(watcher.begin_if_same(&link, &first).is_none());
+        // And one that was put in its place, and is there no more.
+        let away = dir.path().join("away");
+        std::fs::rename(&one, &away).unwrap();
+        std::fs::rename(&other, &one).unwrap();
+        let watcher = Watcher::new(&one).unwrap();
+        std::fs::rename(&away, &one).unwrap();
+        assert!(watcher.begin_if_same(&one, &first).is_none());
     }
 
     #[test]

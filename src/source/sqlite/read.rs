@@ -164,9 +164,12 @@ impl Database {
         })
     }
 
-    /// The same state once more, to be read by another thread; none if it cannot be had. Whoever the first one tells
-    /// of missing owners is to be asked to be told by this one as well ([`Database::tell_missing`]).
+    /// The same state once more, to be read by another thread; none if it cannot be had. It is to be asked anew to tell
+    /// of missing owners ([`Database::tell_missing`]).
     pub fn second(&mut self) -> Option<Self> {
+        if self.only.is_some() {
+            return None;
+        }
         Some(Self {
             conn: self.conn.second()?,
             schema: self.schema.clone(),

@@ -135,17 +135,13 @@ fn two_read_a_table_each_and_both_are_heard_whole() {
 }
 
 #[test]
-fn what_one_of_two_cannot_read_stops_the_other() {
+fn what_one_of_two_cannot_read_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut database = opened(dir.path(), MANY);
     let mut second = database.second().unwrap();
-    let mut met = 0;
-    let readers = vec![&mut database, &mut second];
-    // There are no tables 7 and 8.
-    let read = rows(readers, &[0, 7, 8], &mut |_| {
-        met += 1;
-        Ok(())
-    });
-    assert!(read.is_err());
-    assert!(met < 30_000);
+    // There is no table 7; whoever takes which is chance.
+    for tables in [[0, 7, 1], [7, 0, 1], [0, 1, 7]] {
+        let readers = vec![&mut database, &mut second];
+        assert!(rows(readers, &tables, &mut |_| Ok(())).is_err());
+    }
 }
