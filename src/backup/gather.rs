@@ -151,22 +151,17 @@ pub fn gather(
     report.begin("reading", Some(total), Unit::Items);
     let (mut sources, mut read_bytes) = (Vec::new(), 0);
     for (at, (source, database)) in opened.iter_mut().enumerate() {
-        let numbered = &numbers.sources[at];
+        let numbered = (&numbers.sources[at], &numbers);
         unsettled.extend(to_be_settled(source.name.as_str(), database)?);
         read_bytes += database.file_bytes()?;
         let schema = database.schema().clone();
-        let numbers = (numbered, &numbers);
+        let here = (&mut *database, &schema, &counts[at][..]);
         let tables = gatherer
-            .source(
-                repository,
-                (database, &schema, &counts[at]),
-                numbers,
-                report,
-            )
+            .source(repository, here, numbered, report)
             .failed_to(|| format!("read source {:?}", source.name.as_str()))?;
         unsettled.extend(damaged(source.name.as_str(), database));
         sources.push(SourceState {
-            number: numbered.number,
+            number: numbered.0.number,
             name: source.name.to_string(),
             file_name: file_name(&source.path),
             schema,

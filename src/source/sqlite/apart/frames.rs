@@ -70,7 +70,8 @@ impl FrameFile {
             len: self.len,
             copied: self.copied,
             turns: HashMap::new(),
-            last_turn: 0,
+            // Also frames that were cut off since have had their turns.
+            last_turn: self.last_turn,
             held: Vec::new(),
             clock: 0,
             broken: self.broken,
@@ -302,6 +303,19 @@ mod tests {
         one.put_away(0).unwrap();
         assert!(one.again().is_none());
         assert_eq!(all(&mut one)[..4], *b"new\x07");
+    }
+
+    #[test]
+    fn turns_of_what_was_cut_off_are_not_had_again() {
+        let (_dir, mut file) = empty();
+        file.write(b"cut off", 0).unwrap();
+        file.put_away(0).unwrap();
+        file.truncate(0).unwrap();
+        let mut other = file.again().unwrap();
+        drop(file);
+        other.write(b"another", 0).unwrap();
+        other.put_away(0).unwrap();
+        assert_eq!(other.turns[&0], 2);
     }
 
     #[test]
