@@ -1,7 +1,5 @@
-//! What a look at the rows tells a person who settles whose they are. It costs a reading of every table, so
-//! it is for `inspect`, `check` and `init`, and not for snapshots.
+//! What a look at some rows tells a person who settles whose they are.
 
-use super::edges::Owners;
 use super::error::SqliteError;
 use super::looks::{Like, of_values};
 use super::personal::looks_personal;
@@ -32,10 +30,6 @@ const SINCE: [&str; 13] = [
 /// What a look at a table tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// How many rows it has.
-    pub rows: u64,
-    /// How many rows of an owned table are nobody's: their owner is NULL or dangling.
-    pub orphans: u64,
     /// Columns of a table that is not owned which look personal, and what their values look like; in
     /// words that follow on the table's name. No value is in it.
     pub personal: Option<String>,
@@ -87,12 +81,7 @@ impl Database {
     /// When SQLite fails to read.
     pub fn look(&self, table: usize) -> Result<Look, SqliteError> {
         let entry = &self.schema.tables[table];
-        let (rows, orphans) = self.count(table)?;
-        let mut look = Look {
-            rows,
-            orphans,
-            ..Look::default()
-        };
+        let mut look = Look::default();
         match entry.ownership {
             Ownership::Register => look.reuses_keys = self.reuses_keys(table),
             Ownership::Owned => {}
@@ -108,34 +97,22 @@ impl Database {
         Ok(look)
     }
 
-    fn count(&self, table: usize) -> Result<(u64, u64), SqliteError> {
-        let (entry, owners): (&Table, &Owners) = (&self.schema.tables[table], &self.plan.owners);
-        let owner = match entry.ownership {
-            Ownership::Owned => owners.of_row(table, 0),
-            _ => "1".into(),
-        };
-        let name = quote(&entry.name);
-        let sql = format!("SELECT count(*), count({owner}) FROM {name} AS t0");
-        let counts = self.conn.query_row(&sql, [], |row| {
-            let (rows, owned): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok((rows.unsigned_abs(), (rows - owned).unsigned_abs()))
-        });
-        counts.map_err(SqliteError::reading(&entry.name))
-    }
-
-    /// How many rows of an owned table are nobody's, where the register is in another database and `is_known` tells
-    /// whether it holds whom a row names.
+    /// How many rows of an owned table are nobody's: their owner is NULL, or nobody of whom `is_known` tells that the
+    /// register holds them. It costs a reading of the table, and of those by which its rows lead to their owners.
     ///
     /// # Errors
     /// When SQLite fails to read.
-    pub fn orphans_beside(
+    pub fn orphans(
         &self,
         table: usize,
         is_known: impl Fn(ValueRef<'_>) -> bool,
     ) -> Result<u64, SqliteError> {
         let name = &self.schema.tables[table].name;
-        let owner = self.plan.owners.of_row(table, 0);
-        let sql = format!("SELECT {owner} FROM {} AS t0", quote(name));
+        let owner = self.owner_of(table);
+        // In the order of the table, which its parents' rows mostly have too: an index that happens to hold the columns
+        // would lead to them in an order of its own, each to another page.
+        let (from, order) = (quote(name), self.order(table));
+        let sql = format!("SELECT {owner} FROM {from} AS t0{order}");
         let count = || -> rusqlite::Result<u64> {
             let mut prepared = self.conn.prepare(&sql)?;
             let (mut rows, mut orphans) = (prepared.query([])?, 0);

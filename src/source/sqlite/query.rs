@@ -58,7 +58,7 @@ impl Database {
     }
 
     /// The owner of a row, in SQL.
-    fn owner_of(&self, table: usize) -> String {
+    pub(super) fn owner_of(&self, table: usize) -> String {
         let owners = &self.plan.owners;
         let by_key = self.takes_keys.then(|| owners.of_row_by_key(table, 0));
         let found = by_key.flatten().unwrap_or_else(|| owners.of_row(table, 0));

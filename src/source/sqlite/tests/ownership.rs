@@ -45,7 +45,7 @@ fn chinook_belongs_to_its_customers_by_foreign_keys() {
     let look = db.look(employee.unwrap()).unwrap();
     let personal = "has columns that look personal: LastName, FirstName, BirthDate (dates of birth), Address, \
                     PostalCode, Phone (phone numbers), Fax (phone numbers), Email (e-mail addresses)";
-    assert_eq!((look.rows, look.personal.as_deref()), (8, Some(personal)));
+    assert_eq!(look.personal.as_deref(), Some(personal));
     let pointed_at = "is pointed at by Customer.SupportRepId, and one row by several customers: \
                       by = \"<- Customer.SupportRepId\" cannot own it";
     assert_eq!(look.pointed_at.unwrap().words(), pointed_at);
