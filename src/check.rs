@@ -109,8 +109,11 @@ fn sources(checked: &mut Checked, config: &Config) {
         let context = format!("source {:?}: ", source.name.as_str());
         match inspect::look_at(&source.path, &source.rules) {
             Err(error) => checked.failed(&context, &error.into()),
-            Ok(database) => {
-                if let Err(error) = plan(checked, &context, &database) {
+            Ok(mut database) => {
+                // Keys are told as they stand: whether the register has them, foreign keys say.
+                database.take_keys();
+                let read = database.try_rows();
+                if let Err(error) = read.and_then(|()| plan(checked, &context, &database)) {
                     checked.failed(&context, &error.into());
                 }
                 if source.changes == Changes::Triggers {

@@ -45,21 +45,25 @@ pub struct InspectedTable {
 /// # Errors
 /// When a source cannot be read, or a rule names what it does not have.
 pub fn run(config: &Config) -> Outcome<Vec<Inspected>> {
-    // The register comes first: it tells of rows whether they are somebody's.
+    // The register comes first: it tells of rows in other databases whether they are somebody's.
     let mut sources: Vec<_> = config.sources.iter().enumerate().collect();
     sources.sort_by_key(|(_, source)| source.name != config.register);
-    let (mut inspected, mut people) = (Vec::new(), People::default());
+    let (mut inspected, mut people) = (Vec::new(), HashSet::new());
     for (at, source) in sources {
         let name = source.name.as_str();
         let mut open = || -> Outcome<Inspected> {
             let mut database = look_at(&source.path, &source.rules)?;
-            if source.name == config.register {
-                people = People::of(&database)?;
-                database.take_keys();
+            let is_register = source.name == config.register;
+            if is_register && config.sources.len() > 1 {
+                people = tokens(&database)?;
             }
+            let known = match is_register {
+                true => Known::here(&mut database)?,
+                false => Known::Elsewhere(&people),
+            };
             Ok(Inspected {
                 source: name.to_owned(),
-                tables: tables(&database, &people)?,
+                tables: tables(&database, &known)?,
                 not_restorable: database.schema().not_restorable.clone(),
             })
         };
@@ -69,33 +73,48 @@ pub fn run(config: &Config) -> Outcome<Vec<Inspected>> {
     Ok(inspected.into_iter().map(|(_, source)| source).collect())
 }
 
-/// Whom the register holds, by what rows name them.
-#[derive(Default)]
-struct People {
-    /// Those with a number, which takes a quarter of the memory.
-    numbered: HashSet<i64>,
-    others: HashSet<Value>,
+/// By what rows in other databases name those whom the register holds.
+fn tokens(register: &Database) -> Outcome<HashSet<Value>> {
+    let mut tokens = HashSet::new();
+    register.register(&mut |row: RegisterRow| -> Outcome<()> {
+        tokens.insert(row.token);
+        Ok(())
+    })?;
+    Ok(tokens)
 }
 
-impl People {
-    fn of(register: &Database) -> Outcome<Self> {
-        let mut people = Self::default();
-        register.register(&mut |row: RegisterRow| -> Outcome<()> {
-            match row.token {
-                Value::Int(number) => people.numbered.insert(number),
-                other => people.others.insert(other),
-            };
-            Ok(())
-        })?;
-        Ok(people)
+/// How it is known that the register holds whom a row leads to.
+enum Known<'p> {
+    /// Each was looked up there.
+    LookedUp,
+    /// By all its rowids: to look each up would take another page nearly each time.
+    Rowids(HashSet<i64>),
+    /// By the tokens of a register that is elsewhere.
+    Elsewhere(&'p HashSet<Value>),
+}
+
+impl Known<'_> {
+    /// In the database that has the register.
+    fn here(database: &mut Database) -> Outcome<Self> {
+        Ok(match database.rowid_keys()? {
+            Some(keys) => {
+                database.take_keys();
+                Self::Rowids(keys)
+            }
+            None => Self::LookedUp,
+        })
     }
 
-    fn hold(&self, token: ValueRef<'_>) -> bool {
-        let is_there = |token: &Value| match token {
-            Value::Int(number) => self.numbered.contains(number),
-            other => self.others.contains(other),
-        };
-        is_there(&token.to_value()) || token.other_forms().into_iter().any(|form| is_there(&form))
+    fn holds(&self, token: ValueRef<'_>) -> bool {
+        match (self, token) {
+            (Self::LookedUp, token) => !matches!(token, ValueRef::Null),
+            (Self::Rowids(keys), ValueRef::Int(key)) => keys.contains(&key),
+            (Self::Rowids(_), _) => false,
+            (Self::Elsewhere(people), token) => {
+                let mut forms = std::iter::once(token.to_value()).chain(token.other_forms());
+                forms.any(|form| people.contains(&form))
+            }
+        }
     }
 }
 
@@ -115,10 +134,10 @@ pub fn look_at(path: &Path, rules: &Rules) -> Result<Database, SqliteError> {
 }
 
 /// The tables of a database.
-fn tables(database: &Database, people: &People) -> Outcome<Vec<InspectedTable>> {
+fn tables(database: &Database, known: &Known<'_>) -> Outcome<Vec<InspectedTable>> {
     let inspected = |((at, table), rows): ((usize, &Table), u64)| {
         let orphans = match table.ownership {
-            Ownership::Owned => database.orphans(at, |token| people.hold(token))?,
+            Ownership::Owned => database.orphans(at, |token| known.holds(token))?,
             _ => 0,
         };
         let advice = database.look(at)?.advice();

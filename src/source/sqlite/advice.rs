@@ -75,7 +75,7 @@ impl Look {
 }
 
 impl Database {
-    /// Looks at the rows of table number `table`.
+    /// What there is to say of table number `table`, by its first rows where it is nobody's.
     ///
     /// # Errors
     /// When SQLite fails to read.
@@ -108,10 +108,13 @@ impl Database {
         is_known: impl Fn(ValueRef<'_>) -> bool,
     ) -> Result<u64, SqliteError> {
         let name = &self.schema.tables[table].name;
-        let owner = self.owner_of(table);
-        // In the order of the table, which its parents' rows mostly have too: an index that happens to hold the columns
-        // would lead to them in an order of its own, each to another page.
-        let (from, order) = (quote(name), self.order(table));
+        let (owner, from) = (self.owner_of(table), quote(name));
+        // Parents are mostly in the order of their children. An index that happens to hold the columns would lead to
+        // them in an order of its own, each to another page.
+        let order = match self.plan.owners.leads_through_others(table) {
+            true => self.order(table),
+            false => String::new(),
+        };
         let sql = format!("SELECT {owner} FROM {from} AS t0{order}");
         let count = || -> rusqlite::Result<u64> {
             let mut prepared = self.conn.prepare(&sql)?;
@@ -122,6 +125,17 @@ impl Database {
             Ok(orphans)
         };
         count().map_err(SqliteError::reading(name))
+    }
+
+    /// That all rows can be read, as far as it takes to tell whose they are.
+    ///
+    /// # Errors
+    /// When SQLite fails to read.
+    pub fn try_rows(&self) -> Result<(), SqliteError> {
+        self.counts()?;
+        let tables = self.schema.tables.iter().enumerate();
+        let mut owned = tables.filter(|(_, table)| table.ownership == Ownership::Owned);
+        owned.try_for_each(|(at, _)| self.orphans(at, |_| true).map(drop))
     }
 
     fn personal(&self, table: usize) -> Result<Option<String>, SqliteError> {

@@ -108,6 +108,13 @@ impl Owners {
         Some(filtered(edge, found))
     }
 
+    /// Whether rows of a table lead to their owners by rows of tables other than the register.
+    pub(super) fn leads_through_others(&self, table: usize) -> bool {
+        let register = self.register.as_ref().map(|(register, _)| *register);
+        let mut to = self.edges[table].iter().filter_map(Edge::table);
+        to.any(|to| Some(to) != register)
+    }
+
     /// SQL for the token found along `edge` from row `t<depth>`.
     pub(super) fn along(&self, edge: &Edge, depth: usize) -> String {
         let found = match edge.table() {

@@ -1,5 +1,7 @@
 //! Reading the register.
 
+use std::collections::HashSet;
+
 use rusqlite::OptionalExtension;
 use rusqlite::types::ValueRef as Stored;
 
@@ -31,6 +33,26 @@ impl Database {
     /// Whether the register's key is the rowid, so that no two rows have the same one.
     pub fn key_is_rowid(&self) -> bool {
         self.plan.owners.key_is_rowid
+    }
+
+    /// The keys that the register holds, if they are its rowids.
+    ///
+    /// # Errors
+    /// When SQLite fails to read.
+    pub fn rowid_keys(&self) -> Result<Option<HashSet<i64>>, SqliteError> {
+        let Some((register, key)) = &self.plan.owners.register else {
+            return Ok(None);
+        };
+        let ([key], true) = (&key[..], self.key_is_rowid()) else {
+            return Ok(None);
+        };
+        let name = &self.schema.tables[*register].name;
+        let sql = format!("SELECT {} FROM {}", quote(key), quote(name));
+        let read = || -> rusqlite::Result<HashSet<i64>> {
+            let mut prepared = self.conn.prepare(&sql)?;
+            prepared.query_map([], |row| row.get(0))?.collect()
+        };
+        read().map(Some).map_err(SqliteError::reading(name))
     }
 
     /// The same as [`Database::register`], with the values of some columns more.

@@ -189,6 +189,50 @@ fn orphans() {
     assert_eq!(orphans, [0, 2, 4]);
 }
 
+/// Whatever a key is written as, whoever is meant by SQLite is not nobody.
+#[test]
+fn orphans_by_keys_of_any_type() {
+    let links = "(1), (2.0), ('3'), ('03'), (3.5), ('x'), (x'31'), (9), (9.0), ('9'), (NULL)";
+    let place = people(&format!(
+        "CREATE TABLE links(person REFERENCES people); INSERT INTO links VALUES {links};
+         CREATE TABLE ends(link INT, person REFERENCES people, PRIMARY KEY (link, person)) WITHOUT ROWID;
+         INSERT INTO ends VALUES (1, 2), (1, 'x'), (2, '3');
+         CREATE TABLE tails(person REFERENCES people ON UPDATE CASCADE, at INT);
+         INSERT INTO tails VALUES (3, 1), ('77', 2);",
+    ));
+    same(
+        &place.inspect(),
+        r"
+        source x: 4 tables, 3 owned
+        table   rows  orphans  owner     by
+        people     3           register
+        links     11        7  owned     person -> people
+        ends       3        1  owned     person -> people
+        tails      2        1  owned     person -> people
+",
+    );
+    let place = Place::with_database(
+        "CREATE TABLE people(name TEXT COLLATE NOCASE PRIMARY KEY, created_at TEXT NOT NULL DEFAULT '2020');
+         CREATE TABLE orders(id INTEGER PRIMARY KEY, person REFERENCES people);
+         CREATE INDEX of_whom ON orders(person);
+         CREATE TABLE items(order_id INT REFERENCES orders, what TEXT);
+         INSERT INTO people(name) VALUES ('Ann'), ('7');
+         INSERT INTO orders VALUES (1, 'ANN'), (2, 7), (3, 'Bob'), (4, NULL);
+         INSERT INTO items VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e'), (NULL, 'f');",
+        "people.name",
+    );
+    same(
+        &place.inspect(),
+        r"
+        source x: 3 tables, 2 owned
+        table   rows  orphans  owner     by
+        people     2           register
+        orders     4        2  owned     person -> people
+        items      6        4  owned     order_id -> orders.person -> people
+",
+    );
+}
+
 #[test]
 fn unsettled_tables() {
     let place = people(

@@ -166,6 +166,61 @@ fn a_source_that_cannot_be_read_stops_a_snapshot() {
     );
 }
 
+/// What a snapshot would stop at is found before: by `check`, and by `init` while nothing is made.
+#[test]
+fn rows_that_cannot_be_read_are_told_before_the_first_snapshot() {
+    const TABLES: &str =
+        "CREATE TABLE people(id INTEGER PRIMARY KEY, created_at TEXT NOT NULL DEFAULT '2020');
+         INSERT INTO people(id) VALUES (1), (2);
+         CREATE TABLE notes(person INT REFERENCES people, about TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+            INSERT INTO notes SELECT 1 + i % 2, '{\"of\": 1}' FROM n;";
+    let place = Place::with_database(TABLES, "people.id");
+    assert_eq!(place.json(&["check"]).0, 0);
+    let good = fs::read_to_string(place.at("tenure.toml")).unwrap();
+    let rule =
+        "\n[[source.owns]]\ntable = \"notes\"\nby = \"person\"\nwhere = \"about ->> 'of' = 1\"\n";
+    fs::write(place.at("tenure.toml"), good.clone() + rule).unwrap();
+    assert_eq!(place.json(&["check"]).0, 0);
+    let db = rusqlite::Connection::open(place.at("x.db")).unwrap();
+    let broken = "UPDATE notes SET about = '{' WHERE rowid = 999";
+    db.execute(broken, []).unwrap();
+    let (code, checked) = place.json(&["check"]);
+    assert!(
+        code == 2 && checked.to_string().contains("JSON"),
+        "{checked:#}"
+    );
+    assert_ne!(place.json(&["snapshot"]).0, 0);
+    fs::write(place.at("tenure.toml"), good).unwrap();
+    assert_eq!(place.json(&["check"]).0, 0);
+    drop(db);
+
+    // The last page of the table that was filled last.
+    let mut bytes = fs::read(place.at("x.db")).unwrap();
+    let page = bytes.len() - 4096;
+    bytes[page..].fill(0xff);
+    fs::write(place.at("x.db"), bytes).unwrap();
+    let (code, checked) = place.json(&["check"]);
+    assert!(
+        code == 2 && checked.to_string().contains("malformed"),
+        "{checked:#}"
+    );
+    let register = format!("sqlite:{}#people.id", place.path("x.db"));
+    let (new, store) = (place.path("new.toml"), place.path("new"));
+    let before = place.tree();
+    let init = [
+        "--config",
+        &new,
+        "init",
+        "--register",
+        &register,
+        "--store",
+        &store,
+    ];
+    place.failure(&init);
+    assert_eq!(place.tree(), before);
+}
+
 #[test]
 fn check_tells_all_that_is_wrong_at_once() {
     let place = Place::with_snapshot();
