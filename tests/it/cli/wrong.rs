@@ -206,7 +206,8 @@ fn rows_that_cannot_be_read_are_told_before_the_first_snapshot() {
         "{checked:#}"
     );
     let register = format!("sqlite:{}#people.id", place.path("x.db"));
-    let (new, store) = (place.path("new.toml"), place.path("new"));
+    fs::create_dir(place.at("new")).unwrap();
+    let (new, store) = (place.path("new/tenure.toml"), place.path("new/store"));
     let before = place.tree();
     let init = [
         "--config",
@@ -217,7 +218,8 @@ fn rows_that_cannot_be_read_are_told_before_the_first_snapshot() {
         "--store",
         &store,
     ];
-    place.failure(&init);
+    let (_, said) = place.failure(&init);
+    assert!(said.contains("malformed"), "{said}");
     assert_eq!(place.tree(), before);
 }
 
