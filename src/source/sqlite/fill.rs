@@ -41,7 +41,7 @@ impl Builder {
     }
 
     /// Whether room can be made for all long values of a row: blobs behind which nothing has any bytes,
-    /// and that nothing else is made of before they are filled.
+    /// that nothing else is made of before they are filled, and beside which all is bound as it is.
     fn can_fill(&self, table: usize, cells: &[Cell<'_>], long: &[LongValue<'_>]) -> bool {
         let (Some(entry), Some(first)) = (self.schema.tables.get(table), long.first()) else {
             return false;
@@ -60,9 +60,13 @@ impl Builder {
         let blobs = long.iter().all(|value| {
             value.kind == LongKind::Blob && !indexed(&entry.columns[value.column].name)
         });
-        let lost = cells.iter().any(|cell| matches!(cell, Cell::Lost(_)));
+        let insert = &self.inserts[table];
+        let differs = |cell: &Cell<'_>| match cell {
+            Cell::Kept(value) => insert.is_fragile(*value),
+            Cell::Lost(_) => true,
+        };
         let mut behind = cells.iter().enumerate().skip(first.column);
-        if !blobs || lost || !entry.has_rowid || behind.any(has_bytes) {
+        if !blobs || cells.iter().any(differs) || !entry.has_rowid || behind.any(has_bytes) {
             return false;
         }
         // SQLite fills no row of a table in which anything is computed.

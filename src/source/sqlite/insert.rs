@@ -46,12 +46,10 @@ impl Insert {
         rowid: Option<i64>,
         values: impl Iterator<Item = ValueRef<'v>> + Clone,
     ) -> rusqlite::Result<()> {
-        if let Some(wide) = self.wide {
-            let fragile =
-                |value| matches!(value, ValueRef::Text(text) if wide.bytes(text).is_some());
-            if values.clone().any(fragile) {
-                return self.run_exact(wide, conn, rowid, values);
-            }
+        if let Some(wide) = self.wide
+            && values.clone().any(|value| self.is_fragile(value))
+        {
+            return self.run_exact(wide, conn, rowid, values);
         }
         let mut statement = conn.prepare_cached(&self.sql)?;
         let first = usize::from(self.named) + 1;
@@ -64,7 +62,14 @@ impl Insert {
         statement.raw_execute().map(drop)
     }
 
-    /// Runs it with room of so many zeros in place of some values.
+    /// Whether a value is text that SQLite would change if it were bound as it is.
+    pub(super) fn is_fragile(&self, value: ValueRef<'_>) -> bool {
+        let changes =
+            |wide: Wide| matches!(value, ValueRef::Text(text) if wide.bytes(text).is_some());
+        self.wide.is_some_and(changes)
+    }
+
+    /// Runs it with room of so many zeros in place of some values. No value may be fragile.
     pub(super) fn make_room<'v>(
         &self,
         conn: &Connection,
