@@ -65,6 +65,57 @@ fn packs_of_customers(host: &Host<'_>) -> Vec<String> {
     packs
 }
 
+/// Nothing of the new incarnation can stand for what only the old one has read.
+#[test]
+fn a_source_that_is_not_back_yet_stops_the_first_snapshot() {
+    let mut world = World::new();
+    world.identity_file();
+    let docs = world.dir().join("docs.db");
+    let sql =
+        "CREATE TABLE docs(of_whom INT, title TEXT); INSERT INTO docs VALUES (1, 'a'), (2, 'b');";
+    Connection::open(&docs).unwrap().execute_batch(sql).unwrap();
+    let mut text = fs::read_to_string(world.config_path()).unwrap();
+    text += &format!(
+        "\n[[source]]\nname = \"docs\"\nkind = \"sqlite\"\npath = {docs:?}\n\
+         [[source.owns]]\ntable = \"docs\"\nby = \"of_whom\"\n"
+    );
+    fs::write(world.config_path(), text).unwrap();
+    world.snapshot(true);
+    let host = recovered(&world, &["far"], "new");
+    let away = docs.with_extension("away");
+    fs::rename(&docs, &away).unwrap();
+    let refused = |host: &Host<'_>| {
+        let failure = backup::take(&mut host.change(), false, &Silent)
+            .err()
+            .unwrap();
+        assert_eq!(failure.kind(), FailureKind::Refused);
+        assert!(failure.to_string().contains("\"docs\""), "{failure}");
+    };
+    refused(&host);
+    refused(&host);
+    assert_eq!(host.snapshots().len(), 1);
+    fs::rename(&away, &docs).unwrap();
+    host.snapshot();
+    // From then on it may be away.
+    fs::rename(&docs, &away).unwrap();
+    let taken = host.snapshot();
+    assert!(
+        taken.unsettled.iter().any(|what| what.contains("docs")),
+        "{:?}",
+        taken.unsettled
+    );
+    let repository = host.read();
+    let to = world.dir().join("out");
+    let id = repository.catalog.snapshots().unwrap().pop().unwrap().id;
+    let restored = restore::whole(&repository, &to, id, None, None, &Silent).unwrap();
+    let names: Vec<_> = restored
+        .sources
+        .iter()
+        .map(|source| source.name.as_str())
+        .collect();
+    assert!(names.contains(&"docs"), "{names:?}");
+}
+
 #[test]
 fn what_was_decided_before_still_counts() {
     let world = world();
