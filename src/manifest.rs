@@ -23,6 +23,9 @@
 //!             read_bytes: uint, stored_bytes: uint]
 //! ```
 //!
+//! A source's `name` has only letters from a to z, digits, `_` and `-`; its `file_name` is one name, and no path: a reader that
+//! meets another must stop, since a restore makes files of these names.
+//!
 //! `domain` is described in [`crate::ids`], `position` in [`crate::journal`], `schema` in [`crate::schema`].
 //!
 //! # Reading
@@ -41,10 +44,12 @@
 //! A store holds a snapshot *complete* when its manifest, every page and every pack that the
 //! manifests of its chain name are listed there with the sizes named.
 
+use std::path::{Component, Path};
+
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::ids::{Domain, ObjectName};
+use crate::ids::{Domain, ObjectName, SourceName};
 use crate::journal::Position;
 use crate::schema::Schema;
 
@@ -165,6 +170,22 @@ pub struct SourceState {
     pub tables: Vec<TableState>,
 }
 
+impl SourceState {
+    /// Whether its names are names alone: a restore makes files that are called so, and whoever has a writer's signing key
+    /// shall not say where else.
+    pub fn is_placeable(&self) -> bool {
+        self.name.parse::<SourceName>().is_ok() && is_file_name(&self.file_name)
+    }
+}
+
+fn is_file_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(part)), None) => part == name,
+        _ => false,
+    }
+}
+
 /// What a table is called in rows, and which domains are its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct TableState {
@@ -206,4 +227,19 @@ pub struct Totals {
     /// Bytes of packs, pages and manifest written for it, to each store.
     #[n(6)]
     pub stored_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_no_path() {
+        for name in ["crm.db", "Kunden 2026.sqlite", "...", "\u{fffd}", "a\\b"] {
+            assert!(is_file_name(name), "{name}");
+        }
+        for path in ["", ".", "..", "/", "/etc/x", "a/b", "a/", "../x", "./x"] {
+            assert!(!is_file_name(path), "{path}");
+        }
+    }
 }

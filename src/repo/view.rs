@@ -8,7 +8,7 @@ use super::Repository;
 use super::objects::Fetcher;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Domain, RepoId, SnapshotId};
-use crate::manifest::{Manifest, PageRef, SnapshotKind};
+use crate::manifest::{Manifest, PageRef, SnapshotKind, SourceState};
 use crate::object::{self, Chain};
 use crate::page::{Entry, Page};
 use crate::secret::DomainKey;
@@ -131,6 +131,9 @@ pub fn read_manifest(repository: &Repository, id: SnapshotId, bytes: &[u8]) -> O
     };
     if !sound {
         return Err(Failure::new("its base is not a snapshot before it"));
+    }
+    if !manifest.sources.iter().all(SourceState::is_placeable) {
+        return Err(Failure::new("a source in it is called by a path"));
     }
     Ok(manifest)
 }
