@@ -1,4 +1,5 @@
-//! The line between the one who cuts pieces and the one who packs them: pieces are compressed on all cores.
+//! The line between the one who cuts pieces and the one who packs them: pieces are compressed on all cores, or on some where
+//! there are many.
 //!
 //! Work comes in batches. Batch *n* goes to compressor *n* modulo their number, and is taken from there again in the same
 //! turn, so that the order is kept without sorting.
@@ -14,6 +15,8 @@ use crate::ids::{Domain, PieceName};
 use crate::page::PieceRef;
 use crate::seal::{Compressor, Dictionary};
 
+/// Compressors at most: one thread seals what they all make, and each holds batches.
+const COMPRESSORS: usize = 8;
 /// Plain bytes after which a batch is handed on.
 const BATCH: usize = 1 << 20;
 /// Items after which a batch is handed on.
@@ -56,7 +59,7 @@ pub struct Batch {
     /// What short pieces among them were compressed with: the same for all batches that have pieces.
     pub dictionary: Option<Arc<Dictionary>>,
     /// Whether there are pieces, and enough of them for a dictionary.
-    wants: bool,
+    pub(super) wants: bool,
 }
 
 /// A dictionary that is there when somebody asks for it.
@@ -99,7 +102,7 @@ impl Line {
     ) -> (Self, Vec<Receiver<Outcome<Batch>>>) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (mut compressors, mut ends) = (Vec::new(), Vec::new());
-        for _ in 0..cores {
+        for _ in 0..cores.min(COMPRESSORS) {
             let (send, queue) = sync_channel(2);
             let (done, end) = sync_channel(2);
             let dictionary = dictionary.clone();

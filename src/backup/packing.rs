@@ -22,6 +22,10 @@ use crate::repo::state::StateDir;
 use crate::seal::Dictionary;
 use crate::secret::DomainKey;
 
+/// How many entries may wait that need no place any more: so many of them, and nothing new to fill the pack, are more
+/// memory than a small pack costs.
+const WAITING: usize = 1 << 17;
+
 /// What packing has written.
 #[derive(Default)]
 pub struct Packed {
@@ -47,8 +51,10 @@ pub struct Packer<'a, 'scope> {
     pack: Option<PackWriter>,
     /// New pieces of the entry that is coming, in the pack being filled or in finished ones.
     pieces: VecDeque<Stored>,
-    /// Entries that wait for the pack being filled.
+    /// Entries that wait for the pack being filled, or for one before them that does.
     waiting: Vec<Waiting>,
+    /// How many of them wait for others alone.
+    idle: usize,
     page: PageWriter,
     packed: Packed,
 }
@@ -90,6 +96,7 @@ impl<'a, 'scope> Packer<'a, 'scope> {
             pack: None,
             pieces: VecDeque::new(),
             waiting: Vec::new(),
+            idle: 0,
             page: PageWriter::new(repo, inc)?,
             packed: Packed::default(),
         })
@@ -146,14 +153,17 @@ impl<'a, 'scope> Packer<'a, 'scope> {
                     Some(parts) => Some(self.places(parts)?),
                     None => None,
                 };
+                let has_place = |piece: &Stored| piece.pack.is_some();
+                let is_idle = pieces.iter().flatten().all(has_place);
+                self.idle += usize::from(is_idle);
                 self.waiting.push(Waiting {
                     domain,
                     source,
                     id,
                     pieces,
                 });
-                if self.pack.is_none() {
-                    self.release()
+                if self.pack.is_none() || self.idle >= WAITING {
+                    self.finish_pack()
                 } else {
                     Ok(())
                 }
@@ -231,6 +241,7 @@ impl<'a, 'scope> Packer<'a, 'scope> {
 
     /// Writes the entries whose packs all have names into the page.
     fn release(&mut self) -> Outcome<()> {
+        self.idle = 0;
         for waiting in std::mem::take(&mut self.waiting) {
             let pieces = match waiting.pieces {
                 Some(pieces) => Some(pieces.into_iter().map(named).collect::<Outcome<Vec<_>>>()?),
@@ -322,4 +333,85 @@ fn named(piece: Stored) -> Outcome<PieceRef> {
 fn keep_page(state: &StateDir, name: ObjectName, bytes: &[u8]) -> Outcome<()> {
     fsx::create_dir(&state.pages())?;
     Ok(fsx::write(&state.pages().join(name.to_string()), bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+    use std::thread;
+
+    use super::*;
+    use crate::backup::tests::Made;
+
+    #[test]
+    fn who_has_nothing_new_waits_for_a_pack_only_so_long() {
+        let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY)";
+        let made = Made::of("", &[("crm.db", sql)]);
+        let repository = &made.repository;
+        let (repo, inc, meta) = (
+            repository.id(),
+            repository.inc(),
+            repository.meta().unwrap(),
+        );
+        let domain = |arrival| Domain {
+            inc,
+            class: Class::CUSTOMER,
+            arrival,
+        };
+        let name = PieceName([1; 16]);
+        let pack = PackRef {
+            name: ObjectName([7; 32]),
+            size: 1 << 20,
+            salt: [3; 16],
+            dictionary: 0,
+        };
+        let slot = Slot {
+            offset: 100,
+            len: 9,
+        };
+        let (plain, rows) = (5, 1);
+        let known = PieceRef {
+            pack,
+            slot,
+            plain,
+            rows,
+            name,
+        };
+        let piece = |arrival| Item::Piece {
+            domain: domain(arrival),
+            name,
+            bytes: b"frame".to_vec(),
+            plain,
+            rows,
+        };
+        let entry = |arrival, part| Item::Entry {
+            domain: domain(arrival),
+            source: 1,
+            id: None,
+            pieces: Some(vec![part]),
+        };
+        let last = WAITING as u32 + 2;
+        let mut items = vec![piece(1), entry(1, Part::New)];
+        items.extend((2..last).map(|arrival| entry(arrival, Part::Known(known))));
+        items.extend([piece(last), entry(last, Part::New)]);
+        let packed = thread::scope(|scope| {
+            let uploads = Uploads::start(scope, &repository.stores);
+            let (forest, state) = (&repository.keyring.forest, &repository.state);
+            let packer = Packer::new(repo, inc, forest, &meta, state, uploads).unwrap();
+            let (send, end) = sync_channel(1);
+            send.send(Ok(Batch {
+                items,
+                dictionary: None,
+                wants: false,
+            }))
+            .unwrap();
+            drop(send);
+            let (packed, uploads) = packer.run(&[end]).unwrap();
+            uploads.finish();
+            packed
+        });
+        assert_eq!(packed.packs.len(), 3, "the known one, and two that are new");
+        let entries: u64 = packed.pages.iter().map(|page| page.entries).sum();
+        assert_eq!(entries, u64::from(last));
+    }
 }
