@@ -119,7 +119,6 @@ impl Slot {
 /// A pack being filled.
 pub struct PackWriter {
     repo: RepoId,
-    inc: Incarnation,
     salt: Salt,
     dictionary: u32,
     bytes: Vec<u8>,
@@ -155,7 +154,6 @@ impl PackWriter {
         bytes.extend_from_slice(&sealed);
         Ok(Self {
             repo,
-            inc,
             salt,
             dictionary: sealed.len() as u32,
             bytes,
@@ -200,11 +198,6 @@ impl PackWriter {
         self.bytes
             .extend_from_slice(&(sealed.len() as u32).to_le_bytes());
         Ok((ObjectName::of(&self.bytes), Bytes::from(self.bytes)))
-    }
-
-    /// The incarnation that writes it.
-    pub fn incarnation(&self) -> Incarnation {
-        self.inc
     }
 }
 
