@@ -32,8 +32,9 @@ pub struct SoleWriter<'a> {
 
 impl SoleWriter<'_> {
     /// That the newest object of a chain in a store is ours: since each carries the hash of the one
-    /// before, so are all before it. What nobody has signed is damage, not another writer. Returns
-    /// the number of the newest if it is damaged.
+    /// before, so are all before it. What nobody has signed is damage, not another writer, where
+    /// we have written that number; one that we never wrote stops us either way. Returns the number of the newest if it
+    /// is damaged.
     pub fn check(&self, chain: Chain, store: &Store) -> Outcome<Option<u64>> {
         let Some((number, path)) = self.newest(chain, store)? else {
             return Ok(None);

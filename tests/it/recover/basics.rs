@@ -68,7 +68,7 @@ fn packs_of_customers(host: &Host<'_>) -> Vec<String> {
 /// Nothing of the new incarnation can stand for what only the old one has read.
 #[test]
 fn a_source_that_is_not_back_yet_stops_the_first_snapshot() {
-    let mut world = World::new();
+    let world = World::new();
     world.identity_file();
     let docs = world.dir().join("docs.db");
     let sql =
