@@ -54,19 +54,24 @@ impl RunWriter {
     }
 }
 
-/// Merges `fan` neighbours each into one, so that equal keys keep their order.
+/// Merges neighbours, at most `fan` into one, so that equal keys keep their order: no more of them than it takes until `fan`
+/// runs are left, or all where that is not enough.
 pub(super) fn level(file: &SpillFile, runs: Vec<Run>, fan: usize) -> Result<Vec<Run>, SpillError> {
-    let mut merged = Vec::new();
-    let mut runs = runs.into_iter().peekable();
-    while runs.peek().is_some() {
-        let mut merge = Merge::new(file, runs.by_ref().take(fan).collect())?;
+    let mut excess = runs.len().saturating_sub(fan);
+    let mut left = Vec::new();
+    let mut runs = runs.into_iter();
+    while excess > 0 && runs.len() > 1 {
+        let some: Vec<Run> = runs.by_ref().take(fan.min(excess + 1)).collect();
+        excess -= some.len() - 1;
+        let mut merge = Merge::new(file, some)?;
         let mut writer = RunWriter::default();
         while let Some((key, head, bytes)) = merge.next(file)? {
             writer.write(file, key, head, bytes)?;
         }
-        merged.push(writer.finish(file)?);
+        left.push(writer.finish(file)?);
     }
-    Ok(merged)
+    left.extend(runs);
+    Ok(left)
 }
 
 /// A record's key, form and bytes.

@@ -75,6 +75,27 @@ fn what_is_spilled_has_no_name_and_is_not_plain() {
 }
 
 #[test]
+fn of_one_run_too_many_only_two_are_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sorter = Sorter::with_limits(dir.path(), limits(1 << 14));
+    let mut n = 0;
+    while sorter.runs.len() < 4 {
+        sorter.push((n % 7, n), b"a record").unwrap();
+        n += 1;
+    }
+    // What is gathered now becomes no run: it is as if it had not come.
+    sorter.written().unwrap();
+    sorter.arena = Arena::default();
+    sorter.runs.truncate(4);
+    let (_, before) = sorter.spill.as_ref().unwrap().raw();
+    let sorted = sorter.finish().unwrap();
+    let (_, after) = sorted.spill.as_ref().unwrap().raw();
+    assert!(after < before * 8 / 5, "{before} {after}");
+    let keys: Vec<Key> = drain(sorted).into_iter().map(|(key, _)| key).collect();
+    assert!(keys.is_sorted() && keys.len() > 1000, "{}", keys.len());
+}
+
+#[test]
 fn damage_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let mut sorter = Sorter::with_limits(dir.path(), limits(100));
