@@ -13,6 +13,8 @@ struct Turn {
     restic: Took,
     full: Took,
     again: Took,
+    /// A full after one in a hundred has changed.
+    changed: Took,
     incremental: Took,
     restore: Took,
     verify: Took,
@@ -49,6 +51,12 @@ pub fn peers(dir: &Path, database: &Path, rounds: usize) -> Result<()> {
         "s",
         &|t| t.again.seconds,
         &|t| t.dump.seconds,
+    );
+    row(
+        "full, 1 % changed, against the later full",
+        "s",
+        &|t| t.changed.seconds,
+        &|t| t.again.seconds,
     );
     row(
         "first full, against restic",
@@ -91,10 +99,11 @@ pub fn peers(dir: &Path, database: &Path, rounds: usize) -> Result<()> {
     );
     let peak = |f: &dyn Fn(&Turn) -> Took| median(turns.iter().map(|turn| f(turn).peak).collect());
     println!(
-        "\nPeak memory in MiB: first full {:.0}, later full {:.0}, incremental {:.0}, restore {:.0}, `verify --data` {:.0}, \
-         recovery {:.0}.\n",
+        "\nPeak memory in MiB: first full {:.0}, later full {:.0}, full of 1 % changed {:.0}, incremental {:.0}, restore {:.0}, \
+         `verify --data` {:.0}, recovery {:.0}.\n",
         peak(&|t| t.full),
         peak(&|t| t.again),
+        peak(&|t| t.changed),
         peak(&|t| t.incremental),
         peak(&|t| t.restore),
         peak(&|t| t.verify),
@@ -141,6 +150,8 @@ fn turn(dir: &Path, database: &Path, changing: &Path, round: usize) -> Result<Tu
     turn.again = tenure.run(&["snapshot", "--full"])?.0;
     change(changing, round)?;
     turn.incremental = tenure.run(&["snapshot"])?.0;
+    change(changing, round + 50)?;
+    turn.changed = tenure.run(&["snapshot", "--full"])?.0;
     // The last of all: the host before it is retired by that.
     turn.recover = recover(
         &store,
