@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::beside::Beside;
@@ -428,6 +429,8 @@ fn open(path: &Path, schema: &Schema) -> rusqlite::Result<Beside> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, true)?;
     collations::stand_in(&conn)?;
+    // What a schema says is run as it stands: it reaches no other file.
+    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     for name in ["encoding", "page_size", "auto_vacuum"] {
         set_pragma(&conn, schema, name)?;
     }

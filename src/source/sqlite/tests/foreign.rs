@@ -239,3 +239,34 @@ fn sqlites_own_collations_stay_its_own_in_every_encoding() {
         assert_eq!(ask(&copy, rows), ask(&path, rows));
     }
 }
+
+/// A schema comes from a manifest, and whoever has a writer's signing key writes those.
+#[test]
+fn what_a_schema_says_reaches_no_other_file() {
+    let (dir, path) =
+        database("CREATE TABLE c(id INTEGER PRIMARY KEY); CREATE VIEW v AS SELECT 1;");
+    let db = open(&path, &register("c", &["id"]));
+    let elsewhere = dir.path().join("elsewhere.db");
+    // By the system's own files, whatever those of the connection are.
+    let at = format!("file:{}?vfs=unix", elsewhere.display());
+    let again = |sql: &str, kind: &str| {
+        let mut schema = db.schema().clone();
+        let mut statements = schema.statements.iter_mut();
+        let view = statements.find(|made| made.name == "v").unwrap();
+        (view.sql, view.kind) = (sql.to_owned(), kind.to_owned());
+        let to = dir.path().join("again.db");
+        let built = Builder::create(&to, &schema).and_then(|builder| builder.finish().map(drop));
+        let _ = std::fs::remove_file(&to);
+        built.is_ok()
+    };
+    assert!(again("CREATE VIEW v AS SELECT 2", "view"));
+    for kind in ["table", "index", "trigger", "view"] {
+        again(&format!("ATTACH '{at}' AS e; CREATE TABLE e.x(y)"), kind);
+        again(&format!("COMMIT; VACUUM INTO '{at}'; BEGIN"), kind);
+        again(
+            &format!("COMMIT; ATTACH '{at}' AS e; CREATE TABLE e.x(y); BEGIN"),
+            kind,
+        );
+        assert!(!elsewhere.exists(), "{kind}");
+    }
+}
