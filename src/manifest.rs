@@ -170,11 +170,21 @@ pub struct SourceState {
     pub tables: Vec<TableState>,
 }
 
-impl SourceState {
-    /// Whether its names are names alone: a restore makes files that are called so, and whoever has a writer's signing key
-    /// shall not say where else.
-    pub fn is_placeable(&self) -> bool {
-        self.name.parse::<SourceName>().is_ok() && is_file_name(&self.file_name)
+impl Manifest {
+    /// What makes it none of snapshot `number`, or unfit to be restored from, whoever has signed it.
+    pub fn fault(&self, number: u64) -> Option<&'static str> {
+        let builds_on_one_before = match self.kind {
+            SnapshotKind::Full => self.base == number,
+            SnapshotKind::Incremental => (1..number).contains(&self.base),
+        };
+        if !builds_on_one_before {
+            return Some("its base is not a snapshot before it");
+        }
+        // A restore makes files that are called so.
+        let named = |source: &SourceState| {
+            source.name.parse::<SourceName>().is_ok() && is_file_name(&source.file_name)
+        };
+        (!self.sources.iter().all(named)).then_some("a source in it is called by a path")
     }
 }
 

@@ -193,3 +193,39 @@ fn a_full_finds_the_one_customer_whose_stored_hash_is_wrong() {
     let again = take(repository, true, &Silent).unwrap();
     assert_eq!(again.totals.changed, 0);
 }
+
+/// Publishes a second full as the first one with a change: why it cannot be read, if it cannot.
+fn refused(change: &dyn Fn(&mut Manifest)) -> Option<String> {
+    let sql = "CREATE TABLE customers(id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (1)";
+    let mut made = Made::of("", &[("crm.db", sql)]);
+    let repository = &mut made.repository;
+    take(repository, false, &Silent).unwrap();
+    let (inc, stores) = (repository.inc(), repository.stores.clone());
+    let read = |repository: &Repository, number| {
+        let fetcher = repository.fetcher(&stores);
+        let view = View::open(repository, &fetcher, SnapshotId { inc, number })?;
+        Ok(view.manifest().clone())
+    };
+    let mut manifest = read(repository, 1).unwrap();
+    manifest.base = 2;
+    change(&mut manifest);
+    let published = publish::publish(repository, 2, &manifest, &stores);
+    let found: Outcome<_> = published.and_then(|_| read(repository, 2));
+    found.err().map(|failure| failure.in_one_line())
+}
+
+#[test]
+fn whoever_signs_a_manifest_does_not_say_where_files_lie() {
+    assert_eq!(refused(&|_| {}), None);
+    let changes: [&dyn Fn(&mut Manifest); 3] = [
+        &|manifest| manifest.sources[0].file_name = "/etc/cron.d/x".into(),
+        &|manifest| manifest.sources[0].file_name = "..".into(),
+        &|manifest| manifest.sources[0].name = "../crm".into(),
+    ];
+    for change in changes {
+        let why = refused(change).unwrap();
+        assert!(why.contains("called by a path"), "{why}");
+    }
+    let why = refused(&|manifest| manifest.base = 1).unwrap();
+    assert!(why.contains("its base"), "{why}");
+}

@@ -257,7 +257,7 @@ impl Evidence {
         })
     }
 
-    /// Every manifest that any store has whole.
+    /// Every manifest that any store has whole, and that a snapshot can be read by.
     fn manifests(&mut self, stores: &[Seen], writer: &Certificate) -> Outcome<()> {
         let meta = self.meta(writer.inc)?;
         let numbers = stores
@@ -271,8 +271,11 @@ impl Evidence {
                 let (repo, verify) = (self.repo, &writer.verify);
                 let sealed =
                     object::read(Chain::Manifest, repo, writer.inc, number, &bytes, verify)?;
-                let manifest = sealed.open(&meta)?;
-                Ok(Named { bytes, manifest })
+                let manifest: Manifest = sealed.open(&meta)?;
+                match manifest.fault(number) {
+                    Some(fault) => Err(Failure::new(fault)),
+                    None => Ok(Named { bytes, manifest }),
+                }
             };
             let holds = |seen: &&Seen| {
                 let listed = seen.manifests.get(&writer.inc);

@@ -8,7 +8,7 @@ use super::Repository;
 use super::objects::Fetcher;
 use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Domain, RepoId, SnapshotId};
-use crate::manifest::{Manifest, PageRef, SnapshotKind, SourceState};
+use crate::manifest::{Manifest, PageRef};
 use crate::object::{self, Chain};
 use crate::page::{Entry, Page};
 use crate::secret::DomainKey;
@@ -125,17 +125,10 @@ pub fn read_manifest(repository: &Repository, id: SnapshotId, bytes: &[u8]) -> O
         verify,
     )?;
     let manifest: Manifest = sealed.open(&repository.meta_of(id.inc)?)?;
-    let sound = match manifest.kind {
-        SnapshotKind::Full => manifest.base == id.number,
-        SnapshotKind::Incremental => (1..id.number).contains(&manifest.base),
-    };
-    if !sound {
-        return Err(Failure::new("its base is not a snapshot before it"));
+    match manifest.fault(id.number) {
+        Some(fault) => Err(Failure::new(fault)),
+        None => Ok(manifest),
     }
-    if !manifest.sources.iter().all(SourceState::is_placeable) {
-        return Err(Failure::new("a source in it is called by a path"));
-    }
-    Ok(manifest)
 }
 
 /// One manifest's entries, page by page and block by block.
