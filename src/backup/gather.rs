@@ -13,7 +13,7 @@ use super::long;
 use super::numbers::{NumberedSource, Numbers, number};
 use super::tracked::{self, Stand};
 use crate::config::Source;
-use crate::error::{Context, Failure, Outcome};
+use crate::error::{Context, Failure, FailureKind, Outcome};
 use crate::ids::{Class, Domain, Incarnation};
 use crate::keyring::tree::{Forest, ForestWalker};
 use crate::manifest::{SourceState, TableState};
@@ -132,6 +132,9 @@ pub fn gather(
     crate::fsx::create_dir(&spill)?;
     let old = before.map_or(&[][..], |view| &view.manifest().sources);
     let (mut opened, carried, mut unsettled) = open(repository, old, &spill)?;
+    if before.is_some_and(|view| view.id.inc != repository.inc()) {
+        refuse_carrying(&carried)?;
+    }
     let numbers = number(repository, &opened)?;
     let mut gatherer = Gatherer::new(repository)?;
     gatherer.sample = sample;
@@ -221,6 +224,19 @@ fn open(repository: &Repository, before: &[SourceState], spill: &Path) -> Outcom
     // And read first: it tells who the rows of all others belong to.
     opened.sort_by_key(|(source, _)| source.name != *register);
     Ok((opened, carried, unsettled))
+}
+
+/// No source stays as it was in another incarnation: upon that one's snapshots nothing can build.
+fn refuse_carrying(carried: &[SourceState]) -> Outcome<()> {
+    let Some(source) = carried.first() else {
+        return Ok(());
+    };
+    let what = format!(
+        "source {:?} cannot be read, and the first snapshot since the recovery must hold all of it",
+        source.name
+    );
+    let hint = "put it back, as by `tenure restore`; taken out of the configuration it is in earlier snapshots alone";
+    Err(Failure::of(FailureKind::Refused, what).hint(hint))
 }
 
 fn file_name(path: &Path) -> String {

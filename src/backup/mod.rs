@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::error::{Failure, FailureKind, Outcome};
+use crate::error::{Failure, Outcome};
 use crate::ids::{SnapshotId, StoreName};
-use crate::manifest::{Manifest, SnapshotKind, SourceState, Totals};
+use crate::manifest::{Manifest, SnapshotKind, Totals};
 use crate::page::Entry;
 use crate::repo::Repository;
 use crate::repo::objects::Fetcher;
@@ -92,7 +92,8 @@ pub fn take(repository: &mut Repository, full: bool, report: &dyn Report) -> Out
     let (mut gathered, before, why_scanned) = gather_by(repository, &mut basis, &level, report)?;
     let stands = std::mem::take(&mut gathered.stands);
     let tracked = before.is_some();
-    basis.carry(&gathered.carried)?;
+    // What stays as it was is read in no snapshot but the one before.
+    basis.full &= gathered.carried.is_empty();
     let written = write(repository, (gathered, before), &basis, &level, report)?;
     if written.whole.is_empty()
         && let Some((_, why)) = written.failed.first()
@@ -199,8 +200,6 @@ struct Basis {
     number: u64,
     /// The snapshot before it.
     view: Option<View>,
-    /// Whether that one is of another incarnation, upon which nothing can build.
-    is_first: bool,
     /// What that one's pieces were compressed with, if this one's are to be as well.
     dictionary: Option<Arc<Dictionary>>,
     full: bool,
@@ -214,7 +213,6 @@ impl Basis {
         let alone = |why_full| Self {
             number,
             view: None,
-            is_first: false,
             dictionary: None,
             full: true,
             why_full,
@@ -242,30 +240,10 @@ impl Basis {
         Ok(Self {
             number,
             view: Some(view),
-            is_first,
             dictionary,
             full: full || is_first,
             why_full: (is_first && !full).then_some("it is the first since the recovery"),
         })
-    }
-
-    /// Builds upon the snapshot before where sources stay as they were there: they are read in no other.
-    fn carry(&mut self, carried: &[SourceState]) -> Outcome<()> {
-        let Some(source) = carried.first() else {
-            return Ok(());
-        };
-        if self.is_first {
-            let what = format!(
-                "source {:?} cannot be read, and cannot stay as it was: the first snapshot since the recovery builds \
-                 upon none",
-                source.name
-            );
-            return Err(Failure::of(FailureKind::Refused, what).hint(
-                "put it back (`tenure restore`), or take it out of the configuration until it is there again",
-            ));
-        }
-        self.full = false;
-        Ok(())
     }
 
     /// Does without the snapshot before if its pages cannot all be read.
@@ -276,7 +254,6 @@ impl Basis {
             *self = Self {
                 number: self.number,
                 view: None,
-                is_first: false,
                 dictionary: None,
                 full: true,
                 why_full: Some("no store has the last snapshot's pages whole"),

@@ -417,10 +417,7 @@ fn nobody_is_admitted_where_not_one_of_many_is_recognised() {
     made.sql("UPDATE customers SET id = id + 1000");
     let next = made.repository.catalog.next_customer().unwrap();
     let refused = take(&mut made.repository, false, &Silent).map(drop);
-    assert_eq!(
-        refused.unwrap_err().kind(),
-        crate::error::FailureKind::Refused
-    );
+    assert_eq!(refused.unwrap_err().kind(), FailureKind::Refused);
     assert_eq!(made.repository.catalog.customer_count().unwrap(), 99);
     assert_eq!(made.repository.catalog.next_customer().unwrap(), next);
 }
