@@ -112,7 +112,7 @@ fn sources(checked: &mut Checked, config: &Config) {
             Ok(mut database) => {
                 // Keys are told as they stand: whether the register has them, foreign keys say.
                 database.take_keys();
-                let read = database.try_rows();
+                let read = database.try_owners();
                 if let Err(error) = read.and_then(|()| plan(checked, &context, &database)) {
                     checked.failed(&context, &error.into());
                 }

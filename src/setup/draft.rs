@@ -78,13 +78,13 @@ impl Planned {
         Ok(Self { draft })
     }
 
-    /// Looks at the database as the configuration would have it: that it is understood and can be read, and what
+    /// Looks at the database as the configuration would have it: that it is understood, that owners can be told, and what
     /// there is to say of the tables whose owners are known. What is to be settled is told already.
     pub(super) fn look_again(&mut self, config: &Config) -> Outcome<()> {
         for (source, draft) in config.sources.iter().zip(&mut self.draft.sources) {
             let mut database = inspect::look_at(&source.path, &source.rules)?;
             database.take_keys();
-            database.try_rows()?;
+            database.try_owners()?;
             for (at, table) in database.schema().tables.iter().enumerate() {
                 let mut words = match table.ownership {
                     Ownership::Ambiguous | Ownership::Unsettled => continue,
