@@ -22,7 +22,7 @@ use crate::repo::state::StateDir;
 use crate::seal::Dictionary;
 use crate::secret::DomainKey;
 
-/// How many entries may wait that need no place any more: so many of them, and nothing new to fill the pack, are more
+/// How many pieces may wait, with their entries, that have their places: so many, and nothing new to fill the pack, are more
 /// memory than a small pack costs.
 const WAITING: usize = 1 << 17;
 
@@ -53,7 +53,7 @@ pub struct Packer<'a, 'scope> {
     pieces: VecDeque<Stored>,
     /// Entries that wait for the pack being filled, or for one before them that does.
     waiting: Vec<Waiting>,
-    /// How many of them wait for others alone.
+    /// How many pieces, or entries without any, of those that wait for others alone.
     idle: usize,
     page: PageWriter,
     packed: Packed,
@@ -154,8 +154,9 @@ impl<'a, 'scope> Packer<'a, 'scope> {
                     None => None,
                 };
                 let has_place = |piece: &Stored| piece.pack.is_some();
-                let is_idle = pieces.iter().flatten().all(has_place);
-                self.idle += usize::from(is_idle);
+                if pieces.iter().flatten().all(has_place) {
+                    self.idle += pieces.as_ref().map_or(1, |pieces| pieces.len().max(1));
+                }
                 self.waiting.push(Waiting {
                     domain,
                     source,

@@ -44,8 +44,8 @@ pub struct Stored {
     pub failed: Vec<(StoreName, Failure)>,
 }
 
-/// Compares, seals and stores: the main thread cuts pieces and compares, as many threads as there
-/// are cores compress, one seals and packs, and one per store writes.
+/// Compares, seals and stores: the main thread cuts pieces and compares, several threads
+/// compress, one seals and packs, and one per store writes.
 pub fn store(
     repository: &Repository,
     goods: Goods,
