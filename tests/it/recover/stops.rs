@@ -6,6 +6,8 @@ use tenure::init::{self, Root};
 use tenure::keyring::Keyring;
 use tenure::keyring::recovery;
 use tenure::keyring::tree::{Forest, Tree};
+use tenure::object::{self, Chain, Head};
+use tenure::repo::view::View;
 use tenure::secret::Seed;
 use tenure::sign::SigningKey;
 
@@ -476,6 +478,73 @@ fn a_keyring_under_another_name_is_none() {
         "{:?}",
         made.lost
     );
+}
+
+/// Whoever had the writer's key can sign anything; a recovery goes on without what no snapshot can be read by.
+#[test]
+fn a_signed_manifest_that_is_unfit_is_a_damaged_one() {
+    let world = world();
+    let repository = Host::first(&world).change();
+    let last = repository.last_snapshot().unwrap().unwrap();
+    let fetcher = repository.fetcher(&repository.stores);
+    let view = View::open(&repository, &fetcher, last.id).unwrap();
+    let mut manifest = view.manifest().clone();
+    manifest.sources[0].file_name = "../../x".into();
+    let head = Head {
+        repo: repository.id(),
+        inc: repository.inc(),
+        number: 3,
+        previous: last.hash,
+    };
+    let (meta, writer) = (repository.meta().unwrap(), repository.writer());
+    let bytes = object::write(Chain::Manifest, &head, &manifest, &meta, writer).unwrap();
+    let path = Chain::Manifest.path(repository.inc(), 3);
+    for store in ["near", "far"] {
+        let store = world.dir().join("stores").join(store);
+        fs::write(store.join(&path), &bytes).unwrap();
+    }
+    drop((view, fetcher, repository));
+    let made = recover(&world, &wanted(&world, &["far"], "new")).unwrap();
+    assert_eq!(made.snapshots, 2);
+    assert!(
+        made.lost.iter().any(|lost| lost.starts_with("snapshot 3")),
+        "{:?}",
+        made.lost
+    );
+    let host = Host {
+        world: &world,
+        config: made.config,
+    };
+    host.snapshot();
+    assert_eq!(host.snapshots().len(), 3);
+}
+
+#[test]
+fn a_manifest_that_is_damaged_everywhere_is_told_and_all_goes_on() {
+    let world = world();
+    Host::first(&world).snapshot();
+    for store in ["near", "far"] {
+        let manifests =
+            crate::support::raw::files(&world.dir().join("stores").join(store).join("snapshots"));
+        let mut manifests: Vec<_> = manifests.into_iter().collect();
+        manifests.sort();
+        let mut bytes = fs::read(&manifests[2]).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&manifests[2], bytes).unwrap();
+    }
+    let made = recover(&world, &wanted(&world, &["far"], "new")).unwrap();
+    assert_eq!(
+        made.lost,
+        ["snapshot 3: no store that was read has its manifest whole"]
+    );
+    let host = Host {
+        world: &world,
+        config: made.config,
+    };
+    host.snapshot();
+    host.forget(someone(&world, 3)).unwrap();
+    assert_eq!(host.snapshots().len(), 3);
 }
 
 #[test]
