@@ -39,6 +39,8 @@ pub(super) fn taken_words(journals: &[Position]) -> String {
 struct Beyond {
     entries: Vec<(Position, Bytes, Entry)>,
     manifests: Vec<(SnapshotId, Bytes)>,
+    /// Manifests that no snapshot can be read by, each as its failure.
+    unfit: Vec<Failure>,
 }
 
 impl Repository {
@@ -147,8 +149,12 @@ impl Repository {
     fn read_in_store(&mut self, store: &Store) -> Outcome<()> {
         let name = store.name();
         let beyond = self.beyond(store);
-        let beyond =
+        let mut beyond =
             beyond.failed_to(|| format!("read what store {name} has since the recovery"))?;
+        for failure in std::mem::take(&mut beyond.unfit) {
+            let what = format!("store {name} has a snapshot that cannot be read by its manifest");
+            self.notes.push(Failure::new(what).because(failure));
+        }
         self.check_not_held(name, &beyond)?;
         let is_unread = self.unread()?.contains(name);
         if beyond.entries.is_empty() && beyond.manifests.is_empty() && !is_unread {
@@ -263,9 +269,15 @@ impl Repository {
                 let id = SnapshotId { inc, number };
                 if !known.contains(&id) && !pruned.contains_key(&number) {
                     let bytes = store.get(path, object::MAX)?;
-                    // What no snapshot can be read by is as if it were not there, as in a recovery.
-                    let Ok(manifest) = read_manifest(self, id, &bytes) else {
-                        continue;
+                    // Keys that are not here are no damage.
+                    self.meta_of(inc)?;
+                    let manifest = match read_manifest(self, id, &bytes) {
+                        Ok(manifest) => manifest,
+                        // It costs its snapshot, as in a recovery, and is told.
+                        Err(failure) => {
+                            beyond.unfit.push(failure);
+                            continue;
+                        }
                     };
                     for position in &manifest.journal {
                         self.check_known(position, &beyond)

@@ -545,6 +545,16 @@ fn a_manifest_that_is_damaged_everywhere_is_told_and_all_goes_on() {
     host.snapshot();
     host.forget(someone(&world, 3)).unwrap();
     assert_eq!(host.snapshots().len(), 3);
+    let told = host
+        .change()
+        .notes
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
+    assert!(
+        told.iter().any(|note| note.contains("manifest")),
+        "{told:?}"
+    );
 }
 
 #[test]
