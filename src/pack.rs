@@ -353,15 +353,6 @@ impl Pack {
         &self.bytes
     }
 
-    /// Its length in bytes.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "no pack is empty: it has a header"
-    )]
-    pub fn len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
     /// What it holds.
     pub fn contents(&self, repo: RepoId, meta: &DomainKey) -> Result<Vec<Entry>, PackError> {
         let end = self.bytes.len().checked_sub(4).ok_or(PackError::Torn)?;

@@ -44,6 +44,7 @@ pub mod sole;
 pub mod some;
 pub mod state;
 pub mod view;
+mod windows;
 
 pub use former::{Former, Placed};
 use log::Log;

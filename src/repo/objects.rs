@@ -1,20 +1,21 @@
 //! Fetching objects from whichever store gives them whole.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
+use super::windows::{Limits, Windows};
 use crate::error::{Context, Failure, Outcome};
 use crate::fsx;
 use crate::ids::{Domain, Incarnation, ObjectName, PieceName, RepoId};
 use crate::keyring::tree::Forest;
 use crate::manifest::PageRef;
 use crate::object::{self, Chain};
-use crate::pack::{self, Head, Pack};
+use crate::pack::{self, Head};
 use crate::page::{self, PackRef, Page, PieceRef};
 use crate::piece;
 use crate::repo::state::StateDir;
@@ -39,35 +40,20 @@ pub fn is_whole(store: &Store, path: &str) -> bool {
     found.is_ok_and(|bytes| ObjectName::of(&bytes).to_string() == name)
 }
 
-/// Bytes of whole packs, with their dictionaries, that are kept at hand. A snapshot is read along one line per snapshot of its
-/// chain, and the packs of incrementals are small.
-const CACHED: u64 = 160 << 20;
-/// Dictionaries that are kept at hand for readers of single blobs: as many as a chain has snapshots.
-const DICTIONARIES: usize = 8;
-
-/// A pack and its dictionary.
-struct Whole {
-    pack: Pack,
-    dictionary: Option<Dictionary>,
-}
-
-impl Whole {
-    /// The bytes of memory that it takes.
-    fn size(&self) -> u64 {
-        let dictionary = self.dictionary.as_ref().map_or(0, Dictionary::size);
-        self.pack.len() + dictionary as u64
-    }
-}
+/// Dictionaries that are kept at hand: readers of single blobs have one for each snapshot of a chain, others one for each of
+/// the packs that they go through at a time.
+const DICTIONARIES: usize = 64;
 
 /// Reads objects from the stores it was given, in their order: the first whole copy counts.
 pub struct Fetcher {
     repo: RepoId,
     stores: Vec<Store>,
     state: Option<StateDir>,
-    packs: RefCell<VecDeque<(ObjectName, Rc<Whole>)>>,
+    windows: RefCell<Windows>,
+    /// The one that was used last at the end.
     dictionaries: RefCell<VecDeque<(ObjectName, Arc<Dictionary>)>>,
-    /// Packs that every store was asked for, and none has whole.
-    lost: RefCell<BTreeSet<ObjectName>>,
+    /// Packs with a piece that no store gave, and what looking at them has shown.
+    looked_at: RefCell<BTreeMap<ObjectName, Looked>>,
     read: Cell<u64>,
 }
 
@@ -78,9 +64,9 @@ impl Fetcher {
             repo,
             stores,
             state,
-            packs: RefCell::default(),
+            windows: RefCell::new(Windows::new(Limits::default())),
             dictionaries: RefCell::default(),
-            lost: RefCell::default(),
+            looked_at: RefCell::default(),
             read: Cell::new(0),
         }
     }
@@ -195,65 +181,55 @@ impl Fetcher {
         })
     }
 
-    /// A whole pack, checked against its name; the last few are kept at hand.
-    fn pack(&self, pack: &PackRef, forest: &Forest) -> Outcome<Rc<Whole>> {
-        let mut cached = self.packs.borrow_mut();
-        if let Some(at) = cached.iter().position(|(name, _)| *name == pack.name)
-            && let Some(found) = cached.remove(at)
-        {
-            let whole = Rc::clone(&found.1);
-            cached.push_back(found);
-            return Ok(whole);
+    /// What the stores have of a pack of which one piece was not given: each is asked for all of it, once.
+    fn look_at(&self, pack: &PackRef) -> Looked {
+        if let Some(known) = self.known(pack) {
+            return known;
         }
         let path = pack_path(pack.name);
-        if self.is_lost(pack.name) {
-            return Err(Failure::new(format!("no store has {path} whole")));
+        let mut found = Looked::Gone;
+        for store in &self.stores {
+            found = found.max(match store.get(&path, pack::MAX) {
+                Ok(bytes) if ObjectName::of(&bytes) == pack.name => Looked::Open,
+                Ok(_) => Looked::Damaged,
+                Err(error) if error.is_not_found() => Looked::Gone,
+                Err(_) => Looked::Open,
+            });
         }
-        let all_answered = Cell::new(!self.stores.is_empty());
-        let whole = self.first(|store| {
-            let bytes = store.get(&path, pack::MAX).inspect_err(|error| {
-                all_answered.set(all_answered.get() && error.is_not_found());
-            })?;
-            self.read.set(self.read.get() + bytes.len() as u64);
-            let whole = || -> Outcome<Whole> {
-                let pack = Pack::read(pack.name, bytes)?;
-                let dictionary = open_dictionary(self.repo, pack.head(), pack.bytes(), forest)?;
-                Ok(Whole { pack, dictionary })
-            };
-            whole().map_err(|failure| in_store(store, &path, failure))
-        });
-        if whole.is_err() && all_answered.get() {
-            self.lost.borrow_mut().insert(pack.name);
+        if self.stores.is_empty() {
+            found = Looked::Open;
         }
-        let whole = Rc::new(whole?);
-        cached.push_back((pack.name, Rc::clone(&whole)));
-        let mut kept: u64 = cached.iter().map(|(_, whole)| whole.size()).sum();
-        while kept > CACHED && cached.len() > 1 {
-            kept -= cached.pop_front().map_or(0, |(_, whole)| whole.size());
-        }
-        Ok(whole)
+        self.looked_at.borrow_mut().insert(pack.name, found);
+        found
     }
 
-    /// Whether a pack was asked for, and every store has answered that it has none, or a damaged one.
-    fn is_lost(&self, pack: ObjectName) -> bool {
-        self.lost.borrow().contains(&pack)
+    fn known(&self, pack: &PackRef) -> Option<Looked> {
+        self.looked_at.borrow().get(&pack.name).copied()
     }
 
-    /// Whether a piece can be read: from a whole pack, or else by its blob.
+    /// The packs of which a piece was asked for and not given, and that no store has whole.
+    pub fn lost(&self) -> Vec<ObjectName> {
+        let looked_at = self.looked_at.borrow();
+        let lost = looked_at.iter().filter(|(_, found)| **found < Looked::Open);
+        lost.map(|(pack, _)| *pack).collect()
+    }
+
+    /// Whether a piece can be read; if not, it is lost with its pack.
     ///
     /// # Errors
-    /// When no store has given the pack, and one has not answered.
-    pub fn gives(&self, piece: &PieceRef, key: &DomainKey, forest: &Forest) -> Outcome<bool> {
-        match self.pack(&piece.pack, forest) {
+    /// When no store gives the piece, and one has not answered or has the pack whole.
+    pub fn gives(
+        &self,
+        piece: &PieceRef,
+        key: &DomainKey,
+        forest: &Forest,
+        decompressor: &mut Decompressor,
+    ) -> Outcome<bool> {
+        match self.piece_of_pack(piece, key, forest, decompressor) {
             Ok(_) => Ok(true),
-            Err(_) if self.is_lost(piece.pack.name) => Ok(self.piece(piece, key, forest).is_ok()),
+            Err(_) if self.look_at(&piece.pack) < Looked::Open => Ok(false),
             Err(failure) => Err(failure),
         }
-    }
-
-    /// The packs that were asked for, and that no store has whole.
-    pub fn lost(&self) -> Vec<ObjectName> {
-        self.lost.borrow().iter().copied().collect()
     }
 
     /// A pack's dictionary, if it has one, without the rest of the pack.
@@ -262,8 +238,11 @@ impl Fetcher {
             return Ok(None);
         }
         let mut cached = self.dictionaries.borrow_mut();
-        if let Some((_, known)) = cached.iter().find(|(name, _)| *name == pack.name) {
-            return Ok(Some(Arc::clone(known)));
+        let at = cached.iter().rposition(|(name, _)| *name == pack.name);
+        if let Some(known) = at.and_then(|at| cached.remove(at)) {
+            let dictionary = Arc::clone(&known.1);
+            cached.push_back(known);
+            return Ok(Some(dictionary));
         }
         let path = pack_path(pack.name);
         let found = self.first(|store| {
@@ -280,8 +259,10 @@ impl Fetcher {
         })?;
         let found = found.map(Arc::new);
         if let Some(found) = &found {
-            cached.truncate(DICTIONARIES - 1);
-            cached.push_front((pack.name, Arc::clone(found)));
+            cached.push_back((pack.name, Arc::clone(found)));
+            if cached.len() > DICTIONARIES {
+                cached.pop_front();
+            }
         }
         Ok(found)
     }
@@ -292,7 +273,7 @@ impl Fetcher {
         piece: &PieceRef,
         key: &DomainKey,
         forest: &Forest,
-    ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
+    ) -> Outcome<Zeroizing<Vec<u8>>> {
         let path = pack_path(piece.pack.name);
         let start = u64::from(piece.slot.offset);
         let (slot, salt) = (piece.slot, &piece.pack.salt);
@@ -315,22 +296,56 @@ impl Fetcher {
         open().failed_to(|| format!("read a piece of {path}"))
     }
 
-    /// One piece, by way of its whole pack: for those who read most of it. What is left of a lost pack is read by its
-    /// blobs.
+    /// One piece, and with it what lies behind it in its pack: for those who read a snapshot in its order.
+    ///
+    /// # Errors
+    /// When no store gives it; then each is asked for the whole pack, and [`Fetcher::lost`] says if none has it.
     pub fn piece_of_pack(
         &self,
         piece: &PieceRef,
         key: &DomainKey,
         forest: &Forest,
         decompressor: &mut Decompressor,
-    ) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
-        let whole = match self.pack(&piece.pack, forest) {
-            Err(_) if self.is_lost(piece.pack.name) => return self.piece(piece, key, forest),
-            whole => whole?,
+    ) -> Outcome<Zeroizing<Vec<u8>>> {
+        let pack = &piece.pack;
+        if self.known(pack) == Some(Looked::Gone) {
+            let what = format!("no store has {}", pack_path(pack.name));
+            return Err(Failure::new(what));
+        }
+        let mut along = || {
+            let read = |range: Range<u64>| self.part_of_pack(pack, range);
+            let sealed = self.windows.borrow_mut().blob(pack, piece.slot, read)?;
+            let dictionary = self.dictionary(pack, forest)?;
+            let dictionary = dictionary.as_deref();
+            open_piece(self.repo, piece, key, &sealed, decompressor, dictionary)
         };
-        let (sealed, dictionary) = (whole.pack.blob(piece.slot)?, whole.dictionary.as_ref());
-        open_piece(self.repo, piece, key, sealed, decompressor, dictionary)
+        // What is damaged in the store that gave the window may be whole in another.
+        along()
+            .or_else(|_| self.piece(piece, key, forest))
+            .inspect_err(|_| {
+                self.look_at(pack);
+            })
     }
+
+    fn part_of_pack(&self, pack: &PackRef, range: Range<u64>) -> Outcome<Bytes> {
+        let path = pack_path(pack.name);
+        self.first(|store| {
+            let bytes = store.get_range(&path, range.clone())?;
+            self.read.set(self.read.get() + bytes.len() as u64);
+            Ok(bytes)
+        })
+    }
+}
+
+/// What stores have of a pack, the most that any has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Looked {
+    /// None has it.
+    Gone,
+    /// Where there is one, it is damaged.
+    Damaged,
+    /// One has it whole, or has not answered.
+    Open,
 }
 
 /// The dictionary of a pack, if it has one, from at least the first bytes of the pack.
@@ -361,7 +376,7 @@ pub fn open_piece(
     sealed: &[u8],
     decompressor: &mut Decompressor,
     dictionary: Option<&Dictionary>,
-) -> Outcome<zeroize::Zeroizing<Vec<u8>>> {
+) -> Outcome<Zeroizing<Vec<u8>>> {
     let frame = pack::open_blob(repo, key, &piece.pack.salt, piece.slot.offset, sealed)?;
     let plain = decompressor.plain(&frame, dictionary)?;
     check_name(key, &plain, piece.name)?;

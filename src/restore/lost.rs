@@ -10,6 +10,7 @@ use crate::page::Entry;
 use crate::repo::Repository;
 use crate::repo::objects::{Fetcher, pack_path};
 use crate::repo::view::View;
+use crate::seal::Decompressor;
 
 /// Who is left out, by source.
 #[derive(Default)]
@@ -24,7 +25,7 @@ struct Left {
 }
 
 impl Lost {
-    /// Asks for every pack, and notes who has a piece that is lost.
+    /// Asks for every piece, and notes who has a piece that is lost.
     ///
     /// # Errors
     /// When a store cannot answer, or nobody would be left.
@@ -32,6 +33,7 @@ impl Lost {
         let forest = &repository.keyring.forest;
         let (mut lost, mut is_any_whole) = (Self::default(), false);
         let mut keys = forest.walker();
+        let mut decompressor = Decompressor::new()?;
         let mut entries = view.entries(fetcher, repository.id())?;
         while let Some(entry) = entries.next_entry()? {
             let Some(key) = keys.key(entry.domain) else {
@@ -39,7 +41,7 @@ impl Lost {
             };
             let mut is_whole = true;
             for piece in entry.pieces.iter().flatten() {
-                is_whole = is_whole && fetcher.gives(piece, &key, forest)?;
+                is_whole = is_whole && fetcher.gives(piece, &key, forest, &mut decompressor)?;
             }
             match is_whole {
                 true => is_any_whole = true,

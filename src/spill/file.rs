@@ -60,6 +60,8 @@ impl SpillFile {
     /// Writes a part at the end.
     pub fn append(&self, plain: Vec<u8>) -> Result<Part, SpillError> {
         let mut frame = plain;
+        // A long part would take twice its room.
+        frame.reserve_exact(TAG);
         frame.resize(frame.len() + TAG, 0);
         let len = u32::try_from(frame.len()).map_err(|_| SpillError::TooLarge(frame.len()))?;
         // Nobody else is given these bytes, nor the key that their offset makes.
