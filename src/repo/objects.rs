@@ -1,7 +1,7 @@
-//! Fetching objects from whichever store gives them whole.
+//! Fetching objects, whole or in parts, from whichever store gives them undamaged.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,16 +40,20 @@ pub fn is_whole(store: &Store, path: &str) -> bool {
     found.is_ok_and(|bytes| ObjectName::of(&bytes).to_string() == name)
 }
 
-/// Dictionaries that are kept at hand: readers of single blobs have one for each snapshot of a chain, others one for each of
-/// the packs that they go through at a time.
-const DICTIONARIES: usize = 64;
+/// Bytes of dictionaries that are kept at hand: readers of single blobs have one for each snapshot of a chain, others one for
+/// each of the packs that they go through at a time.
+const DICTIONARIES: usize = 16 << 20;
 
-/// Reads objects from the stores it was given, in their order: the first whole copy counts.
+/// Reads objects from the stores it was given, in their order: the first undamaged copy counts.
 pub struct Fetcher {
     repo: RepoId,
     stores: Vec<Store>,
     state: Option<StateDir>,
     windows: RefCell<Windows>,
+    /// With which store windows begin: not with one that has just not answered.
+    begin: Cell<usize>,
+    /// How many stores further those of a pack begin: behind one where it is damaged.
+    further: RefCell<HashMap<ObjectName, usize>>,
     /// The one that was used last at the end.
     dictionaries: RefCell<VecDeque<(ObjectName, Arc<Dictionary>)>>,
     /// Packs with a piece that no store gave, and what looking at them has shown.
@@ -65,6 +69,8 @@ impl Fetcher {
             stores,
             state,
             windows: RefCell::new(Windows::new(Limits::default())),
+            begin: Cell::new(0),
+            further: RefCell::default(),
             dictionaries: RefCell::default(),
             looked_at: RefCell::default(),
             read: Cell::new(0),
@@ -78,8 +84,14 @@ impl Fetcher {
 
     /// What the first store that succeeds gives; the last failure if none does.
     fn first<T>(&self, get: impl Fn(&Store) -> Outcome<T>) -> Outcome<T> {
+        self.first_from(0, get)
+    }
+
+    /// Likewise, beginning with that store, and at the first again behind the last.
+    fn first_from<T>(&self, begin: usize, get: impl Fn(&Store) -> Outcome<T>) -> Outcome<T> {
         let mut failure = None;
-        for store in &self.stores {
+        let (before, from) = self.stores.split_at(begin % self.stores.len().max(1));
+        for store in from.iter().chain(before) {
             match get(store) {
                 Ok(found) => return Ok(found),
                 Err(error) => failure = Some(error),
@@ -225,10 +237,15 @@ impl Fetcher {
         forest: &Forest,
         decompressor: &mut Decompressor,
     ) -> Outcome<bool> {
-        match self.piece_of_pack(piece, key, forest, decompressor) {
-            Ok(_) => Ok(true),
-            Err(_) if self.look_at(&piece.pack) < Looked::Open => Ok(false),
-            Err(failure) => Err(failure),
+        let mut get = || self.piece_of_pack(piece, key, forest, decompressor);
+        let Err(failure) = get() else {
+            return Ok(true);
+        };
+        match self.look_at(&piece.pack) {
+            Looked::Gone => Ok(false),
+            // The one store that has this piece may have been away just now: only what all have refused is lost.
+            Looked::Damaged if self.all_answer() => Ok(get().is_ok()),
+            Looked::Damaged | Looked::Open => Err(failure),
         }
     }
 
@@ -260,8 +277,9 @@ impl Fetcher {
         let found = found.map(Arc::new);
         if let Some(found) = &found {
             cached.push_back((pack.name, Arc::clone(found)));
-            if cached.len() > DICTIONARIES {
-                cached.pop_front();
+            let mut kept: usize = cached.iter().map(|(_, known)| known.size()).sum();
+            while kept > DICTIONARIES && cached.len() > 1 {
+                kept -= cached.pop_front().map_or(0, |(_, oldest)| oldest.size());
             }
         }
         Ok(found)
@@ -283,17 +301,26 @@ impl Fetcher {
             pack::open_blob(self.repo, key, salt, slot.offset, &sealed)
                 .map_err(|error| in_store(store, &path, error.into()))
         })?;
-        // What needs no dictionary is read without it, also where that is damaged.
-        let dictionary = match seal::wants_dictionary(&frame) {
+        let opened = self.open(piece, &frame, key, forest, &mut Decompressor::new()?);
+        opened.failed_to(|| format!("read a piece of {path}"))
+    }
+
+    /// What a blob's frame holds. What needs no dictionary is read without it, also where that is damaged.
+    fn open(
+        &self,
+        piece: &PieceRef,
+        frame: &[u8],
+        key: &DomainKey,
+        forest: &Forest,
+        decompressor: &mut Decompressor,
+    ) -> Outcome<Zeroizing<Vec<u8>>> {
+        let dictionary = match seal::wants_dictionary(frame) {
             true => self.dictionary(&piece.pack, forest)?,
             false => None,
         };
-        let open = || -> Outcome<_> {
-            let plain = Decompressor::new()?.plain(&frame, dictionary.as_deref())?;
-            check_name(key, &plain, piece.name)?;
-            Ok(plain)
-        };
-        open().failed_to(|| format!("read a piece of {path}"))
+        let plain = decompressor.plain(frame, dictionary.as_deref())?;
+        check_name(key, &plain, piece.name)?;
+        Ok(plain)
     }
 
     /// One piece, and with it what lies behind it in its pack: for those who read a snapshot in its order.
@@ -315,25 +342,45 @@ impl Fetcher {
         let mut along = || {
             let read = |range: Range<u64>| self.part_of_pack(pack, range);
             let sealed = self.windows.borrow_mut().blob(pack, piece.slot, read)?;
-            let dictionary = self.dictionary(pack, forest)?;
-            let dictionary = dictionary.as_deref();
-            open_piece(self.repo, piece, key, &sealed, decompressor, dictionary)
+            let frame = pack::open_blob(self.repo, key, &pack.salt, piece.slot.offset, &sealed)?;
+            self.open(piece, &frame, key, forest, decompressor)
         };
-        // What is damaged in the store that gave the window may be whole in another.
-        along()
-            .or_else(|_| self.piece(piece, key, forest))
-            .inspect_err(|_| {
+        if let Ok(plain) = along() {
+            return Ok(plain);
+        }
+        match self.piece(piece, key, forest) {
+            // What is damaged in the store that gave the window is whole in another.
+            Ok(plain) => {
+                self.windows.borrow_mut().drop(pack.name);
+                *self.further.borrow_mut().entry(pack.name).or_default() += 1;
+                Ok(plain)
+            }
+            Err(failure) => {
                 self.look_at(pack);
-            })
+                Err(failure)
+            }
+        }
     }
 
     fn part_of_pack(&self, pack: &PackRef, range: Range<u64>) -> Outcome<Bytes> {
         let path = pack_path(pack.name);
-        self.first(|store| {
-            let bytes = store.get_range(&path, range.clone())?;
+        let further = self.further.borrow().get(&pack.name).copied();
+        let begin = self.begin.get() + further.unwrap_or(0);
+        self.first_from(begin, |store| {
+            let bytes = store.get_range(&path, range.clone());
+            let bytes = bytes.inspect_err(|error| {
+                if !error.is_not_found() {
+                    self.begin.set(self.begin.get() + 1);
+                }
+            })?;
             self.read.set(self.read.get() + bytes.len() as u64);
             Ok(bytes)
         })
+    }
+
+    /// Whether every store answers, where little is asked for.
+    fn all_answer(&self) -> bool {
+        self.stores.iter().all(|store| store.list("writer").is_ok())
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use tenure::error::Outcome;
-use tenure::report::Silent;
+use tenure::report::{Report, Silent, Unit};
 use tenure::restore::{self, CustomerRestored};
 
 use crate::support::compare::{same, same_except};
@@ -311,4 +311,49 @@ fn damage_in_what_nobody_needs_costs_nobody_and_what_another_store_has_comes_fro
     let back = restore::whole(&repository, &to, id, None, None, &Silent).unwrap();
     same(&kept[2], &back.sources[0].path).unwrap();
     assert_eq!(back.sources[0].problems, [""; 0]);
+}
+
+/// Does something once a restore begins to look around damage.
+struct Then<F>(F);
+
+impl<F: Fn() + Send + Sync> Report for Then<F> {
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+    fn note(&self, text: &str) {
+        if text.starts_with("packs are damaged") {
+            (self.0)();
+        }
+    }
+}
+
+#[test]
+fn nobody_is_lost_for_a_store_that_goes_away_while_a_restore_looks_who_is() {
+    for goes_away in [false, true] {
+        let (place, _) = place();
+        let newest = packs(&place).remove(0);
+        flip(&place, &["a", "b"], &newest);
+        // Somebody else who is damaged in one store only.
+        let path = place.path("a").join(&newest);
+        let mut bytes = fs::read(&path).unwrap();
+        let third = bytes.len() / 3;
+        bytes[third] ^= 16;
+        fs::write(&path, bytes).unwrap();
+        let away = Then(|| {
+            if goes_away {
+                fs::rename(place.path("b"), place.path("b.away")).unwrap();
+                fs::write(place.path("b"), "no directory").unwrap();
+            }
+        });
+        let (repository, to) = (place.read(), place.path("out"));
+        let id = restore::choose(&repository, None, None).unwrap();
+        let back = restore::whole(&repository, &to, id, None, None, &away);
+        match back {
+            Ok(back) => {
+                assert!(!goes_away, "{:?}", back.sources[0].problems);
+                assert!(back.sources[0].problems[0].ends_with("whole: 1 customer"));
+            }
+            Err(failure) => assert!(goes_away, "{failure:?}"),
+        }
+    }
 }

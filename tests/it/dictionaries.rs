@@ -231,7 +231,7 @@ fn a_day_of_few_changes_stores_no_dictionary_and_one_of_many_uses_the_last_one()
     assert!(few.dictionary.is_none());
     let many = crm.added(|| crm.order(400, "many"));
     assert_eq!(many.dictionary(), first.dictionary());
-    let small = |of: &Opened| of.pack.len() < 4 * size as u64;
+    let small = |of: &Opened| (of.pack.bytes().len() as u64) < 4 * size as u64;
     assert!(small(&few) && !small(&many));
     assert!(many.pack.head().salt() != first.pack.head().salt());
     let last = crm.place.keep(1);

@@ -67,7 +67,7 @@ fn pack(dictionary: Option<&Dictionary>) -> Vec<u8> {
 fn pack_ref(pack: &Pack) -> PackRef {
     PackRef {
         name: ObjectName::of(pack.bytes()),
-        size: pack.len(),
+        size: pack.bytes().len() as u64,
         salt: *pack.head().salt(),
         dictionary: pack.head().dictionary_len(),
     }
