@@ -415,21 +415,6 @@ fn in_store(store: &Store, path: &str, failure: Failure) -> Failure {
     Failure::new(what).because(failure)
 }
 
-/// Opens a blob, and computes the piece's name again.
-pub fn open_piece(
-    repo: RepoId,
-    piece: &PieceRef,
-    key: &DomainKey,
-    sealed: &[u8],
-    decompressor: &mut Decompressor,
-    dictionary: Option<&Dictionary>,
-) -> Outcome<Zeroizing<Vec<u8>>> {
-    let frame = pack::open_blob(repo, key, &piece.pack.salt, piece.slot.offset, sealed)?;
-    let plain = decompressor.plain(&frame, dictionary)?;
-    check_name(key, &plain, piece.name)?;
-    Ok(plain)
-}
-
 /// That an opened piece is the one that its name says.
 pub fn check_name(key: &DomainKey, plain: &[u8], name: PieceName) -> Outcome<()> {
     if piece::name(&key.name_key(), plain) == name {

@@ -7,7 +7,7 @@ use tenure::ids::{Domain, ObjectName};
 use tenure::pack::{self, Pack, PackWriter};
 use tenure::page::{self, PackRef, Page, PageWriter, PieceRef};
 use tenure::piece;
-use tenure::repo::objects::open_piece;
+use tenure::repo::objects::check_name;
 use tenure::seal::{Compressor, Decompressor, Dictionary, plain_frame};
 
 use super::expected::{self, FULL, INCREMENTAL, MANY};
@@ -187,15 +187,11 @@ fn opened(pack: &Pack, owner: Domain, piece: &PieceRef) -> Result<Vec<u8>, Failu
     let sealed = pack.blob(piece.slot).unwrap();
     let mut decompressor = Decompressor::new().unwrap();
     let key = key(owner);
-    let plain = open_piece(
-        REPO,
-        piece,
-        &key,
-        sealed,
-        &mut decompressor,
-        dictionary.as_ref(),
-    );
-    plain.map(|plain| plain.to_vec())
+    let (slot, salt) = (piece.slot, &piece.pack.salt);
+    let frame = pack::open_blob(REPO, &key, salt, slot.offset, sealed)?;
+    let plain = decompressor.plain(&frame, dictionary.as_ref())?;
+    check_name(&key, &plain, piece.name)?;
+    Ok(plain.to_vec())
 }
 
 #[test]
